@@ -1,0 +1,1 @@
+//! The sheaf command line: import, export, query, inspect.

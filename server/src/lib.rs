@@ -1,0 +1,1 @@
+//! sheafd: the doors of the database (gRPC, HTTP), configuration, shutdown.

@@ -1,0 +1,1 @@
+//! What crosses crates: conformance, goldens, repository self-checks.

@@ -1,0 +1,2 @@
+//! The developer's verbs: setup, demo, test, check, golden, bench.
+fn main() {}
