@@ -1,1 +1,6 @@
-//! What a query says and means: expressions, filters, updates, projections, aggregation. Pure functions.
+//! What a query says and means: expressions, filters, updates, projections, aggregation, collation; parsed once to
+//! typed trees and evaluated over raw documents. Pure functions: no storage, no clock, no randomness of its own.
+
+mod error;
+
+pub use error::{Error, ErrorCode, Result};

@@ -1,0 +1,50 @@
+//! Errors of the language: a numeric code that clients act on, and a message for people.
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A numeric error code as MongoDB's clients know it. Codes without a constant here are "locations": numbers that
+/// name one spot of the language and are written where they are raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ErrorCode(pub i32);
+
+impl ErrorCode {
+    /// A value is of the right type but not acceptable.
+    pub const BAD_VALUE: Self = Self(2);
+    /// The text or document does not follow the grammar.
+    pub const FAILED_TO_PARSE: Self = Self(9);
+    /// A value is of the wrong type.
+    pub const TYPE_MISMATCH: Self = Self(14);
+    /// A number does not fit.
+    pub const OVERFLOW: Self = Self(15);
+    /// A path runs through something that cannot have fields.
+    pub const PATH_NOT_VIABLE: Self = Self(28);
+    /// Two updates touch the same path.
+    pub const CONFLICTING_UPDATE_OPERATORS: Self = Self(40);
+    /// An immutable field would change.
+    pub const IMMUTABLE_FIELD: Self = Self(66);
+    /// A value cannot be converted.
+    pub const CONVERSION_FAILURE: Self = Self(241);
+}
+
+/// What a query gets instead of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What clients act on.
+    pub code: ErrorCode,
+    /// What a person reads: names the path, the value's type and what was expected.
+    pub message: String,
+}
+
+impl Error {
+    /// An error with this code and message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// An error with a location code.
+    pub fn location(code: i32, message: impl Into<String>) -> Self {
+        Self::new(ErrorCode(code), message)
+    }
+}
