@@ -1,0 +1,8 @@
+//! The repository tests itself: walls between crates, sizes, banned words, links.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+mod banned_words;
+mod crate_edges;
+mod links;
+mod sizes;
+mod sources;
