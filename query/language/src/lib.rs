@@ -1,6 +1,8 @@
 //! What a query says and means: expressions, filters, updates, projections, aggregation, collation; parsed once to
 //! typed trees and evaluated over raw documents. Pure functions: no storage, no clock, no randomness of its own.
 
+pub mod collation;
 mod error;
 
+pub use collation::Collation;
 pub use error::{Error, ErrorCode, Result};
