@@ -1,1 +1,50 @@
 //! The storage engine: ordered bytes, versions by timestamp, one write-ahead log. Knows no document.
+//!
+//! A `Store` owns a directory: one log, one cache, one set of background threads. A `Tablet` is one LSM tree in
+//! it. Writes are batches that become visible together at a [`Timestamp`]; reads go through a `Snapshot` at one.
+//!
+//! Nothing here opens a file, reads a clock or draws a random number by itself: files and identities come from the
+//! [`Vfs`], time from the [`Clock`] in the options. `FORMAT.md` beside this crate describes every byte on disk.
+
+#[doc(hidden)]
+pub mod blob;
+#[doc(hidden)]
+pub mod cache;
+mod clock;
+#[doc(hidden)]
+pub mod coding;
+#[doc(hidden)]
+pub mod compaction;
+#[doc(hidden)]
+pub mod entry;
+mod error;
+#[doc(hidden)]
+pub mod file_id;
+#[doc(hidden)]
+pub mod inspect;
+mod keyspace;
+pub mod limits;
+#[doc(hidden)]
+pub mod manifest;
+#[doc(hidden)]
+pub mod memtable;
+mod options;
+#[doc(hidden)]
+pub mod read;
+#[doc(hidden)]
+pub mod sstable;
+mod timestamp;
+mod value_slice;
+pub mod vfs;
+#[doc(hidden)]
+pub mod wal;
+mod write_batch;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{Error, Result};
+pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
+pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
+pub use timestamp::Timestamp;
+pub use value_slice::ValueSlice;
+pub use vfs::{Vfs, VfsFile, VfsLock};
+pub use write_batch::{Operation, WriteBatch};

@@ -1,0 +1,1 @@
+//! Large values in files of their own, referred to by handles from sstables.

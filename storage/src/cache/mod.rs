@@ -1,0 +1,1 @@
+//! The one cache of blocks and blobs, charged by bytes.

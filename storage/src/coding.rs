@@ -1,0 +1,1 @@
+//! Integers and checksums as they lie in files.

@@ -1,0 +1,1 @@
+//! Compaction: a pure picker chooses, a job rewrites sstables.

@@ -1,0 +1,126 @@
+//! What can go wrong, sorted by what the caller should do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::timestamp::Timestamp;
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong. Cheap to clone: one failed write is reported to every commit that shared it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Another transaction wrote a key first. Run the transaction again.
+    #[error("write conflict on key {}", crate::entry::display_key(key))]
+    Conflict {
+        /// The key both wrote.
+        key: Vec<u8>,
+    },
+    /// Waiting for a key lock would wait forever. Roll back and run the transaction again.
+    #[error("deadlock while waiting for key {}", crate::entry::display_key(key))]
+    Deadlock {
+        /// The key waited for.
+        key: Vec<u8>,
+    },
+    /// A key lock was not granted within the transaction's patience. Roll back, perhaps run again later.
+    #[error("timed out waiting for key {}", crate::entry::display_key(key))]
+    LockTimeout {
+        /// The key waited for.
+        key: Vec<u8>,
+    },
+    /// The call itself is wrong: a key too long, bounds reversed, a closed handle. Fix the caller.
+    #[error("invalid input: {0}")]
+    InvalidInput(String),
+    /// Bytes on disk are not what was written. Restore from a replica or backup, or salvage.
+    #[error("corruption in {} at offset {offset}: {detail}", file.display())]
+    Corruption {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What was expected and what was found.
+        detail: String,
+    },
+    /// The operating system refused an operation.
+    #[error("{operation} {}: {source}", file.display())]
+    Io {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which file or directory.
+        file: PathBuf,
+        /// The system's answer.
+        source: Arc<io::Error>,
+    },
+    /// The disk (or the configured quota) is full. Free space, then reopen.
+    #[error("no space left while writing {}", file.display())]
+    Full {
+        /// The file that could not grow.
+        file: PathBuf,
+    },
+    /// An earlier write or sync failed, so what is on disk is unknown. Reads go on; writes need a reopen.
+    #[error("the store refuses writes until it is reopened: {0}")]
+    Poisoned(String),
+    /// Another process (or another handle in this one) has the directory open.
+    #[error("{} is in use by another store", directory.display())]
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The directory was written by another format version of the engine.
+    #[error(
+        "{} has format version {found}; this build reads {oldest} to {newest}",
+        file.display()
+    )]
+    FormatVersion {
+        /// The file that says so.
+        file: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The oldest version this build reads.
+        oldest: u32,
+        /// The newest version this build reads.
+        newest: u32,
+    },
+    /// More snapshots are alive than the engine tracks. Drop some.
+    #[error("too many snapshots: {0}")]
+    TooManySnapshots(usize),
+    /// History before this point has been collected. Read at a later timestamp.
+    #[error("timestamp {wanted} is older than the retained history, which begins at {oldest}")]
+    SnapshotTooOld {
+        /// The timestamp asked for.
+        wanted: Timestamp,
+        /// The oldest one that can be read.
+        oldest: Timestamp,
+    },
+    /// Background work is too far behind to accept writes now. Back off and retry.
+    #[error("writes are stalled: {0}")]
+    WriteStalled(String),
+    /// The memory budget has no room for this. Retry with less, or later.
+    #[error("memory budget exceeded: {0}")]
+    MemoryExceeded(String),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Wraps an operating system error with what was attempted on which file.
+    pub fn io(operation: &'static str, file: &Path, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::StorageFull || source.kind() == io::ErrorKind::QuotaExceeded {
+            return Error::Full { file: file.to_path_buf() };
+        }
+        Error::Io { operation, file: file.to_path_buf(), source: Arc::new(source) }
+    }
+
+    /// Reports damaged bytes.
+    pub fn corruption(file: &Path, offset: u64, detail: impl Into<String>) -> Error {
+        Error::Corruption { file: file.to_path_buf(), offset, detail: detail.into() }
+    }
+
+    /// Reports a wrong call.
+    pub fn invalid(detail: impl Into<String>) -> Error {
+        Error::InvalidInput(detail.into())
+    }
+}

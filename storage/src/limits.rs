@@ -1,0 +1,32 @@
+//! Every limit of the engine, with its reason.
+
+/// Longest user key. An index key holds several encoded fields and a document key; 64 KiB - 1 fits a u16 and is far
+/// above what a sane index has.
+pub const KEY_BYTES_MAX: usize = 65_535;
+
+/// Longest value: a 16 MiB document with its envelope, and room for a replicated entry around it.
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// Largest write batch. A record of this size is held in memory about three times while it is committed.
+pub const BATCH_BYTES_MAX: usize = 512 << 20;
+
+/// Most operations in one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 16 << 20;
+
+/// Largest record the log reader assembles from chunks: a batch with its header.
+pub const RECORD_BYTES_MAX: usize = BATCH_BYTES_MAX + (1 << 20);
+
+/// Number of levels of a tablet, L0 included.
+pub const LEVELS: usize = 7;
+
+/// Below this a blob handle costs more than the value it replaces.
+pub const BLOB_THRESHOLD_BYTES_MIN: usize = 64;
+
+/// Most snapshots alive at once; each pins history and a place in the watermark.
+pub const SNAPSHOTS_MAX: usize = 1 << 20;
+
+/// Bytes of requests one drain of the commit queue takes together before it writes.
+pub const GROUP_BYTES_MAX: usize = 1 << 20;
+
+/// Most savepoints nested in one transaction.
+pub const SAVEPOINTS_MAX: usize = 10_000;

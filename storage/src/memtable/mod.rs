@@ -1,0 +1,1 @@
+//! The in-memory sorted buffer of recent writes.

@@ -1,0 +1,198 @@
+//! How a store is opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::keyspace::{Keyspace, KeyspaceOptions};
+use crate::limits::LEVELS;
+
+/// What an acknowledged commit means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// In memory only: a crash of the process may lose it, and everything after it.
+    None,
+    /// Handed to the operating system: survives a crash of the process; a power cut may lose the last
+    /// [`StoreOptions::async_interval`] of commits.
+    Async,
+    /// On disk: survives a power cut.
+    Sync,
+}
+
+/// How a block is compressed. The number is the one stored on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Compression {
+    /// As it is.
+    None = 0,
+    /// Fast, modest.
+    Lz4 = 1,
+    /// Slower, tighter.
+    Zstd = 2,
+}
+
+/// What filter an sstable carries. The number is the one stored on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FilterKind {
+    /// No filter.
+    None = 0,
+    /// A Bloom filter in cache-line blocks.
+    BlockedBloom = 1,
+}
+
+/// How immutable files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Positional reads through the block cache.
+    Pread,
+    /// Memory maps where the platform and the file system allow them, else positional reads.
+    Mmap,
+}
+
+/// Who runs flushes and compactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackgroundWork {
+    /// A flush thread and a compaction thread of the store.
+    Threads,
+    /// The committing thread, before its commit returns. Deterministic, for tests.
+    Inline,
+}
+
+/// How a store is opened. Start from [`StoreOptions::default`].
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Create the directory and an empty store if there is none.
+    pub create_if_missing: bool,
+    /// Open without writing anything; commits are refused.
+    pub read_only: bool,
+    /// What a commit gets when it does not say.
+    pub durability: Durability,
+    /// How often asynchronous commits are synced.
+    pub async_interval: Duration,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Who runs flushes and compactions.
+    pub background: BackgroundWork,
+
+    /// Budget of the block and blob cache.
+    pub cache_bytes: u64,
+    /// Size at which a memtable is sealed.
+    pub memtable_bytes: usize,
+    /// Sealed memtables at which writers wait for the flush.
+    pub sealed_memtables_max: usize,
+    /// Size at which a log segment is closed and the next begun.
+    pub wal_segment_bytes: u64,
+    /// Size at which the manifest is rewritten, unless its content alone is larger.
+    pub manifest_bytes_min: u64,
+
+    /// How immutable files are read.
+    pub read_mode: ReadMode,
+    /// Uncompressed size of a data block in L0 and L1.
+    pub block_bytes_upper: usize,
+    /// Uncompressed size of a data block in L2 and below.
+    pub block_bytes_lower: usize,
+    /// Entries between two restart points of a data block.
+    pub restart_interval: usize,
+    /// Compression by level.
+    pub compression: [Compression; LEVELS],
+    /// What filter sstables carry.
+    pub filter: FilterKind,
+    /// Bits of filter per key.
+    pub filter_bits_per_key: usize,
+
+    /// Number of sstables in L0 that starts a compaction.
+    pub l0_compaction_trigger: usize,
+    /// Number of sstables in L0 from which commits are delayed.
+    pub l0_slowdown: usize,
+    /// Number of sstables in L0 at which commits wait.
+    pub l0_stop: usize,
+    /// Target size of one sstable.
+    pub table_bytes_target: u64,
+    /// Target size of the first level below L0 that is in use.
+    pub level_base_bytes: u64,
+    /// How much larger each level's target is than the one above.
+    pub level_growth: u64,
+    /// Target size of a blob file.
+    pub blob_file_bytes_target: u64,
+    /// Share of dead bytes, in percent, at which a blob file is rewritten.
+    pub blob_garbage_percent_max: u8,
+
+    /// How long history stays readable: versions younger than this are kept even when no snapshot needs them.
+    pub retention: Duration,
+    /// Options by keyspace; a keyspace not named has the defaults.
+    pub keyspaces: BTreeMap<Keyspace, KeyspaceOptions>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            create_if_missing: true,
+            read_only: false,
+            durability: Durability::Sync,
+            async_interval: Duration::from_millis(100),
+            clock: Arc::new(SystemClock::default()),
+            background: BackgroundWork::Threads,
+            cache_bytes: 256 << 20,
+            memtable_bytes: 32 << 20,
+            sealed_memtables_max: 4,
+            wal_segment_bytes: 64 << 20,
+            manifest_bytes_min: 1 << 20,
+            read_mode: ReadMode::Pread,
+            block_bytes_upper: 4 << 10,
+            block_bytes_lower: 16 << 10,
+            restart_interval: 16,
+            compression: [
+                Compression::None,
+                Compression::None,
+                Compression::Lz4,
+                Compression::Lz4,
+                Compression::Lz4,
+                Compression::Zstd,
+                Compression::Zstd,
+            ],
+            filter: FilterKind::BlockedBloom,
+            filter_bits_per_key: 10,
+            l0_compaction_trigger: 4,
+            l0_slowdown: 12,
+            l0_stop: 24,
+            table_bytes_target: 32 << 20,
+            level_base_bytes: 128 << 20,
+            level_growth: 10,
+            blob_file_bytes_target: 128 << 20,
+            blob_garbage_percent_max: 50,
+            retention: Duration::ZERO,
+            keyspaces: BTreeMap::new(),
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The options of a keyspace.
+    pub fn keyspace(&self, keyspace: Keyspace) -> KeyspaceOptions {
+        self.keyspaces.get(&keyspace).copied().unwrap_or_default()
+    }
+
+    /// Refuses combinations that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        let require = |holds: bool, what: &str| {
+            if holds { Ok(()) } else { Err(Error::invalid(format!("options: {what}"))) }
+        };
+        require(self.memtable_bytes >= 1024, "memtable_bytes must be at least 1024")?;
+        require(self.sealed_memtables_max >= 1, "sealed_memtables_max must be at least 1")?;
+        require(self.wal_segment_bytes >= 4096, "wal_segment_bytes must be at least 4096")?;
+        require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
+        require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;
+        require(self.restart_interval >= 1, "restart_interval must be at least 1")?;
+        require(self.l0_compaction_trigger >= 1, "l0_compaction_trigger must be at least 1")?;
+        require(self.l0_slowdown >= self.l0_compaction_trigger, "l0_slowdown must not be below the trigger")?;
+        require(self.l0_stop > self.l0_slowdown, "l0_stop must be above l0_slowdown")?;
+        require(self.table_bytes_target >= 1024, "table_bytes_target must be at least 1024")?;
+        require(self.level_base_bytes >= 1024, "level_base_bytes must be at least 1024")?;
+        require(self.level_growth >= 2, "level_growth must be at least 2")?;
+        require(self.blob_garbage_percent_max <= 100, "blob_garbage_percent_max is a percentage")?;
+        require(!self.async_interval.is_zero(), "async_interval must not be zero")
+    }
+}

@@ -1,0 +1,80 @@
+//! The file system as the engine sees it.
+//!
+//! Every byte of input and output goes through this small interface, so that tests can cut the power at any call
+//! (`MemoryVfs::crash_clone`) and make any call fail (`FaultVfs`). Files are written once from front to end and
+//! never overwritten. What is durable when:
+//!
+//! - a file's bytes and length after [`VfsFile::sync`];
+//! - a name (created, renamed, linked, removed) after [`Vfs::sync_dir`] of its directory.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file system.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Creates an empty file for appending. Fails with `AlreadyExists` if the name is taken.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>>;
+    /// Opens an existing file for reading.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>>;
+    /// Opens an existing file for reading and appending at its end.
+    fn open_append(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>>;
+    /// Gives a file a new name in one step, replacing what has that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name.
+    fn link(&self, existing: &Path, new: &Path) -> io::Result<()>;
+    /// Removes a file's name; the bytes go when the last open handle does.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// The names in a directory, in no particular order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+    /// Creates a directory and its missing ancestors; fine if it exists. Names are durable after `sync_dir` of each
+    /// parent.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The length of a file in bytes.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+    /// Takes the exclusive lock on a file, creating it if need be. Fails with `WouldBlock` if somebody has it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
+    /// A number nobody else has: the identity of a new store.
+    fn unique_id(&self) -> io::Result<u128>;
+}
+
+/// An open file. Reading and appending may happen at the same time from several threads.
+pub trait VfsFile: Send + Sync + fmt::Debug {
+    /// Reads at most `buffer.len()` bytes from `offset`; fewer only at the end of the file.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Writes all of `bytes` at the end of the file.
+    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes all bytes appended so far durable.
+    fn sync(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Maps the whole file for reading, where that can be done; only for files that will never change again.
+    fn map(&self) -> io::Result<Option<MappedBytes>> {
+        Ok(None)
+    }
+    /// Reads exactly `buffer.len()` bytes from `offset`; `UnexpectedEof` if the file is shorter.
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+            match self.read_at(at, rest)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A lock on a file, released when dropped.
+pub trait VfsLock: Send + Sync + fmt::Debug {}
+
+/// Bytes of a mapped file.
+pub type MappedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
