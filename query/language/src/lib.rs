@@ -3,6 +3,7 @@
 
 pub mod collation;
 mod error;
+pub mod regex;
 
 pub use collation::Collation;
 pub use error::{Error, ErrorCode, Result};
