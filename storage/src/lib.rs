@@ -30,6 +30,8 @@ pub mod manifest;
 pub mod memtable;
 mod options;
 #[doc(hidden)]
+pub mod range_tombstone;
+#[doc(hidden)]
 pub mod read;
 #[doc(hidden)]
 pub mod sstable;

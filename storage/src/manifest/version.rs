@@ -1,17 +1,39 @@
 //! The set of live files at one moment; never changes once built.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::blob::BlobReader;
+use crate::error::Result;
 use crate::file_id::FileId;
 use crate::limits::LEVELS;
 use crate::manifest::version_edit::{BlobMeta, TableMeta};
+use crate::sstable::reader::{FileOpener, TableReader};
 
 /// A live sstable. Dropped when no version and no reader needs it.
 #[derive(Debug)]
 pub struct TableHandle {
     /// What the manifest knows of it.
     pub meta: TableMeta,
+    opener: Arc<FileOpener>,
+    reader: OnceLock<Arc<TableReader>>,
+}
+
+impl TableHandle {
+    /// A table that is opened when first read.
+    pub fn new(meta: TableMeta, opener: Arc<FileOpener>) -> TableHandle {
+        TableHandle { meta, opener, reader: OnceLock::new() }
+    }
+
+    /// The open table. A failed open is tried again by the next caller.
+    #[inline]
+    pub fn reader(&self) -> Result<&Arc<TableReader>> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let opened = TableReader::open(&self.opener, self.meta.file_id, self.meta.size_bytes)?;
+        Ok(self.reader.get_or_init(|| Arc::new(opened)))
+    }
 }
 
 /// A live blob file.
@@ -19,6 +41,24 @@ pub struct TableHandle {
 pub struct BlobHandle {
     /// What the manifest knows of it.
     pub meta: BlobMeta,
+    opener: Arc<FileOpener>,
+    reader: OnceLock<Arc<BlobReader>>,
+}
+
+impl BlobHandle {
+    /// A blob file that is opened when first read.
+    pub fn new(meta: BlobMeta, opener: Arc<FileOpener>) -> BlobHandle {
+        BlobHandle { meta, opener, reader: OnceLock::new() }
+    }
+
+    /// The open blob file. A failed open is tried again by the next caller.
+    pub fn reader(&self) -> Result<&Arc<BlobReader>> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let opened = BlobReader::open(&self.opener, self.meta.file_id, self.meta.size_bytes)?;
+        Ok(self.reader.get_or_init(|| Arc::new(opened)))
+    }
 }
 
 /// The set of live files.

@@ -1,1 +1,4 @@
 //! Reads: point lookups, merged iteration, snapshots.
+
+pub mod merge;
+pub mod source;

@@ -1,0 +1,81 @@
+//! Reads values out of a blob file.
+
+use std::sync::Arc;
+
+use crate::blob::{BLOB_FORMAT_VERSION, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference, writer};
+use crate::cache::Cached;
+use crate::coding::{Malformed, u32_at};
+use crate::error::{Error, Result};
+use crate::file_id::FileId;
+use crate::sstable::block::BlockBytes;
+use crate::sstable::reader::{BlockFile, Caching, FileOpener};
+use crate::sstable::sealed::BlockType;
+use crate::value_slice::ValueSlice;
+
+/// An open blob file.
+pub struct BlobReader {
+    file: BlockFile,
+    file_id: FileId,
+}
+
+impl std::fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlobReader({})", self.file.path().display())
+    }
+}
+
+impl BlobReader {
+    /// Opens the blob file `file_id`, which is `file_bytes` long.
+    pub fn open(opener: &FileOpener, file_id: FileId, file_bytes: u64) -> Result<BlobReader> {
+        let path = file_id.blob_path(&opener.directory);
+        let file = BlockFile::open(opener, path, file_id, file_bytes)?;
+        if file_bytes < BLOB_HEADER_BYTES as u64 {
+            return Err(file.corruption(0, Malformed("file is shorter than a blob file's header")));
+        }
+        let header = file.read(0, BLOB_HEADER_BYTES)?;
+        if !header.starts_with(&BLOB_MAGIC) {
+            return Err(file.corruption(0, Malformed("not a blob file")));
+        }
+        let found = u32_at(&header, BLOB_MAGIC.len()).unwrap_or_default();
+        if found != BLOB_FORMAT_VERSION {
+            let (oldest, newest) = (BLOB_FORMAT_VERSION, BLOB_FORMAT_VERSION);
+            return Err(Error::FormatVersion { file: file.path().to_path_buf(), found, oldest, newest });
+        }
+        if header != writer::header(file_id) {
+            return Err(file.corruption(0, Malformed("blob file header is damaged or of another file")));
+        }
+        Ok(BlobReader { file, file_id })
+    }
+
+    /// The value `reference` points at.
+    pub fn get(&self, reference: &BlobReference, caching: Caching) -> Result<ValueSlice> {
+        let offset = reference.record.offset;
+        let (cache, holder) = self.file.cache();
+        if caching == Caching::Through
+            && let Some(Cached::Value(value)) = cache.get(holder, offset)
+        {
+            let length = value.len();
+            return Ok(ValueSlice::shared(value, 0..length));
+        }
+        if reference.file_id != self.file_id {
+            return Err(self.file.corruption(offset, Malformed("a reference to another blob file")));
+        }
+        let bytes = self.file.read_sealed(reference.record, BlockType::Blob)?;
+        if bytes.as_slice().len() as u64 != reference.value_bytes {
+            return Err(self
+                .file
+                .corruption(offset, Malformed("a value of another length than its reference")));
+        }
+        match bytes {
+            BlockBytes::Mapped(map, range) => Ok(ValueSlice::shared(map, range)),
+            BlockBytes::Heap(bytes) => {
+                let value = Arc::new(bytes.into_vec());
+                if caching == Caching::Through {
+                    cache.insert(holder, offset, Cached::Value(Arc::clone(&value)));
+                }
+                let length = value.len();
+                Ok(ValueSlice::shared(value, 0..length))
+            }
+        }
+    }
+}

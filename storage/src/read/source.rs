@@ -1,0 +1,234 @@
+//! One sorted input of a merge: a memtable, an sstable, or a whole level of sstables that do not overlap.
+
+use std::sync::Arc;
+
+use crate::entry::ValueKind;
+use crate::error::Result;
+use crate::manifest::TableHandle;
+use crate::memtable::MemtableCursor;
+use crate::sstable::block::Position;
+use crate::sstable::cursor::TableCursor;
+use crate::sstable::reader::Caching;
+use crate::timestamp::Timestamp;
+
+/// A sorted input.
+pub enum Source {
+    /// A memtable's entries.
+    Memtable(MemtableCursor),
+    /// One sstable's.
+    Table(TableCursor),
+    /// A level's.
+    Level(LevelCursor),
+}
+
+impl Source {
+    /// Whether it stands on an entry.
+    #[inline]
+    pub fn valid(&self) -> bool {
+        match self {
+            Source::Memtable(cursor) => cursor.entry().is_some(),
+            Source::Table(cursor) => cursor.valid(),
+            Source::Level(cursor) => cursor.current.as_ref().is_some_and(TableCursor::valid),
+        }
+    }
+
+    /// Where it stands; meaningless unless valid.
+    #[inline]
+    pub fn position(&self) -> Position<'_> {
+        const NOWHERE: Position<'_> = Position { key: &[], timestamp: Timestamp::ZERO };
+        match self {
+            Source::Memtable(cursor) => cursor
+                .entry()
+                .map_or(NOWHERE, |entry| Position { key: entry.key(), timestamp: entry.timestamp() }),
+            Source::Table(cursor) => cursor.position(),
+            Source::Level(cursor) => cursor.current.as_ref().map_or(NOWHERE, TableCursor::position),
+        }
+    }
+
+    /// What the entry is.
+    #[inline]
+    pub fn kind(&self) -> ValueKind {
+        match self {
+            Source::Memtable(cursor) => cursor.entry().map_or(ValueKind::Delete, |entry| entry.kind()),
+            Source::Table(cursor) => cursor.kind(),
+            Source::Level(cursor) => cursor.current.as_ref().map_or(ValueKind::Delete, TableCursor::kind),
+        }
+    }
+
+    /// The entry's value.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        match self {
+            Source::Memtable(cursor) => cursor.entry().map_or(&[], |entry| entry.value()),
+            Source::Table(cursor) => cursor.value(),
+            Source::Level(cursor) => cursor.current.as_ref().map_or(&[], TableCursor::value),
+        }
+    }
+
+    /// Moves to the first entry at or after `target`.
+    pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.seek(target.key, target.timestamp);
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek(target),
+            Source::Level(cursor) => cursor.seek(target),
+        }
+    }
+
+    /// Moves to the last entry before `target`.
+    pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.seek_before(target.key, target.timestamp);
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_before(target),
+            Source::Level(cursor) => cursor.seek_before(target),
+        }
+    }
+
+    /// Moves to the first entry.
+    pub fn seek_to_first(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.seek_to_first();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_to_first(),
+            Source::Level(cursor) => cursor.first_from(0),
+        }
+    }
+
+    /// Moves to the last entry.
+    pub fn seek_to_last(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.seek_to_last();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.seek_to_last(),
+            Source::Level(cursor) => cursor.last_up_to(cursor.tables.len().checked_sub(1)),
+        }
+    }
+
+    /// Moves to the next entry.
+    #[inline]
+    pub fn advance(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.advance();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.advance(),
+            Source::Level(cursor) => cursor.advance(),
+        }
+    }
+
+    /// Moves to the entry before.
+    #[inline]
+    pub fn retreat(&mut self) -> Result<()> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.retreat();
+                Ok(())
+            }
+            Source::Table(cursor) => cursor.retreat(),
+            Source::Level(cursor) => cursor.retreat(),
+        }
+    }
+}
+
+/// Walks the sstables of a level one after the other, opening each when it is reached.
+pub struct LevelCursor {
+    /// Sorted, not overlapping.
+    tables: Vec<Arc<TableHandle>>,
+    caching: Caching,
+    at: usize,
+    current: Option<TableCursor>,
+}
+
+impl LevelCursor {
+    /// Stands nowhere until moved.
+    pub fn new(tables: Vec<Arc<TableHandle>>, caching: Caching) -> LevelCursor {
+        LevelCursor { tables, caching, at: 0, current: None }
+    }
+
+    /// A cursor on table `at`, or `None` behind the last.
+    fn open(&mut self, at: usize) -> Result<Option<&mut TableCursor>> {
+        if at != self.at || self.current.is_none() {
+            self.current = None;
+            self.at = at;
+            let Some(table) = self.tables.get(at) else { return Ok(None) };
+            self.current = Some(TableCursor::new(Arc::clone(table.reader()?), self.caching));
+        }
+        Ok(self.current.as_mut())
+    }
+
+    fn seek(&mut self, target: Position<'_>) -> Result<()> {
+        let at = self.tables.partition_point(|table| !table.meta.largest.admits(target.key));
+        if let Some(cursor) = self.open(at)? {
+            cursor.seek(target)?;
+            if !cursor.valid() {
+                return self.first_from(at + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
+        let after = self.tables.partition_point(|table| table.meta.smallest.as_slice() <= target.key);
+        let Some(at) = after.checked_sub(1) else {
+            self.current = None;
+            return Ok(());
+        };
+        if let Some(cursor) = self.open(at)? {
+            cursor.seek_before(target)?;
+            if !cursor.valid() {
+                return self.last_up_to(at.checked_sub(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stands on the first entry of table `at` or of the next that has one.
+    fn first_from(&mut self, mut at: usize) -> Result<()> {
+        while let Some(cursor) = self.open(at)? {
+            cursor.seek_to_first()?;
+            if cursor.valid() {
+                return Ok(());
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Stands on the last entry of table `at` or of the nearest before that has one.
+    fn last_up_to(&mut self, mut at: Option<usize>) -> Result<()> {
+        while let Some(index) = at {
+            let Some(cursor) = self.open(index)? else { return Ok(()) };
+            cursor.seek_to_last()?;
+            if cursor.valid() {
+                return Ok(());
+            }
+            at = index.checked_sub(1);
+        }
+        self.current = None;
+        Ok(())
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.current else { return Ok(()) };
+        cursor.advance()?;
+        if cursor.valid() { Ok(()) } else { self.first_from(self.at + 1) }
+    }
+
+    #[inline]
+    fn retreat(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.current else { return Ok(()) };
+        cursor.retreat()?;
+        if cursor.valid() { Ok(()) } else { self.last_up_to(self.at.checked_sub(1)) }
+    }
+}

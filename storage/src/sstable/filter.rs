@@ -1,0 +1,197 @@
+//! The key filter of an sstable: a Bloom filter cut into 64-byte lines, so that a question costs one cache miss.
+//!
+//! A key is hashed once (`coding::key_hash`); the hash's upper half picks the line, the lower half is multiplied
+//! onwards for each probe inside the line. The filter answers "surely absent" or "perhaps present"; at 10 bits a key
+//! about one absent key in a hundred is "perhaps".
+//!
+//! Keys and key prefixes may share a filter: both are hashed as the bytes they are, and a prefix of one keyspace is
+//! never a whole key of the same keyspace's shape. The first byte of the last eight names the kind of filter, so another
+//! kind can take its place; a reader that does not know the kind reads without a filter. FORMAT.md, "Filter".
+
+use crate::coding::{Malformed, take_u8, take_u16, take_u32, u64_at};
+
+/// Bytes of the trailer behind the lines.
+const FILTER_TRAILER_BYTES: usize = 8;
+/// The blocked Bloom filter of this module.
+const KIND_BLOCKED_BLOOM: u8 = 1;
+const LINE_BYTES: usize = 64;
+const LINE_WORDS: usize = LINE_BYTES / 8;
+/// More probes than this help no filter a writer would make.
+const PROBES_MAX: u8 = 16;
+
+/// One cache line of bits.
+#[repr(align(64))]
+#[derive(Clone)]
+struct Line([u64; LINE_WORDS]);
+
+/// A filter read from a table.
+pub struct Filter {
+    lines: Vec<Line>,
+    probes: u8,
+}
+
+#[inline]
+fn line_of(hash: u64, lines: usize) -> usize {
+    // The upper 32 bits scaled to the number of lines; the product's upper half is below `lines`.
+    usize::try_from(((hash >> 32) * lines as u64) >> 32).unwrap_or_default()
+}
+
+/// The next probe's bit within a line, 0 to 511.
+#[inline]
+fn probe_bit(state: &mut u32) -> u32 {
+    *state = state.wrapping_mul(0x9e37_79b9);
+    *state >> 23
+}
+
+#[inline]
+fn probe_start(hash: u64) -> u32 {
+    // Odd, so that the multiplication never reaches zero.
+    u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1
+}
+
+impl Filter {
+    /// Reads a filter block. `Ok(None)` is a kind this build does not know.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Filter>, Malformed> {
+        let short = Malformed("filter shorter than its trailer");
+        let body = bytes.len().checked_sub(FILTER_TRAILER_BYTES).ok_or(short)?;
+        let (lines, mut trailer) = bytes.split_at_checked(body).ok_or(short)?;
+        let kind = take_u8(&mut trailer).ok_or(short)?;
+        let probes = take_u8(&mut trailer).ok_or(short)?;
+        let _reserved = take_u16(&mut trailer).ok_or(short)?;
+        let count = take_u32(&mut trailer).ok_or(short)? as usize;
+        if kind != KIND_BLOCKED_BLOOM {
+            return Ok(None);
+        }
+        if count == 0 || count.checked_mul(LINE_BYTES) != Some(body) {
+            return Err(Malformed("filter lines do not fill the block"));
+        }
+        if probes == 0 || probes > PROBES_MAX {
+            return Err(Malformed("filter probe count out of bounds"));
+        }
+        let lines = lines.chunks_exact(LINE_BYTES).map(|line| Line(read_words(line))).collect();
+        Ok(Some(Filter { lines, probes }))
+    }
+
+    /// Whether a key of this hash may be in the table. `false` is certain.
+    #[inline]
+    pub fn may_contain(&self, hash: u64) -> bool {
+        let Some(Line(words)) = self.lines.get(line_of(hash, self.lines.len())) else { return true };
+        let mut state = probe_start(hash);
+        (0..self.probes).all(|_| {
+            let bit = probe_bit(&mut state);
+            let word = words.get(bit as usize / 64).copied().unwrap_or(u64::MAX);
+            word >> (bit % 64) & 1 == 1
+        })
+    }
+
+    /// What it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.lines.len() * LINE_BYTES + size_of::<Filter>()
+    }
+}
+
+fn read_words(line: &[u8]) -> [u64; LINE_WORDS] {
+    std::array::from_fn(|index| u64_at(line, 8 * index).unwrap_or_default())
+}
+
+/// Collects the hashes of a table's keys.
+pub struct FilterBuilder {
+    hashes: Vec<u64>,
+    bits_per_key: u32,
+}
+
+impl FilterBuilder {
+    /// `bits_per_key` trades memory for certainty; 10 is the usual point.
+    pub fn new(bits_per_key: u32) -> Self {
+        Self { hashes: Vec::new(), bits_per_key: bits_per_key.clamp(1, 64) }
+    }
+
+    /// Takes a key's hash; versions of the same key come one after the other and are taken once.
+    pub fn add(&mut self, hash: u64) {
+        if self.hashes.last() != Some(&hash) {
+            self.hashes.push(hash);
+        }
+    }
+
+    /// The filter block's bytes, or `None` when there was no key.
+    pub fn finish(&mut self) -> Option<Vec<u8>> {
+        if self.hashes.is_empty() {
+            return None;
+        }
+        let bits = self.hashes.len() as u64 * u64::from(self.bits_per_key);
+        let count = usize::try_from(bits.div_ceil(8 * LINE_BYTES as u64)).ok()?;
+        let probes = self.probes();
+        let mut lines = vec![[0_u64; LINE_WORDS]; count];
+        for &hash in &self.hashes {
+            let words = lines.get_mut(line_of(hash, count))?;
+            let mut state = probe_start(hash);
+            for _ in 0..probes {
+                let bit = probe_bit(&mut state);
+                *words.get_mut(bit as usize / 64)? |= 1 << (bit % 64);
+            }
+        }
+        let mut out = Vec::with_capacity(count * LINE_BYTES + FILTER_TRAILER_BYTES);
+        for word in lines.iter().flatten() {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+        out.extend_from_slice(&[KIND_BLOCKED_BLOOM, probes, 0, 0]);
+        out.extend_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
+        self.hashes.clear();
+        Some(out)
+    }
+
+    /// Near `bits * ln 2`, one fewer at the usual sizes because the lines are unevenly filled.
+    fn probes(&self) -> u8 {
+        let ideal = self.bits_per_key * 69 / 100;
+        u8::try_from(ideal.clamp(1, 10)).unwrap_or(PROBES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coding::key_hash;
+
+    fn build(keys: u64, bits_per_key: u32) -> Vec<u8> {
+        let mut builder = FilterBuilder::new(bits_per_key);
+        for key in 0..keys {
+            builder.add(key_hash(&key.to_be_bytes()));
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_key_is_perhaps_present_and_few_others_are() {
+        for (keys, bits, false_positives_max) in
+            [(1, 10, 30), (100, 10, 30), (20_000, 10, 15), (20_000, 16, 3)]
+        {
+            let filter = Filter::parse(&build(keys, bits)).unwrap().unwrap();
+            assert!((0..keys).all(|key| filter.may_contain(key_hash(&key.to_be_bytes()))));
+            let wrong = (1 << 40..(1 << 40) + 10_000_u64)
+                .filter(|key| filter.may_contain(key_hash(&key.to_be_bytes())));
+            let per_mille = wrong.count() / 10;
+            assert!(per_mille <= false_positives_max, "{keys} keys, {bits} bits: {per_mille} in a thousand");
+        }
+    }
+
+    #[test]
+    fn an_empty_table_has_no_filter_and_an_unknown_kind_is_none() {
+        assert_eq!(FilterBuilder::new(10).finish(), None);
+        let mut bytes = build(10, 10);
+        let kind_at = bytes.len() - FILTER_TRAILER_BYTES;
+        bytes[kind_at] = 9;
+        assert!(Filter::parse(&bytes).unwrap().is_none());
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let bytes = build(1_000, 10);
+        for length in 0..bytes.len() {
+            assert!(!matches!(Filter::parse(&bytes[..length]), Ok(Some(_))), "{length}");
+        }
+        let mut none = bytes.clone();
+        let probes_at = none.len() - FILTER_TRAILER_BYTES + 1;
+        none[probes_at] = 0;
+        assert!(Filter::parse(&none).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! Reads an sstable: point lookups here, walks in [`super::cursor`].
+//!
+//! Opening reads footer, properties, index root, filter and range tombstones and keeps them; their bytes are charged to
+//! the cache's budget. Data blocks and index partitions come through the cache, or past it for compaction.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cache::{BlockCache, Cached, Pinned};
+use crate::coding::Malformed;
+use crate::entry::ValueKind;
+use crate::error::{Error, Result};
+use crate::file_id::FileId;
+use crate::keyspace::Keyspace;
+use crate::options::ReadMode;
+use crate::range_tombstone::{RangeTombstone, RangeTombstones};
+use crate::sstable::block::{Block, BlockBytes, Position};
+use crate::sstable::filter::Filter;
+use crate::sstable::footer::{BlockHandle, FOOTER_BYTES, Footer};
+use crate::sstable::properties::Properties;
+use crate::sstable::sealed::{BlockType, Unsealed, unseal};
+use crate::timestamp::Timestamp;
+use crate::value_slice::ValueSlice;
+use crate::vfs::{MappedBytes, Vfs, VfsFile};
+
+/// A value shorter than this part of its block is copied rather than pinning the block.
+const SHARE_OF_BLOCK_MIN: usize = 64;
+
+/// Opens the files of one tablet.
+pub struct FileOpener {
+    /// Where files come from.
+    pub vfs: Arc<dyn Vfs>,
+    /// The tablet's directory.
+    pub directory: PathBuf,
+    /// Shared by all files of the store.
+    pub cache: Arc<BlockCache>,
+    /// How they are read.
+    pub read_mode: ReadMode,
+}
+
+impl std::fmt::Debug for FileOpener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileOpener({})", self.directory.display())
+    }
+}
+
+/// An open file of sealed blocks: an sstable's or a blob file's.
+pub struct BlockFile {
+    file: Arc<dyn VfsFile>,
+    map: Option<MappedBytes>,
+    path: PathBuf,
+    file_id: FileId,
+    file_bytes: u64,
+    /// This open file's number in the cache.
+    holder: u64,
+    cache: Arc<BlockCache>,
+}
+
+/// Whether a read goes through the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Looks there first and leaves there what it read.
+    Through,
+    /// Neither: a compaction reads everything once.
+    Past,
+}
+
+impl BlockFile {
+    /// Opens a file and checks its length, before anything is mapped or believed.
+    pub fn open(opener: &FileOpener, path: PathBuf, file_id: FileId, file_bytes: u64) -> Result<BlockFile> {
+        let io = |operation: &'static str| {
+            let path = path.clone();
+            move |error| Error::io(operation, &path, error)
+        };
+        let file = opener.vfs.open_read(&path).map_err(io("open"))?;
+        let found = file.len().map_err(io("measure"))?;
+        if found != file_bytes {
+            let detail = format!("file is {found} bytes long, the manifest says {file_bytes}");
+            return Err(Error::corruption(&path, found.min(file_bytes), detail));
+        }
+        let map = match opener.read_mode {
+            ReadMode::Pread => None,
+            ReadMode::Mmap => file.map().map_err(io("map"))?,
+        };
+        let holder = opener.cache.draw_holder();
+        Ok(BlockFile { file, map, path, file_id, file_bytes, holder, cache: Arc::clone(&opener.cache) })
+    }
+
+    /// The error for wrong bytes at `offset`.
+    pub fn corruption(&self, offset: u64, malformed: Malformed) -> Error {
+        Error::corruption(&self.path, offset, malformed.0)
+    }
+
+    /// The path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The cache it reads through, and its number there.
+    pub fn cache(&self) -> (&BlockCache, u64) {
+        (&self.cache, self.holder)
+    }
+
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(offset, &mut bytes).map_err(|error| Error::io("read", &self.path, error))?;
+        Ok(bytes)
+    }
+
+    /// Reads and checks one sealed block; its bytes before compression.
+    pub fn read_sealed(&self, handle: BlockHandle, block_type: BlockType) -> Result<BlockBytes> {
+        if handle.end().is_none_or(|end| end > self.file_bytes) {
+            return Err(self.corruption(handle.offset, Malformed("a block handle reaches past the file")));
+        }
+        let length = handle.length as usize;
+        let wrong = |malformed| self.corruption(handle.offset, malformed);
+        if let Some(map) = &self.map {
+            let start = usize::try_from(handle.offset).unwrap_or(usize::MAX);
+            let sealed = (**map).as_ref().get(start..start.saturating_add(length)).unwrap_or_default();
+            return match unseal(sealed, block_type, self.file_id.0, handle.offset).map_err(wrong)? {
+                Unsealed::Same(raw) => Ok(BlockBytes::Mapped(Arc::clone(map), start..start + raw.len())),
+                Unsealed::Decoded(raw) => Ok(BlockBytes::Heap(raw)),
+            };
+        }
+        let mut sealed = self.read(handle.offset, length)?;
+        let kept = match unseal(&sealed, block_type, self.file_id.0, handle.offset).map_err(wrong)? {
+            Unsealed::Same(raw) => raw.len(),
+            Unsealed::Decoded(raw) => return Ok(BlockBytes::Heap(raw)),
+        };
+        sealed.truncate(kept);
+        Ok(BlockBytes::Heap(sealed.into_boxed_slice()))
+    }
+
+    fn parse_block(&self, handle: BlockHandle, block_type: BlockType) -> Result<Arc<Block>> {
+        let bytes = self.read_sealed(handle, block_type)?;
+        let block = Block::parse(bytes).map_err(|malformed| self.corruption(handle.offset, malformed))?;
+        Ok(Arc::new(block))
+    }
+
+    /// A parsed block.
+    pub fn block(&self, handle: BlockHandle, block_type: BlockType, caching: Caching) -> Result<Arc<Block>> {
+        if caching == Caching::Past {
+            return self.parse_block(handle, block_type);
+        }
+        if let Some(Cached::Block(block)) = self.cache.get(self.holder, handle.offset) {
+            return Ok(block);
+        }
+        let block = self.parse_block(handle, block_type)?;
+        self.cache.insert(self.holder, handle.offset, Cached::Block(Arc::clone(&block)));
+        Ok(block)
+    }
+}
+
+/// A version of a key found in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundVersion {
+    /// When it was committed.
+    pub timestamp: Timestamp,
+    /// Put, delete or blob handle.
+    pub kind: ValueKind,
+    /// The value or the handle.
+    pub value: ValueSlice,
+}
+
+/// An open sstable.
+pub struct TableReader {
+    pub(super) file: BlockFile,
+    pub(super) root: Arc<Block>,
+    pub(super) index_levels: u8,
+    filter: Option<Filter>,
+    range_tombstones: Option<Arc<RangeTombstones>>,
+    properties: Properties,
+    footer: Footer,
+    _pinned: Pinned,
+}
+
+impl std::fmt::Debug for TableReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TableReader({})", self.file.path.display())
+    }
+}
+
+impl TableReader {
+    /// Opens the sstable `file_id`, which is `file_bytes` long.
+    pub fn open(opener: &FileOpener, file_id: FileId, file_bytes: u64) -> Result<TableReader> {
+        let path = file_id.sstable_path(&opener.directory);
+        let file = BlockFile::open(opener, path, file_id, file_bytes)?;
+        if file_bytes < FOOTER_BYTES as u64 {
+            return Err(file.corruption(0, Malformed("file is shorter than an sstable's footer")));
+        }
+        let tail = file.read(file_bytes - FOOTER_BYTES as u64, FOOTER_BYTES)?;
+        let footer = Footer::read(&tail, &file.path, file_bytes, file_id.0)?;
+        let root = file.parse_block(footer.index, BlockType::TopIndex)?;
+        let properties = file.read_sealed(footer.properties, BlockType::Properties)?;
+        let properties = Properties::parse(properties.as_slice())
+            .map_err(|malformed| file.corruption(footer.properties.offset, malformed))?;
+        let filter = Self::read_filter(&file, footer.filter)?;
+        let range_tombstones = Self::read_range_tombstones(&file, footer.range_tombstones)?;
+        let pinned = root.memory_bytes()
+            + filter.as_ref().map_or(0, Filter::memory_bytes)
+            + range_tombstones.as_ref().map_or(0, |ranges| ranges.memory_bytes())
+            + size_of::<TableReader>();
+        let pinned = opener.cache.pin(pinned as u64);
+        let index_levels = footer.index_levels;
+        Ok(TableReader {
+            file,
+            root,
+            index_levels,
+            filter,
+            range_tombstones,
+            properties,
+            footer,
+            _pinned: pinned,
+        })
+    }
+
+    fn read_filter(file: &BlockFile, handle: BlockHandle) -> Result<Option<Filter>> {
+        if !handle.exists() {
+            return Ok(None);
+        }
+        let bytes = file.read_sealed(handle, BlockType::Filter)?;
+        Filter::parse(bytes.as_slice()).map_err(|malformed| file.corruption(handle.offset, malformed))
+    }
+
+    fn read_range_tombstones(file: &BlockFile, handle: BlockHandle) -> Result<Option<Arc<RangeTombstones>>> {
+        if !handle.exists() {
+            return Ok(None);
+        }
+        let block = file.parse_block(handle, BlockType::RangeTombstones)?;
+        let mut all = Vec::with_capacity(block.entries());
+        for index in 0..block.entries() {
+            let mut start = Vec::new();
+            block.append_key(index, &mut start);
+            let tombstone =
+                RangeTombstone { start, end: block.value(index).to_vec(), timestamp: block.timestamp(index) };
+            if block.kind(index) != ValueKind::RangeDelete || tombstone.start >= tombstone.end {
+                return Err(file.corruption(handle.offset, Malformed("a range tombstone without a range")));
+            }
+            all.push(tombstone);
+        }
+        Ok(Some(Arc::new(RangeTombstones::new(all))))
+    }
+
+    /// Its figures.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// Its footer.
+    pub fn footer(&self) -> &Footer {
+        &self.footer
+    }
+
+    /// The file under it.
+    pub fn file(&self) -> &BlockFile {
+        &self.file
+    }
+
+    /// Its range tombstones, if it has any.
+    pub fn range_tombstones(&self) -> Option<&Arc<RangeTombstones>> {
+        self.range_tombstones.as_ref()
+    }
+
+    /// Whether a key of this hash may be in it; `false` is certain.
+    #[inline]
+    pub fn may_contain(&self, key_hash: u64) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_contain(key_hash))
+    }
+
+    /// Whether a key with `prefix`, hashed by `prefix_hash`, may be in it. `false` is certain; the table must have been
+    /// written with a rule that yields prefixes of this length in this keyspace, else the answer is `true`.
+    pub fn may_contain_prefix(&self, prefix: &[u8], prefix_hash: u64) -> bool {
+        let rule = self.properties.prefixes.get(&Keyspace::of(prefix)).copied().unwrap_or_default();
+        if rule.prefix(prefix).is_none_or(|known| known.len() != prefix.len()) {
+            return true;
+        }
+        self.may_contain(prefix_hash)
+    }
+
+    /// The handle in entry `at` of an index block.
+    pub(super) fn handle_at(&self, index: &Block, at: usize) -> Result<BlockHandle> {
+        BlockHandle::read(index.value(at)).ok_or_else(|| {
+            self.file.corruption(self.footer.index.offset, Malformed("an index entry is no handle"))
+        })
+    }
+
+    /// The newest version of `key` at or below `visible`. Range tombstones are asked for apart; the filter has been
+    /// asked already.
+    pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
+        let target = Position { key, timestamp: visible };
+        let mut index = Arc::clone(&self.root);
+        if self.index_levels == 2 {
+            let at = index.seek(target);
+            if at == index.entries() {
+                return Ok(None);
+            }
+            index = self.file.block(self.handle_at(&index, at)?, BlockType::Index, Caching::Through)?;
+        }
+        let at = index.seek(target);
+        if at == index.entries() {
+            return Ok(None);
+        }
+        let block = self.file.block(self.handle_at(&index, at)?, BlockType::Data, Caching::Through)?;
+        let at = block.seek(target);
+        // Past the block's end means between it and the next: no key with this prefix order is there.
+        if at == block.entries() || !block.key_equals(at, key) {
+            return Ok(None);
+        }
+        let (timestamp, kind) = (block.timestamp(at), block.kind(at));
+        Ok(Some(FoundVersion { timestamp, kind, value: slice_value(block, at) }))
+    }
+}
+
+/// The value of entry `at`: a share of the block, or a copy when it is a small part of it.
+pub(super) fn slice_value(block: Arc<Block>, at: usize) -> ValueSlice {
+    let range = block.value_range(at);
+    if range.len() * SHARE_OF_BLOCK_MIN < block.bytes().len() {
+        return ValueSlice::copied(block.value(at));
+    }
+    ValueSlice::shared(block, range)
+}

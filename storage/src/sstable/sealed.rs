@@ -1,0 +1,233 @@
+//! How a block's bytes stand in a file: encode, compress, (encrypt,) checksum. Sstables and blob files share it.
+//!
+//! ```text
+//! | stored bytes | raw_length u32 | block_type u8 | codec u8 | checksum u64 |
+//!   the checksum covers all that is before it, mixed with the file id and the block's offset
+//! ```
+//!
+//! The checksum is of what is stored, so damage is found before anything is decoded. Encryption at rest goes between
+//! compression and checksum, in `seal` and `unseal` and nowhere else: the codec byte's high bit is kept for it.
+
+use crate::coding::{Malformed, block_checksum, take_u8, take_u32, take_u64};
+use crate::options::Compression;
+
+/// Bytes behind the stored bytes of every block.
+pub const SEAL_BYTES: usize = 14;
+const CHECKSUM_BYTES: usize = 8;
+
+/// No block is larger before compression: a value at its limit, its key, and room. A claim beyond it is corruption
+/// and is never allocated.
+pub const BLOCK_RAW_BYTES_MAX: usize = 128 << 20;
+
+/// What a block is for; a block read as something else is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockType {
+    /// Entries of user keys.
+    Data = 1,
+    /// Separators and the handles of data blocks.
+    Index = 2,
+    /// Separators and the handles of index blocks.
+    TopIndex = 3,
+    /// The filter over all keys.
+    Filter = 4,
+    /// Range tombstones.
+    RangeTombstones = 5,
+    /// The table's figures.
+    Properties = 6,
+    /// One large value, in a blob file.
+    Blob = 7,
+}
+
+impl BlockType {
+    /// The name in inspections and errors.
+    pub fn name(self) -> &'static str {
+        match self {
+            BlockType::Data => "data",
+            BlockType::Index => "index",
+            BlockType::TopIndex => "top-index",
+            BlockType::Filter => "filter",
+            BlockType::RangeTombstones => "range-tombstones",
+            BlockType::Properties => "properties",
+            BlockType::Blob => "blob",
+        }
+    }
+}
+
+const ZSTD_LEVEL: i32 = 3;
+
+/// The compression with this number on disk.
+fn codec_from_byte(byte: u8) -> Option<Compression> {
+    [Compression::None, Compression::Lz4, Compression::Zstd].into_iter().find(|codec| *codec as u8 == byte)
+}
+
+/// The bytes of a block after checksum and codec: a part of what was read when it was stored raw.
+pub enum Unsealed<'a> {
+    /// Stored raw.
+    Same(&'a [u8]),
+    /// Decompressed.
+    Decoded(Box<[u8]>),
+}
+
+/// Compresses with one codec and keeps its buffer between blocks.
+pub struct Compressor {
+    codec: Compression,
+    buffer: Vec<u8>,
+}
+
+impl Compressor {
+    /// For blocks of one file.
+    pub fn new(codec: Compression) -> Self {
+        Self { codec, buffer: Vec::new() }
+    }
+
+    /// What to store for `raw`: the compressed bytes when they are at least an eighth smaller, `raw` otherwise.
+    fn compress<'a>(&'a mut self, raw: &'a [u8]) -> (Compression, &'a [u8]) {
+        let length = match self.codec {
+            Compression::None => None,
+            Compression::Lz4 => {
+                self.buffer.resize(lz4_flex::block::get_maximum_output_size(raw.len()), 0);
+                lz4_flex::block::compress_into(raw, &mut self.buffer).ok()
+            }
+            Compression::Zstd => {
+                self.buffer.resize(zstd::zstd_safe::compress_bound(raw.len()), 0);
+                zstd::bulk::compress_to_buffer(raw, &mut self.buffer, ZSTD_LEVEL).ok()
+            }
+        };
+        match length.and_then(|length| self.buffer.get(..length)) {
+            Some(smaller) if smaller.len() <= raw.len() - raw.len() / 8 => (self.codec, smaller),
+            _ => (Compression::None, raw),
+        }
+    }
+
+    /// Appends `raw` to `out` as it stands in file `file_id` at `offset`. `None` when it is larger than a block may be.
+    pub fn seal(
+        &mut self,
+        raw: &[u8],
+        block_type: BlockType,
+        file_id: u64,
+        offset: u64,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        if raw.len() > BLOCK_RAW_BYTES_MAX {
+            return None;
+        }
+        let raw_length = u32::try_from(raw.len()).ok()?;
+        let start = out.len();
+        let (codec, stored) = self.compress(raw);
+        out.extend_from_slice(stored);
+        out.extend_from_slice(&raw_length.to_le_bytes());
+        out.extend_from_slice(&[block_type as u8, codec as u8]);
+        let checksum = block_checksum(file_id, offset, out.get(start..)?);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        Some(())
+    }
+}
+
+/// Checks a sealed block and undoes the codec.
+pub fn unseal(
+    sealed: &[u8],
+    block_type: BlockType,
+    file_id: u64,
+    offset: u64,
+) -> Result<Unsealed<'_>, Malformed> {
+    let short = Malformed("block shorter than its seal");
+    let covered = sealed.len().checked_sub(CHECKSUM_BYTES).ok_or(short)?;
+    let (covered, mut checksum) = sealed.split_at_checked(covered).ok_or(short)?;
+    if take_u64(&mut checksum) != Some(block_checksum(file_id, offset, covered)) {
+        return Err(Malformed("block checksum does not match"));
+    }
+    let stored = sealed.len().checked_sub(SEAL_BYTES).ok_or(short)?;
+    let (stored, mut seal) = covered.split_at_checked(stored).ok_or(short)?;
+    let raw_length = take_u32(&mut seal).ok_or(short)? as usize;
+    if take_u8(&mut seal) != Some(block_type as u8) {
+        return Err(Malformed("block is of another type"));
+    }
+    let codec = take_u8(&mut seal).and_then(codec_from_byte).ok_or(Malformed("unknown codec"))?;
+    decode(codec, stored, raw_length)
+}
+
+fn decode(codec: Compression, stored: &[u8], raw_length: usize) -> Result<Unsealed<'_>, Malformed> {
+    if raw_length > BLOCK_RAW_BYTES_MAX {
+        return Err(Malformed("block claims more than a block may have"));
+    }
+    let wrong = Malformed("block does not decompress");
+    let decoded = match codec {
+        Compression::None => {
+            return if stored.len() == raw_length {
+                Ok(Unsealed::Same(stored))
+            } else {
+                Err(Malformed("raw block of another length"))
+            };
+        }
+        Compression::Lz4 => {
+            let mut raw = vec![0; raw_length];
+            let length = lz4_flex::block::decompress_into(stored, &mut raw).map_err(|_| wrong)?;
+            raw.truncate(length);
+            raw
+        }
+        Compression::Zstd => {
+            let mut raw = vec![0; raw_length];
+            let length = zstd::bulk::decompress_to_buffer(stored, &mut raw).map_err(|_| wrong)?;
+            raw.truncate(length);
+            raw
+        }
+    };
+    if decoded.len() == raw_length { Ok(Unsealed::Decoded(decoded.into_boxed_slice())) } else { Err(wrong) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::cast_possible_truncation, reason = "numbers drawn below the target's range")]
+
+    use super::*;
+
+    fn bytes(unsealed: Unsealed<'_>) -> Vec<u8> {
+        match unsealed {
+            Unsealed::Same(bytes) => bytes.to_vec(),
+            Unsealed::Decoded(bytes) => bytes.into_vec(),
+        }
+    }
+
+    #[test]
+    fn every_codec_comes_back_and_noise_is_stored_raw() {
+        let plain = b"a sheaf of documents, a sheaf of documents, a sheaf of documents".repeat(20);
+        let noise: Vec<u8> = (0..999_u32).map(|i| crate::coding::key_hash(&i.to_le_bytes()) as u8).collect();
+        for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
+            for (raw, compresses) in [(&plain[..], true), (&noise[..], false), (&[][..], false)] {
+                let mut out = vec![1, 2, 3];
+                Compressor::new(codec).seal(raw, BlockType::Data, 5, 3, &mut out).unwrap();
+                let stored = out.len() - 3 - SEAL_BYTES;
+                assert_eq!(stored < raw.len(), compresses && codec != Compression::None);
+                assert_eq!(bytes(unseal(&out[3..], BlockType::Data, 5, 3).unwrap()), raw);
+                assert!(unseal(&out[3..], BlockType::Index, 5, 3).is_err());
+                assert!(unseal(&out[3..], BlockType::Data, 6, 3).is_err());
+                assert!(unseal(&out[3..], BlockType::Data, 5, 4).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let raw = b"sheaf ".repeat(30);
+        for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
+            let mut sealed = Vec::new();
+            Compressor::new(codec).seal(&raw, BlockType::Data, 1, 0, &mut sealed).unwrap();
+            for bit in 0..sealed.len() * 8 {
+                let mut damaged = sealed.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(unseal(&damaged, BlockType::Data, 1, 0).is_err(), "bit {bit}");
+            }
+            for length in 0..sealed.len() {
+                assert!(unseal(&sealed[..length], BlockType::Data, 1, 0).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_decoder_is_given_no_more_room_than_a_block_may_have() {
+        assert!(decode(Compression::Lz4, &[0; 4], usize::MAX).is_err());
+        for codec in [Compression::Lz4, Compression::Zstd] {
+            assert!(decode(codec, b"\x1f\x00\x00\xff\xff\xff", 1 << 20).is_err());
+        }
+    }
+}
