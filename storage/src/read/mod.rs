@@ -1,4 +1,10 @@
 //! Reads: point lookups, merged iteration, snapshots.
 
 pub mod merge;
+pub mod point;
+pub mod scan;
 pub mod source;
+pub mod view;
+
+pub use scan::{Iter, IterOptions};
+pub use view::ReadView;

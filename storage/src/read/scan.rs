@@ -1,0 +1,346 @@
+//! The user's iterator: one visible value per key, in either direction.
+//!
+//! Forward, the merge stands on the entry shown; versions of a key come newest first, so the first visible one decides
+//! and the rest are stepped over. Backward, versions come oldest first, so the last visible one decides, and it is known
+//! only when the key changes: the merge then stands before the key shown and the value has been copied out. Turning
+//! round is a seek to the key shown.
+//!
+//! Range tombstones of all sources are merged into one list when the iterator opens; most of the time it is empty and
+//! costs a test. A transaction's own writes are a memtable whose entries have the timestamp [`Timestamp::MAX`]: newer
+//! than everything, visible always.
+//!
+//! An error stays: every later move returns it again, and the iterator is not valid.
+
+use std::sync::Arc;
+
+use crate::entry::ValueKind;
+use crate::error::{Error, Result};
+use crate::keyspace::Keyspace;
+use crate::memtable::Memtable;
+use crate::range_tombstone::{RangeTombstone, RangeTombstones};
+use crate::read::merge::MergeCursor;
+use crate::read::source::{LevelCursor, Source};
+use crate::read::view::ReadView;
+use crate::sstable::block::Position;
+use crate::sstable::cursor::TableCursor;
+use crate::sstable::reader::Caching;
+use crate::timestamp::Timestamp;
+use crate::value_slice::ValueSlice;
+
+/// What an iterator walks over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IterOptions {
+    /// The first key it may show.
+    pub lower: Option<Vec<u8>>,
+    /// The first key behind those it may show.
+    pub upper: Option<Vec<u8>>,
+    /// Values stay unread where they are in blob files; `value` is then empty for them.
+    pub keys_only: bool,
+}
+
+/// What the iterator shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing.
+    Nowhere,
+    /// The entry the merge stands on.
+    Forward,
+    /// `key` and `saved`; the merge stands on the entry before the key's versions.
+    Backward,
+}
+
+/// Walks the keys of a snapshot. Owns what it reads.
+pub struct Iter {
+    view: ReadView,
+    merge: MergeCursor,
+    ranges: Option<RangeTombstones>,
+    /// Range deletes of the transaction the iterator belongs to.
+    own_ranges: Option<Arc<RangeTombstones>>,
+    visible: Timestamp,
+    options: IterOptions,
+    standing: Standing,
+    key: Vec<u8>,
+    saved: Vec<u8>,
+    saved_kind: ValueKind,
+    blob: Option<ValueSlice>,
+    error: Option<Error>,
+}
+
+impl Iter {
+    /// Over `view` as of `visible`, with a transaction's own writes (all at [`Timestamp::MAX`]) on top. Stands nowhere.
+    pub fn open(
+        view: ReadView,
+        own: Option<&Memtable>,
+        visible: Timestamp,
+        options: IterOptions,
+    ) -> Result<Iter> {
+        if let (Some(lower), Some(upper)) = (&options.lower, &options.upper)
+            && lower > upper
+        {
+            return Err(Error::invalid("iterator bounds are reversed"));
+        }
+        let (lower, upper) = (options.lower.as_deref(), options.upper.as_deref());
+        let mut sources = Vec::new();
+        let mut ranges: Vec<RangeTombstone> = Vec::new();
+        sources.extend(own.map(|own| Source::Memtable(own.cursor())));
+        for memtable in &view.memtables {
+            if !memtable.is_empty() {
+                sources.push(Source::Memtable(memtable.cursor()));
+                ranges.extend(memtable.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+            }
+        }
+        for (level, tables) in view.version.levels.iter().enumerate() {
+            let tables = tables.iter().filter(|table| table.meta.overlaps(lower, upper));
+            let tables: Vec<_> =
+                tables.filter(|table| table.meta.oldest <= visible).map(Arc::clone).collect();
+            for table in tables.iter().filter(|table| table.meta.range_tombstones > 0) {
+                ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+            }
+            if level > 0 && tables.len() > 1 {
+                sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
+                continue;
+            }
+            for table in tables {
+                sources.push(Source::Table(TableCursor::new(Arc::clone(table.reader()?), Caching::Through)));
+            }
+        }
+        ranges.retain(|tombstone| tombstone.timestamp <= visible);
+        Ok(Iter {
+            merge: MergeCursor::new(sources),
+            ranges: (!ranges.is_empty()).then(|| RangeTombstones::new(ranges).clipped(lower, upper)),
+            own_ranges: own.and_then(Memtable::range_tombstones),
+            view,
+            visible,
+            options,
+            standing: Standing::Nowhere,
+            key: Vec::new(),
+            saved: Vec::new(),
+            saved_kind: ValueKind::Delete,
+            blob: None,
+            error: None,
+        })
+    }
+
+    /// Whether it shows a key.
+    #[inline]
+    pub fn valid(&self) -> bool {
+        self.standing != Standing::Nowhere
+    }
+
+    /// The key shown; empty when not valid.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        if self.valid() { &self.key } else { &[] }
+    }
+
+    /// The value shown; empty when not valid.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        if let Some(blob) = &self.blob {
+            return blob;
+        }
+        if self.options.keys_only && self.kind() == ValueKind::BlobHandle {
+            return &[];
+        }
+        match self.standing {
+            Standing::Nowhere => &[],
+            Standing::Forward => self.merge.value(),
+            Standing::Backward => &self.saved,
+        }
+    }
+
+    #[inline]
+    fn kind(&self) -> ValueKind {
+        if self.standing == Standing::Backward { self.saved_kind } else { self.merge.kind() }
+    }
+
+    /// The error that stopped it, if one did.
+    pub fn status(&self) -> Result<()> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// The keyspace of the key shown.
+    pub fn keyspace(&self) -> Keyspace {
+        Keyspace::of(self.key())
+    }
+
+    /// Shows the first key. Whether there is one.
+    pub fn seek_to_first(&mut self) -> Result<bool> {
+        let moved = match &self.options.lower {
+            Some(lower) => self.merge.seek(Position { key: lower, timestamp: Timestamp::MAX }),
+            None => self.merge.seek_to_first(),
+        };
+        self.arrive(moved, false)
+    }
+
+    /// Shows the last key. Whether there is one.
+    pub fn seek_to_last(&mut self) -> Result<bool> {
+        let moved = match &self.options.upper {
+            Some(upper) => self.merge.seek_before(Position { key: upper, timestamp: Timestamp::MAX }),
+            None => self.merge.seek_to_last(),
+        };
+        self.arrive(moved, true)
+    }
+
+    /// Shows the first key at or after `key`. Whether there is one.
+    pub fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        let key = self.options.lower.as_deref().filter(|lower| *lower > key).unwrap_or(key);
+        let moved = self.merge.seek(Position { key, timestamp: Timestamp::MAX });
+        self.arrive(moved, false)
+    }
+
+    /// Shows the last key at or before `key`. Whether there is one.
+    pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool> {
+        let moved = match self.options.upper.as_deref() {
+            Some(upper) if upper <= key => {
+                self.merge.seek_before(Position { key: upper, timestamp: Timestamp::MAX })
+            }
+            // A put of a transaction's own has the largest timestamp, an entry that old does not exist: everything of
+            // `key` itself is before it.
+            _ => self.merge.seek_before(Position { key, timestamp: Timestamp::ZERO }),
+        };
+        self.arrive(moved, true)
+    }
+
+    /// Shows the next key. Whether there is one.
+    #[expect(clippy::should_implement_trait, reason = "it lends what it shows, as a std iterator can not")]
+    pub fn next(&mut self) -> Result<bool> {
+        match self.standing {
+            Standing::Nowhere => self.status().map(|()| false),
+            Standing::Forward => {
+                let moved = self.merge.step().and_then(|()| self.find_forward(true));
+                self.settle(moved)
+            }
+            Standing::Backward => {
+                let moved = self.merge.seek(Position { key: &self.key, timestamp: Timestamp::ZERO });
+                let moved = moved.and_then(|()| self.find_forward(true));
+                self.settle(moved)
+            }
+        }
+    }
+
+    /// Shows the key before. Whether there is one.
+    pub fn prev(&mut self) -> Result<bool> {
+        match self.standing {
+            Standing::Nowhere => self.status().map(|()| false),
+            Standing::Forward => {
+                let moved = self.merge.seek_before(Position { key: &self.key, timestamp: Timestamp::MAX });
+                self.arrive(moved, true)
+            }
+            Standing::Backward => {
+                let moved = self.find_backward();
+                self.settle(moved)
+            }
+        }
+    }
+
+    fn arrive(&mut self, moved: Result<()>, backward: bool) -> Result<bool> {
+        let moved = self.status().and(moved);
+        let found =
+            moved.and_then(|()| if backward { self.find_backward() } else { self.find_forward(false) });
+        self.settle(found)
+    }
+
+    /// Takes over the outcome of a move: what is shown, or the error that stays.
+    fn settle(&mut self, found: Result<Standing>) -> Result<bool> {
+        self.blob = None;
+        match found {
+            Ok(standing) => self.standing = standing,
+            Err(error) => return self.fail(error),
+        }
+        if self.standing != Standing::Nowhere && !self.options.keys_only {
+            self.load_blob()?;
+        }
+        Ok(self.valid())
+    }
+
+    fn fail(&mut self, error: Error) -> Result<bool> {
+        self.standing = Standing::Nowhere;
+        self.error = Some(error.clone());
+        Err(error)
+    }
+
+    /// Reads the value shown if it is in a blob file.
+    fn load_blob(&mut self) -> Result<bool> {
+        if self.kind() != ValueKind::BlobHandle {
+            return Ok(true);
+        }
+        let reference = if self.standing == Standing::Forward { self.merge.value() } else { &self.saved };
+        match self.view.read_blob(reference) {
+            Ok(blob) => {
+                self.blob = Some(blob);
+                Ok(true)
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Whether a version of the current key at `timestamp` is hidden by a range tombstone.
+    #[inline]
+    fn hidden(&self, key: &[u8], timestamp: Timestamp) -> bool {
+        if self.ranges.is_none() && self.own_ranges.is_none() {
+            return false;
+        }
+        let own = self.own_ranges.as_ref();
+        if timestamp != Timestamp::MAX && own.is_some_and(|ranges| ranges.fragment_of(key).is_some()) {
+            return true;
+        }
+        self.ranges.as_ref().is_some_and(|ranges| ranges.covers(key, timestamp, self.visible))
+    }
+
+    /// From where the merge stands, the first key with a visible value. With `passed`, versions of `self.key` do not
+    /// count: it has been shown.
+    fn find_forward(&mut self, mut passed: bool) -> Result<Standing> {
+        while let Some(position) = self.merge.position() {
+            if self.options.upper.as_deref().is_some_and(|upper| position.key >= upper) {
+                return Ok(Standing::Nowhere);
+            }
+            let unseen = position.timestamp > self.visible && position.timestamp != Timestamp::MAX;
+            if unseen || (passed && position.key == self.key) {
+                self.merge.step()?;
+                continue;
+            }
+            let timestamp = position.timestamp;
+            self.key.clear();
+            self.key.extend_from_slice(position.key);
+            passed = true;
+            if self.merge.kind() != ValueKind::Delete && !self.hidden(&self.key, timestamp) {
+                return Ok(Standing::Forward);
+            }
+            self.merge.step()?;
+        }
+        Ok(Standing::Nowhere)
+    }
+
+    /// From where the merge stands, backward, the first key with a visible value.
+    fn find_backward(&mut self) -> Result<Standing> {
+        while let Some(position) = self.merge.position() {
+            if self.options.lower.as_deref().is_some_and(|lower| position.key < lower) {
+                return Ok(Standing::Nowhere);
+            }
+            self.key.clear();
+            self.key.extend_from_slice(position.key);
+            let mut newest: Option<(Timestamp, ValueKind)> = None;
+            while let Some(position) = self.merge.position() {
+                if position.key != self.key {
+                    break;
+                }
+                let timestamp = position.timestamp;
+                if timestamp <= self.visible || timestamp == Timestamp::MAX {
+                    newest = Some((timestamp, self.merge.kind()));
+                    self.saved.clear();
+                    self.saved.extend_from_slice(self.merge.value());
+                }
+                self.merge.step()?;
+            }
+            if let Some((timestamp, kind)) = newest
+                && kind != ValueKind::Delete
+                && !self.hidden(&self.key, timestamp)
+            {
+                self.saved_kind = kind;
+                return Ok(Standing::Backward);
+            }
+        }
+        Ok(Standing::Nowhere)
+    }
+}
