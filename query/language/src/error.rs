@@ -9,6 +9,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct ErrorCode(pub i32);
 
 impl ErrorCode {
+    /// A fault of this program.
+    pub const INTERNAL: Self = Self(1);
     /// A value is of the right type but not acceptable.
     pub const BAD_VALUE: Self = Self(2);
     /// The text or document does not follow the grammar.
@@ -23,6 +25,10 @@ impl ErrorCode {
     pub const CONFLICTING_UPDATE_OPERATORS: Self = Self(40);
     /// An immutable field would change.
     pub const IMMUTABLE_FIELD: Self = Self(66);
+    /// A computed value or a state takes more memory than allowed.
+    pub const EXCEEDED_MEMORY_LIMIT: Self = Self(146);
+    /// No operator of this name.
+    pub const INVALID_PIPELINE_OPERATOR: Self = Self(168);
     /// A value cannot be converted.
     pub const CONVERSION_FAILURE: Self = Self(241);
 }

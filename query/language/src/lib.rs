@@ -3,6 +3,7 @@
 
 pub mod collation;
 mod error;
+pub mod expression;
 pub mod regex;
 
 pub use collation::Collation;

@@ -1,0 +1,206 @@
+//! Expressions: what `$project`, `$group`, `$expr`, pipeline updates and their kind compute per document.
+//!
+//! An [`Expression`] is compiled once per query by [`Expression::parse`]: names are resolved to slots, operators
+//! looked up, arities checked, and whatever depends on constants only is computed there and then. An error among
+//! constants is an error of parsing, with the same code, even if no document is ever looked at.
+//!
+//! [`Expression::evaluate`] walks the tree over one raw document. Fields are found in the bytes and borrowed; only what
+//! is computed is owned. What the outside world decides (the time, the randomness, the collation, outer variables) is
+//! in the [`Environment`].
+//!
+//! Two kinds of operators: most take their arguments evaluated and are plain functions in the table of their family
+//! ([`operator::Shape::List`] and [`operator::Shape::Named`]); those that evaluate lazily, bind variables or take
+//! something besides expressions have a node of their own.
+//!
+//! Local variables live on a stack of slots. Parsing gives each binding the position at which evaluation will push it:
+//! both follow the nesting of the text, so positions agree.
+
+mod conditional;
+mod environment;
+mod explain;
+mod field_path;
+mod literal;
+mod logical;
+#[allow(dead_code, reason = "the families that use the rest follow")]
+mod measure;
+#[allow(dead_code, reason = "the families that use the rest follow")]
+mod operator;
+mod parse;
+mod scope;
+mod truth;
+mod variable;
+
+pub use environment::{Environment, Metadata, VALUE_BYTES_MAX};
+pub use explain::Dependencies;
+pub use field_path::FieldPath;
+pub use scope::{Scope, VariableId, check_user_variable};
+pub use truth::is_truthy;
+
+use sheaf_document::{ArrayValue, DocumentBuilder, RawDocument, Value, ValueRef};
+
+use crate::Result;
+use measure::Budget;
+use operator::{Call, Operator};
+
+/// The operators, a table per family.
+const FAMILIES: &[&[Operator]] =
+    &[conditional::OPERATORS, literal::OPERATORS, logical::OPERATORS, variable::OPERATORS];
+
+/// Names and what they stand for, in the order they are written.
+pub(crate) type NamedExpressions = Box<[(Box<str>, Expression)]>;
+
+/// A compiled expression.
+#[derive(Clone)]
+pub struct Expression(pub(crate) Node);
+
+/// What an expression is made of.
+#[derive(Clone)]
+pub(crate) enum Node {
+    /// A named argument that was not written.
+    Absent,
+    /// `[a, b]`.
+    Array(Box<[Expression]>),
+    /// An operator of evaluated arguments.
+    Call(Call),
+    /// `$$CLUSTER_TIME`.
+    ClusterTime,
+    /// `$cond`, `$ifNull`, `$switch`.
+    Conditional(Box<conditional::Conditional>),
+    /// A literal, or what was folded into one. Arrays are in bytes form.
+    Constant(Value<'static>),
+    /// `$a.b`.
+    Field(FieldPath),
+    /// `$let`.
+    Let(Box<variable::Let>),
+    /// `$and`, `$or`.
+    Logical(logical::Logical),
+    /// `$$NOW`.
+    Now,
+    /// `{a: b}`.
+    Object(NamedExpressions),
+    /// `$$ROOT`.
+    Root,
+    /// A variable bound in the expression.
+    Slot(usize, Option<FieldPath>),
+    /// `$$USER_ROLES`.
+    UserRoles(Option<FieldPath>),
+    /// A variable bound outside.
+    Variable(VariableId, Option<FieldPath>),
+}
+
+/// One evaluation: the document, the variables bound so far, the surroundings.
+pub(crate) struct Frame<'a, 'e> {
+    pub root: RawDocument<'a>,
+    pub slots: Vec<Value<'a>>,
+    pub environment: &'e mut Environment,
+}
+
+impl Expression {
+    /// A constant.
+    pub fn constant(value: Value<'static>) -> Self {
+        Self(Node::Constant(value.to_bytes_form()))
+    }
+
+    /// A field of the document.
+    pub fn field(path: FieldPath) -> Self {
+        Self(Node::Field(path))
+    }
+
+    /// The whole document.
+    pub fn root() -> Self {
+        Self(Node::Root)
+    }
+
+    /// The value, if it depends on nothing.
+    pub fn as_constant(&self) -> Option<&Value<'static>> {
+        match &self.0 {
+            Node::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The path, if the expression is a field of the document.
+    pub fn as_field(&self) -> Option<&FieldPath> {
+        match &self.0 {
+            Node::Field(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The value for one document.
+    pub fn evaluate<'a>(&'a self, root: RawDocument<'a>, environment: &mut Environment) -> Result<Value<'a>> {
+        match &self.0 {
+            Node::Constant(value) => Ok(borrow(value)),
+            Node::Field(path) => Ok(path.walk(root)),
+            _ => self.run(&mut Frame { root, slots: Vec::new(), environment }),
+        }
+    }
+
+    /// The value within an evaluation that is under way.
+    pub(crate) fn run<'a>(&'a self, frame: &mut Frame<'a, '_>) -> Result<Value<'a>> {
+        match &self.0 {
+            Node::Absent => Ok(Value::Missing),
+            Node::Array(items) => evaluate_array(items, frame),
+            Node::Call(call) => call.evaluate(frame),
+            Node::ClusterTime => Ok(frame.environment.cluster_time.map_or(Value::Missing, Value::Timestamp)),
+            Node::Conditional(conditional) => conditional.evaluate(frame),
+            Node::Constant(value) => Ok(borrow(value)),
+            Node::Field(path) => Ok(path.walk(frame.root)),
+            Node::Let(binding) => binding.evaluate(frame),
+            Node::Logical(logical) => logical.evaluate(frame),
+            Node::Now => Ok(Value::DateTime(frame.environment.now_millis)),
+            Node::Object(fields) => evaluate_object(fields, frame),
+            Node::Root => Ok(Value::from(frame.root)),
+            Node::Slot(slot, path) => {
+                Ok(at_path(frame.slots.get(*slot).unwrap_or(&Value::Missing), path.as_ref()))
+            }
+            Node::UserRoles(path) => Ok(at_path(&frame.environment.user_roles, path.as_ref())),
+            Node::Variable(id, path) => Ok(at_path(frame.environment.variable(*id), path.as_ref())),
+        }
+    }
+}
+
+/// A constant without copying its bytes.
+fn borrow<'a>(value: &'a Value<'static>) -> Value<'a> {
+    match value.as_ref() {
+        Some(value) => Value::from(value),
+        None => value.clone(),
+    }
+}
+
+fn at_path<'a>(value: &Value<'a>, path: Option<&FieldPath>) -> Value<'a> {
+    match path {
+        None => value.clone(),
+        Some(path) => path.walk_value(value),
+    }
+}
+
+fn evaluate_array<'a>(items: &'a [Expression], frame: &mut Frame<'a, '_>) -> Result<Value<'a>> {
+    let mut budget = Budget::new(frame.environment);
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
+        let value = match item.run(frame)? {
+            Value::Missing => Value::Null,
+            value => value,
+        };
+        budget.add(&value)?;
+        values.push(value);
+    }
+    Ok(Value::Array(ArrayValue::Items(values)))
+}
+
+fn evaluate_object<'a>(fields: &'a [(Box<str>, Expression)], frame: &mut Frame<'a, '_>) -> Result<Value<'a>> {
+    let mut budget = Budget::new(frame.environment);
+    let mut builder = DocumentBuilder::new();
+    for (name, field) in fields {
+        let value = field.run(frame)?;
+        budget.add(&value)?;
+        builder.append_value(name, &value);
+    }
+    Ok(Value::from(builder.build()))
+}
+
+/// What `value` is as a constant of its own: a literal.
+pub(crate) fn literal(value: ValueRef<'_>) -> Node {
+    Node::Constant(Value::from(value).into_owned().to_bytes_form())
+}
