@@ -1,1 +1,21 @@
-//! The embedded database: catalog, collections, indexes, planner, executor, sessions.
+//! The embedded database: documents in collections, indexes over them, and the plans that answer queries.
+//!
+//! A [`Database`] opens a store; a [`Session`] is one client's way in. Every door (commands, gRPC, the embedded
+//! shell) calls the operations of a session, which are plain structs ([`operation`]); none has semantics of its own.
+
+pub mod catalog;
+mod cursor;
+mod database;
+mod error;
+pub mod error_code;
+mod namespace;
+pub mod operation;
+mod session;
+
+pub use cursor::{Batch, Cursor, CursorRegistry, KilledCursors};
+pub use database::{Database, DatabaseOptions};
+pub use error::{Error, Result};
+pub use namespace::{DATABASE_NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Namespace, validate_database_name};
+pub use session::{Session, SessionId};
+pub use sheaf_language::ErrorCode;
+pub use sheaf_storage::{Durability, Timestamp};

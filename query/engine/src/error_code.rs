@@ -1,0 +1,85 @@
+//! The error codes this crate raises, by the names clients know them under. The language's own are in
+//! [`ErrorCode`]; the whole catalogue, with advice, is the command crate's.
+
+use sheaf_language::ErrorCode;
+
+/// The server has a defect; the message says where.
+pub const INTERNAL_ERROR: ErrorCode = ErrorCode(1);
+/// A value is of the right type but not acceptable.
+pub const BAD_VALUE: ErrorCode = ErrorCode(2);
+/// The document does not follow the grammar.
+pub const FAILED_TO_PARSE: ErrorCode = ErrorCode(9);
+/// The caller may not do this, e.g. with the cursor of another session.
+pub const UNAUTHORIZED: ErrorCode = ErrorCode(13);
+/// A value is of the wrong type.
+pub const TYPE_MISMATCH: ErrorCode = ErrorCode(14);
+/// The operation does not fit the collection.
+pub const ILLEGAL_OPERATION: ErrorCode = ErrorCode(20);
+/// Bytes are not well-formed BSON.
+pub const INVALID_BSON: ErrorCode = ErrorCode(22);
+/// There is no such collection or database.
+pub const NAMESPACE_NOT_FOUND: ErrorCode = ErrorCode(26);
+/// There is no such index.
+pub const INDEX_NOT_FOUND: ErrorCode = ErrorCode(27);
+/// The cursor does not exist, or no longer.
+pub const CURSOR_NOT_FOUND: ErrorCode = ErrorCode(43);
+/// A collection or view of that name exists with other options.
+pub const NAMESPACE_EXISTS: ErrorCode = ErrorCode(48);
+/// The operation passed its time limit.
+pub const MAX_TIME_MS_EXPIRED: ErrorCode = ErrorCode(50);
+/// An immutable field would change.
+pub const IMMUTABLE_FIELD: ErrorCode = ErrorCode(66);
+/// The index cannot be created.
+pub const CANNOT_CREATE_INDEX: ErrorCode = ErrorCode(67);
+/// The options do not fit together.
+pub const INVALID_OPTIONS: ErrorCode = ErrorCode(72);
+/// The name of a database or collection is not allowed.
+pub const INVALID_NAMESPACE: ErrorCode = ErrorCode(73);
+/// An index exists under this name or key with other options.
+pub const INDEX_OPTIONS_CONFLICT: ErrorCode = ErrorCode(85);
+/// An index exists under this name with another key.
+pub const INDEX_KEY_SPECS_CONFLICT: ErrorCode = ErrorCode(86);
+/// A write lost against another and was not run again.
+pub const WRITE_CONFLICT: ErrorCode = ErrorCode(112);
+/// The document does not pass the collection's validator.
+pub const DOCUMENT_VALIDATION_FAILURE: ErrorCode = ErrorCode(121);
+/// The operation does not work on a view.
+pub const COMMAND_NOT_SUPPORTED_ON_VIEW: ErrorCode = ErrorCode(166);
+/// The option cannot be used with a view.
+pub const OPTION_NOT_SUPPORTED_ON_VIEW: ErrorCode = ErrorCode(167);
+/// The collection under a cursor went away.
+pub const QUERY_PLAN_KILLED: ErrorCode = ErrorCode(175);
+/// An index option is unknown or does not fit.
+pub const INVALID_INDEX_SPECIFICATION_OPTION: ErrorCode = ErrorCode(197);
+/// What is known to the language but not supported here.
+pub const NOT_IMPLEMENTED: ErrorCode = ErrorCode(238);
+/// History of that age is gone.
+pub const SNAPSHOT_TOO_OLD: ErrorCode = ErrorCode(239);
+/// A resume position does not belong to this query.
+pub const INVALID_RESUME_TOKEN: ErrorCode = ErrorCode(260);
+/// The operation was killed.
+pub const INTERRUPTED: ErrorCode = ErrorCode(11601);
+/// A unique index has the key already.
+pub const DUPLICATE_KEY: ErrorCode = ErrorCode(11000);
+/// A document is larger than allowed.
+pub const OBJECT_TOO_LARGE: ErrorCode = ErrorCode(10334);
+/// A cursor is used by two requests at once.
+pub const CURSOR_IN_USE: ErrorCode = ErrorCode(12051);
+/// The disk is full.
+pub const OUT_OF_DISK_SPACE: ErrorCode = ErrorCode(14031);
+/// An index key is larger than allowed.
+pub const KEY_TOO_LONG: ErrorCode = ErrorCode(17280);
+/// Memory for a query is used up and spilling is not allowed.
+pub const QUERY_EXCEEDED_MEMORY_LIMIT: ErrorCode = ErrorCode(292);
+/// The memory budget has no room.
+pub const EXCEEDED_MEMORY_LIMIT: ErrorCode = ErrorCode(146);
+/// Bytes on disk are damaged.
+pub const DATA_CORRUPTION_DETECTED: ErrorCode = ErrorCode(366);
+/// The database is closing or closed.
+pub const SHUTDOWN_IN_PROGRESS: ErrorCode = ErrorCode(91);
+/// The operating system refused a file operation.
+pub const FILE_STREAM_FAILED: ErrorCode = ErrorCode(39);
+/// The data directory is of another format version.
+pub const INCOMPATIBLE_SERVER_VERSION: ErrorCode = ErrorCode(188);
+/// The data directory is in use.
+pub const DATABASE_LOCKED: ErrorCode = ErrorCode(98);
