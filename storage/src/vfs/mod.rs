@@ -1,16 +1,26 @@
 //! The file system as the engine sees it.
 //!
 //! Every byte of input and output goes through this small interface, so that tests can cut the power at any call
-//! (`MemoryVfs::crash_clone`) and make any call fail (`FaultVfs`). Files are written once from front to end and
+//! ([`MemoryVfs::crash_clone`]) and make any call fail ([`FaultVfs`]). Files are written once from front to end and
 //! never overwritten. What is durable when:
 //!
 //! - a file's bytes and length after [`VfsFile::sync`];
 //! - a name (created, renamed, linked, removed) after [`Vfs::sync_dir`] of its directory.
 
+mod crash;
+mod disk;
+mod fault;
+mod map;
+mod memory;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use disk::DiskVfs;
+pub use fault::{FaultVfs, VfsCall};
+pub use memory::MemoryVfs;
 
 /// A file system.
 pub trait Vfs: Send + Sync + fmt::Debug {

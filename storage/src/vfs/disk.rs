@@ -1,0 +1,167 @@
+//! The file system of the machine.
+
+#![expect(clippy::disallowed_methods, reason = "this is where the machine's files come in")]
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{MappedBytes, Vfs, VfsFile, VfsLock};
+
+/// The file system of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskVfs;
+
+/// An open file.
+#[derive(Debug)]
+struct DiskFile {
+    /// The system's handle.
+    file: File,
+}
+
+/// A held lock; the system releases it with the handle.
+#[derive(Debug)]
+struct DiskLock {
+    /// The locked file.
+    _file: File,
+}
+
+/// Wraps a handle.
+fn opened(file: File) -> Arc<dyn VfsFile> {
+    Arc::new(DiskFile { file })
+}
+
+impl Vfs for DiskVfs {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        OpenOptions::new().read(true).append(true).create_new(true).open(path).map(opened)
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        File::open(path).map(opened)
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        OpenOptions::new().read(true).append(true).open(path).map(opened)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn link(&self, existing: &Path, new: &Path) -> io::Result<()> {
+        std::fs::hard_link(existing, new)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            // A name that is not UTF-8 is none of ours.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // Windows has no handle on a directory to sync; NTFS journals names by itself.
+        if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(path)?.len())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(DiskLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unique_id(&self) -> io::Result<u128> {
+        // The standard library seeds its hash maps from the system's randomness.
+        let half = || u128::from(RandomState::new().build_hasher().finish());
+        Ok((half() << 64) | half())
+    }
+}
+
+impl VfsFile for DiskFile {
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn map(&self) -> io::Result<Option<MappedBytes>> {
+        super::map::map_file(&self.file)
+    }
+}
+
+impl VfsLock for DiskLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_names_and_locks_work_on_a_real_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let vfs = DiskVfs;
+        vfs.create_dir(&path("a/b")).unwrap();
+        let file = vfs.create(&path("a/x")).unwrap();
+        assert_eq!(vfs.create(&path("a/x")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        file.append(b"hello").unwrap();
+        file.append(b" world").unwrap();
+        file.sync().unwrap();
+        vfs.link(&path("a/x"), &path("a/y")).unwrap();
+        vfs.rename(&path("a/x"), &path("a/z")).unwrap();
+        vfs.sync_dir(&path("a")).unwrap();
+        let mut names = vfs.list(&path("a")).unwrap();
+        names.sort();
+        assert_eq!(names, ["b", "y", "z"]);
+        let mut buffer = [0; 5];
+        vfs.open_read(&path("a/y")).unwrap().read_exact_at(6, &mut buffer).unwrap();
+        assert_eq!(&buffer, b"world");
+        assert!(file.read_exact_at(7, &mut buffer).is_err());
+        let mapped = file.map().unwrap().unwrap();
+        assert_eq!((*mapped).as_ref(), b"hello world");
+        let lock = vfs.lock(&path("LOCK")).unwrap();
+        assert_eq!(vfs.lock(&path("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        vfs.lock(&path("LOCK")).unwrap();
+        assert_ne!(vfs.unique_id().unwrap(), vfs.unique_id().unwrap());
+    }
+}
