@@ -113,6 +113,27 @@ impl RangeTombstones {
         self.newest_covering(key, visible).is_some_and(|tombstone| tombstone > version)
     }
 
+    /// Whether every key from `first` to `last` (inclusive) is covered by tombstones at or below `visible` that are newer
+    /// than `newest`: whether what lies there is gone for all readers at `visible` and later.
+    pub fn covers_range(&self, first: &[u8], last: &[u8], newest: Timestamp, visible: Timestamp) -> bool {
+        let after = self.fragments.partition_point(|fragment| fragment.start.as_slice() <= first);
+        let Some(at) = after.checked_sub(1) else { return false };
+        let mut covered_to = first;
+        for fragment in self.fragments.iter().skip(at) {
+            let newest_visible = fragment.timestamps.iter().copied().find(|&timestamp| timestamp <= visible);
+            if fragment.start.as_slice() > covered_to
+                || newest_visible.is_none_or(|tombstone| tombstone <= newest)
+            {
+                return false;
+            }
+            covered_to = fragment.end.as_slice();
+            if covered_to > last {
+                return true;
+            }
+        }
+        false
+    }
+
     /// What lies between `lower` and `upper` (exclusive); `None` is unbounded.
     pub fn clipped(&self, lower: Option<&[u8]>, upper: Option<&[u8]>) -> RangeTombstones {
         let fragments = self.fragments.iter().filter_map(|fragment| {
@@ -171,6 +192,12 @@ mod tests {
         );
         assert!(!tombstones.covers(b"d", Timestamp(9), Timestamp(9)), "a put of the same batch stays");
         assert!(!tombstones.covers(b"k", Timestamp(1), Timestamp(9)), "the end is exclusive");
+        assert!(tombstones.covers_range(b"a", b"j", Timestamp(4), Timestamp(5)));
+        assert!(!tombstones.covers_range(b"a", b"k", Timestamp(4), Timestamp(5)));
+        assert!(!tombstones.covers_range(b"a", b"j", Timestamp(5), Timestamp(9)));
+        assert!(tombstones.covers_range(b"d", b"f", Timestamp(8), Timestamp(9)));
+        assert!(!tombstones.covers_range(b"d", b"f", Timestamp(8), Timestamp(8)));
+        assert!(!tombstones.covers_range(b"0", b"b", Timestamp(1), Timestamp(9)));
         let clipped = tombstones.clipped(Some(b"e"), Some(b"h"));
         assert_eq!(clipped.iter().map(|t| t.timestamp.0).collect::<Vec<_>>(), [9, 5, 5]);
         assert_eq!(clipped.fragment_of(b"d"), None);

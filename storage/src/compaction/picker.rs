@@ -1,0 +1,262 @@
+//! Chooses the next compaction. Pure: version, options and what is busy in, a choice out.
+//!
+//! In order:
+//! 1. Tables a range tombstone covers whole, for every reader: dropped.
+//! 2. L0 or the level furthest over its target. From L0 the oldest tables go, together, into the base level. From
+//!    another level goes the table that overlaps least of the next, relative to its size. A table that overlaps nothing
+//!    there is moved instead of rewritten, if both levels compress alike.
+//! 3. A blob file that is mostly garbage: a table that refers to it is rewritten in its level.
+//! 4. A table that is mostly tombstones nobody needs to see: rewritten one level down, or in place at the bottom.
+//!
+//! Worked example: L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
+//! overlap are merged into L6.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::compaction::levels::LevelTargets;
+use crate::compaction::retain::History;
+use crate::compaction::{Choice, Reason};
+use crate::error::Result;
+use crate::file_id::FileId;
+use crate::limits::LEVELS;
+use crate::manifest::{TableHandle, TableMeta, Version};
+use crate::options::StoreOptions;
+use crate::range_tombstone::RangeTombstones;
+
+/// Fixed-point scale of scores: 1000 is "at target".
+const SCORE_ONE: u64 = 1_000;
+/// One compaction out of L0 reads at most this many memtables' worth from L0.
+const L0_INPUT_TABLES_MAX: usize = 32;
+
+/// What the choice depends on.
+pub struct PickInput<'a> {
+    /// The files.
+    pub version: &'a Version,
+    /// The store's options.
+    pub options: &'a StoreOptions,
+    /// Tables some running job reads.
+    pub busy: &'a BTreeSet<FileId>,
+    /// What readers may read.
+    pub history: &'a History,
+    /// The range tombstones of all tables of the version, see [`range_tombstones`].
+    pub ranges: &'a RangeTombstones,
+}
+
+/// The range tombstones of all tables of `version`.
+pub fn range_tombstones(version: &Version) -> Result<RangeTombstones> {
+    let mut all = Vec::new();
+    for table in version.levels.iter().flatten().filter(|table| table.meta.range_tombstones > 0) {
+        all.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+    }
+    Ok(RangeTombstones::new(all))
+}
+
+/// The blob files of which so much is garbage that what is alive should move.
+pub fn garbage_blobs(version: &Version, options: &StoreOptions) -> BTreeSet<FileId> {
+    let live = version.blob_live_bytes();
+    let mostly_garbage = |(id, blob): (&FileId, &Arc<crate::manifest::BlobHandle>)| {
+        let live = live.get(id).copied().unwrap_or_default();
+        let garbage = blob.meta.value_bytes.saturating_sub(live);
+        let share = u64::from(options.blob_garbage_percent_max);
+        (garbage > 0 && live > 0 && garbage * 100 >= blob.meta.value_bytes * share).then_some(*id)
+    };
+    version.blobs.iter().filter_map(mostly_garbage).collect()
+}
+
+/// The next thing to do.
+pub fn pick(input: &PickInput<'_>) -> Choice {
+    let picker = Picker { input, targets: LevelTargets::new(input.version, input.options) };
+    picker
+        .covered_tables()
+        .or_else(|| picker.over_target())
+        .or_else(|| picker.blob_garbage())
+        .or_else(|| picker.tombstones())
+        .unwrap_or(Choice::Nothing)
+}
+
+/// Bytes that compaction has yet to move: what write delays are proportional to.
+pub fn debt_bytes(version: &Version, options: &StoreOptions) -> u64 {
+    let targets = LevelTargets::new(version, options);
+    let upper: u64 =
+        if version.level(0).len() >= options.l0_compaction_trigger { version.level_bytes(0) } else { 0 };
+    let over = (1..LEVELS - 1).map(|level| version.level_bytes(level).saturating_sub(targets.target(level)));
+    upper + over.sum::<u64>()
+}
+
+struct Picker<'a> {
+    input: &'a PickInput<'a>,
+    targets: LevelTargets,
+}
+
+impl Picker<'_> {
+    fn busy(&self, table: &TableHandle) -> bool {
+        self.input.busy.contains(&table.meta.file_id)
+    }
+
+    fn covered_tables(&self) -> Option<Choice> {
+        if self.input.ranges.is_empty() {
+            return None;
+        }
+        let oldest = self.input.history.oldest();
+        let covered = |meta: &TableMeta| {
+            meta.range_tombstones == 0
+                && self.input.ranges.covers_range(&meta.smallest, &meta.largest.key, meta.newest, oldest)
+        };
+        let mut tables = Vec::new();
+        for (level, of_level) in self.input.version.levels.iter().enumerate() {
+            let droppable = of_level.iter().filter(|table| !self.busy(table) && covered(&table.meta));
+            tables.extend(droppable.map(|table| (level, table.meta.file_id)));
+        }
+        (!tables.is_empty()).then_some(Choice::Drop { tables })
+    }
+
+    /// How full a level is, in thousandths of its target.
+    fn score(&self, level: usize) -> u64 {
+        let version = self.input.version;
+        if level == 0 {
+            let idle = version.level(0).iter().filter(|table| !self.busy(table)).count() as u64;
+            let by_count = idle * SCORE_ONE / (self.input.options.l0_compaction_trigger.max(1) as u64);
+            return by_count;
+        }
+        let idle = version.level(level).iter().filter(|table| !self.busy(table));
+        let bytes: u64 = idle.map(|table| table.meta.size_bytes).sum();
+        let target = self.targets.target(level);
+        if target == 0 {
+            // A level above the base should be empty.
+            return if bytes > 0 { SCORE_ONE } else { 0 };
+        }
+        bytes.saturating_mul(SCORE_ONE) / target
+    }
+
+    fn over_target(&self) -> Option<Choice> {
+        let mut due: Vec<(u64, usize)> = (0..LEVELS - 1).map(|level| (self.score(level), level)).collect();
+        due.retain(|(score, _)| *score >= SCORE_ONE);
+        due.sort_by_key(|(score, level)| (std::cmp::Reverse(*score), *level));
+        due.into_iter()
+            .find_map(|(_, level)| if level == 0 { self.take_from_l0() } else { self.take_from_level(level) })
+    }
+
+    /// The oldest tables of L0 that no job reads, into the base level.
+    fn take_from_l0(&self) -> Option<Choice> {
+        let version = self.input.version;
+        // Newest first in the version; a busy table bars what is newer than it.
+        let oldest =
+            version.level(0).iter().rev().take_while(|table| !self.busy(table)).take(L0_INPUT_TABLES_MAX);
+        let inputs: Vec<_> = oldest.collect();
+        if inputs.len() < version.level(0).len().min(self.input.options.l0_compaction_trigger) {
+            return None;
+        }
+        self.push_into_level(0, &inputs, self.targets.base, Reason::L0)
+    }
+
+    /// The table that drags along least of the next level.
+    fn take_from_level(&self, level: usize) -> Option<Choice> {
+        let next = self.input.version.level(level + 1);
+        let cost = |table: &Arc<TableHandle>| {
+            let overlapping = next.iter().filter(|other| other.meta.overlaps_table(&table.meta));
+            let bytes: u64 = overlapping.map(|other| other.meta.size_bytes).sum();
+            bytes.saturating_mul(SCORE_ONE) / table.meta.size_bytes.max(1)
+        };
+        let mut tables: Vec<_> =
+            self.input.version.level(level).iter().filter(|table| !self.busy(table)).collect();
+        tables.sort_by_cached_key(|table| (cost(table), table.meta.file_id));
+        tables
+            .into_iter()
+            .find_map(|table| self.push_into_level(level, &[table], level + 1, Reason::LevelSize))
+    }
+
+    /// Moves or merges `inputs` of `level` into level `to`; `None` when something it needs is busy.
+    fn push_into_level(
+        &self,
+        level: usize,
+        inputs: &[&Arc<TableHandle>],
+        to: usize,
+        reason: Reason,
+    ) -> Option<Choice> {
+        let next = self.input.version.level(to);
+        let mut tables: Vec<_> = inputs.iter().map(|table| (level, table.meta.file_id)).collect();
+        let meets_one =
+            |other: &Arc<TableHandle>| inputs.iter().any(|table| table.meta.overlaps_table(&other.meta));
+        if !next.iter().any(meets_one) && self.may_move(inputs, level, to) {
+            return Some(Choice::Move { tables, to, reason });
+        }
+        // The outputs lie anywhere between the first and the last key of all inputs, so whatever the target level has in
+        // between takes part, even where no single input touches it.
+        let first = inputs.iter().map(|table| table.meta.smallest.as_slice()).min()?;
+        let within = |other: &&Arc<TableHandle>| {
+            other.meta.largest.admits(first)
+                && inputs.iter().any(|table| table.meta.largest.admits(&other.meta.smallest))
+        };
+        let overlapping: Vec<_> = next.iter().filter(within).collect();
+        if overlapping.iter().any(|table| self.busy(table)) {
+            return None;
+        }
+        tables.extend(overlapping.iter().map(|table| (to, table.meta.file_id)));
+        Some(Choice::Merge { tables, to, reason })
+    }
+
+    /// Whether tables may go down as they are: apart from each other, compressed as the lower level is, and not dragging
+    /// along too much when they move on.
+    fn may_move(&self, inputs: &[&Arc<TableHandle>], level: usize, to: usize) -> bool {
+        let compression = &self.input.options.compression;
+        let mut sorted = inputs.to_vec();
+        sorted.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
+        let apart = sorted.windows(2).all(|pair| match pair {
+            [left, right] => !left.meta.overlaps_table(&right.meta),
+            _ => true,
+        });
+        let below = self.input.version.level(to + 1);
+        let light = inputs.iter().all(|table| {
+            let overlapping = below.iter().filter(|other| other.meta.overlaps_table(&table.meta));
+            let bytes: u64 = overlapping.map(|other| other.meta.size_bytes).sum();
+            bytes <= 10 * self.input.options.table_bytes_target
+        });
+        apart && light && compression.get(level) == compression.get(to)
+    }
+
+    fn blob_garbage(&self) -> Option<Choice> {
+        let garbage = garbage_blobs(self.input.version, self.input.options);
+        if garbage.is_empty() {
+            return None;
+        }
+        let levels = self.input.version.levels.iter().enumerate().skip(1);
+        let mut candidates =
+            levels.flat_map(|(level, tables)| tables.iter().map(move |table| (level, table)));
+        let refers =
+            |table: &TableHandle| table.meta.blob_references.iter().any(|(id, _)| garbage.contains(id));
+        let (level, table) = candidates.find(|(_, table)| !self.busy(table) && refers(table))?;
+        let tables = vec![(level, table.meta.file_id)];
+        Some(Choice::Merge { tables, to: level, reason: Reason::BlobGarbage })
+    }
+
+    /// A table of which at least half are tombstones that are older than every reader.
+    fn tombstones(&self) -> Option<Choice> {
+        let oldest = self.input.history.oldest();
+        let swamped = |table: &TableHandle| {
+            let meta = &table.meta;
+            meta.newest <= oldest && meta.tombstones > 0 && 2 * meta.tombstones >= meta.entries
+        };
+        for level in (1..LEVELS).rev() {
+            let tables = self.input.version.level(level).iter();
+            for table in tables.filter(|table| !self.busy(table) && swamped(table)) {
+                let to = (level + 1).min(LEVELS - 1);
+                let choice = match self.push_into_level(level, &[table], to, Reason::Tombstones) {
+                    _ if to == level => Choice::Merge {
+                        tables: vec![(level, table.meta.file_id)],
+                        to,
+                        reason: Reason::Tombstones,
+                    },
+                    Some(choice) => choice,
+                    None => continue,
+                };
+                return Some(choice);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "picker_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Levels built by hand, and what is chosen for them.
+
+use super::*;
+use crate::cache::BlockCache;
+use crate::manifest::{BlobHandle, BlobMeta, TableBound};
+use crate::options::Compression;
+use crate::range_tombstone::RangeTombstone;
+use crate::sstable::reader::FileOpener;
+use crate::timestamp::Timestamp;
+use crate::vfs::MemoryVfs;
+
+struct Tree {
+    version: Version,
+    options: StoreOptions,
+    busy: BTreeSet<FileId>,
+    history: History,
+    ranges: RangeTombstones,
+    opener: Arc<FileOpener>,
+}
+
+fn meta(id: u64, smallest: &str, largest: &str, size_bytes: u64) -> TableMeta {
+    TableMeta {
+        file_id: FileId(id),
+        size_bytes,
+        checksum: 0,
+        smallest: smallest.into(),
+        largest: TableBound { key: largest.into(), exclusive: false },
+        entries: 10,
+        tombstones: 0,
+        range_tombstones: 0,
+        oldest: Timestamp(1),
+        newest: Timestamp(5),
+        epoch: id,
+        blob_references: Vec::new(),
+    }
+}
+
+impl Tree {
+    fn new() -> Tree {
+        let options = StoreOptions {
+            l0_compaction_trigger: 2,
+            level_base_bytes: 1_000,
+            level_growth: 10,
+            table_bytes_target: 1_000,
+            compression: [Compression::None; LEVELS],
+            ..StoreOptions::default()
+        };
+        let opener = FileOpener {
+            vfs: Arc::new(MemoryVfs::new()),
+            directory: "t".into(),
+            cache: Arc::new(BlockCache::new(1 << 20)),
+            read_mode: options.read_mode,
+        };
+        Tree {
+            version: Version::default(),
+            options,
+            busy: BTreeSet::new(),
+            history: History::new([], Timestamp(100)),
+            ranges: RangeTombstones::default(),
+            opener: Arc::new(opener),
+        }
+    }
+
+    fn with(mut self, level: usize, meta: TableMeta) -> Tree {
+        let table = Arc::new(TableHandle::new(meta, Arc::clone(&self.opener)));
+        let tables = &mut self.version.levels[level];
+        if level == 0 {
+            tables.insert(0, table)
+        } else {
+            tables.push(table)
+        }
+        self
+    }
+
+    fn choice(&self) -> Choice {
+        let Tree { version, options, busy, history, ranges, .. } = self;
+        pick(&PickInput { version, options, busy, history, ranges })
+    }
+}
+
+fn merge(tables: &[(usize, u64)], to: usize, reason: Reason) -> Choice {
+    Choice::Merge { tables: tables.iter().map(|&(level, id)| (level, FileId(id))).collect(), to, reason }
+}
+
+fn moved(tables: &[(usize, u64)], to: usize, reason: Reason) -> Choice {
+    Choice::Move { tables: tables.iter().map(|&(level, id)| (level, FileId(id))).collect(), to, reason }
+}
+
+#[test]
+fn nothing_is_due_below_the_targets() {
+    assert_eq!(Tree::new().choice(), Choice::Nothing);
+    assert_eq!(
+        Tree::new().with(0, meta(1, "a", "c", 10)).with(6, meta(2, "a", "z", 9_000)).choice(),
+        Choice::Nothing
+    );
+}
+
+#[test]
+fn l0_takes_along_whatever_lies_between_its_tables() {
+    let tree = Tree::new()
+        .with(0, meta(1, "a", "b", 10))
+        .with(0, meta(2, "x", "z", 10))
+        .with(6, meta(3, "b", "c", 100))
+        .with(6, meta(4, "m", "n", 100));
+    assert_eq!(tree.choice(), merge(&[(0, 1), (0, 2), (6, 3), (6, 4)], 6, Reason::L0));
+}
+
+#[test]
+fn tables_that_meet_nothing_move_unless_the_codec_changes() {
+    let mut tree = Tree::new()
+        .with(0, meta(1, "a", "b", 10))
+        .with(0, meta(2, "x", "z", 10))
+        .with(6, meta(4, "m", "n", 100));
+    assert_eq!(tree.choice(), moved(&[(0, 1), (0, 2)], 6, Reason::L0));
+    tree.options.compression[6] = Compression::Zstd;
+    assert_eq!(tree.choice(), merge(&[(0, 1), (0, 2), (6, 4)], 6, Reason::L0));
+}
+
+#[test]
+fn overlapping_l0_tables_are_merged_even_into_an_empty_level() {
+    let tree = Tree::new().with(0, meta(1, "a", "m", 10)).with(0, meta(2, "b", "z", 10));
+    assert_eq!(tree.choice(), merge(&[(0, 1), (0, 2)], 6, Reason::L0));
+}
+
+#[test]
+fn a_busy_table_of_l0_bars_newer_ones() {
+    let mut tree = Tree::new()
+        .with(0, meta(1, "a", "m", 10))
+        .with(0, meta(2, "b", "z", 10))
+        .with(0, meta(3, "b", "z", 10))
+        .with(0, meta(4, "b", "z", 10));
+    tree.busy.insert(FileId(1));
+    assert_eq!(tree.choice(), Choice::Nothing);
+    tree.busy.clear();
+    tree.busy.insert(FileId(3));
+    assert_eq!(tree.choice(), merge(&[(0, 2), (0, 1)].map(|(l, id)| (l, 3 - id)), 6, Reason::L0));
+}
+
+#[test]
+fn a_level_over_its_target_gives_the_table_that_drags_along_least() {
+    let tree = Tree::new()
+        .with(5, meta(1, "a", "c", 2_000))
+        .with(5, meta(2, "d", "f", 2_000))
+        .with(6, meta(3, "a", "b", 9_000))
+        .with(6, meta(4, "d", "e", 1_000));
+    assert_eq!(tree.choice(), merge(&[(5, 2), (6, 4)], 6, Reason::LevelSize));
+}
+
+#[test]
+fn a_busy_neighbour_below_makes_the_next_best_table_go() {
+    let mut tree = Tree::new()
+        .with(5, meta(1, "a", "c", 2_000))
+        .with(5, meta(2, "d", "f", 2_000))
+        .with(6, meta(3, "a", "b", 9_000))
+        .with(6, meta(4, "d", "e", 1_000));
+    tree.busy.insert(FileId(4));
+    assert_eq!(tree.choice(), merge(&[(5, 1), (6, 3)], 6, Reason::LevelSize));
+}
+
+#[test]
+fn a_table_under_a_range_tombstone_is_dropped_once_no_reader_is_older() {
+    let mut tree = Tree::new().with(6, meta(1, "b", "c", 100)).with(6, meta(2, "d", "z", 100));
+    let covering = RangeTombstone { start: b"a".to_vec(), end: b"e".to_vec(), timestamp: Timestamp(6) };
+    tree.ranges = RangeTombstones::new([covering]);
+    assert_eq!(tree.choice(), Choice::Drop { tables: vec![(6, FileId(1))] });
+    tree.history = History::new([Timestamp(5)], Timestamp(100));
+    assert_eq!(tree.choice(), Choice::Nothing);
+}
+
+#[test]
+fn a_table_of_tombstones_is_cleared_once_no_reader_needs_them() {
+    let mut tombstones = meta(1, "b", "c", 100);
+    tombstones.tombstones = 6;
+    let mut tree = Tree::new().with(6, tombstones);
+    assert_eq!(tree.choice(), merge(&[(6, 1)], 6, Reason::Tombstones));
+    tree.history = History::new([Timestamp(4)], Timestamp(100));
+    assert_eq!(tree.choice(), Choice::Nothing);
+}
+
+#[test]
+fn a_blob_file_mostly_garbage_has_its_tables_rewritten() {
+    let mut referring = meta(1, "b", "c", 100);
+    referring.blob_references = vec![(FileId(9), 40)];
+    let mut tree = Tree::new().with(6, meta(2, "a", "a", 100)).with(6, referring);
+    let blob = BlobMeta { file_id: FileId(9), size_bytes: 110, checksum: 0, values: 2, value_bytes: 100 };
+    let handle = |meta| Arc::new(BlobHandle::new(meta, Arc::clone(&tree.opener)));
+    let full = handle(BlobMeta { value_bytes: 50, ..blob.clone() });
+    let wasted = handle(blob);
+    tree.version.blobs.insert(FileId(9), full);
+    assert_eq!(tree.choice(), Choice::Nothing);
+    tree.version.blobs.insert(FileId(9), wasted);
+    assert_eq!(tree.choice(), merge(&[(6, 1)], 6, Reason::BlobGarbage));
+}
