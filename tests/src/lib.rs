@@ -1,1 +1,3 @@
 //! What crosses crates: conformance, goldens, repository self-checks.
+
+pub mod conformance;
