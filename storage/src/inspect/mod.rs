@@ -1,1 +1,54 @@
-//! Human-readable views of every file kind.
+//! Human-readable views of every file kind, one stable form each: for `sheaf inspect`, for tests, for whoever holds a
+//! damaged file. Printing goes on past damaged parts where the rest can still be found, and says where they are.
+
+mod blob;
+mod sstable;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blob::BLOB_MAGIC;
+use crate::error::{Error, Result};
+use crate::file_id::{FileId, FileKind};
+use crate::sstable::footer::SSTABLE_MAGIC;
+use crate::vfs::{Vfs, VfsFile};
+
+/// Prints the file at `path` to `out`, whatever it is.
+pub fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, out: &mut dyn Write) -> Result<()> {
+    let file = vfs.open_read(path).map_err(|error| Error::io("open", path, error))?;
+    let length = file.len().map_err(|error| Error::io("measure", path, error))?;
+    let first = read_at(&*file, path, 0, 8.min(length))?;
+    let last = read_at(&*file, path, length.saturating_sub(8), 8.min(length))?;
+    if last == SSTABLE_MAGIC {
+        return sstable::inspect(vfs, path, length, out);
+    }
+    if first == BLOB_MAGIC {
+        return blob::inspect(&*file, path, length, out);
+    }
+    match path.file_name().and_then(|name| name.to_str()).map(FileKind::of) {
+        Some(FileKind::Sstable(_)) => {
+            Err(Error::corruption(path, length.saturating_sub(8), "not an sstable"))
+        }
+        Some(FileKind::Blob(_)) => Err(Error::corruption(path, 0, "not a blob file")),
+        _ => Err(Error::invalid(format!("{} is no file of a store", path.display()))),
+    }
+}
+
+fn read_at(file: &dyn VfsFile, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+    file.read_exact_at(offset, &mut bytes).map_err(|error| Error::io("read", path, error))?;
+    Ok(bytes)
+}
+
+fn put(out: &mut dyn Write, path: &Path, line: std::fmt::Arguments<'_>) -> Result<()> {
+    writeln!(out, "{line}").map_err(|error| Error::io("print", path, error))
+}
+
+/// The number in the file's name.
+fn file_id_of(path: &Path) -> Option<FileId> {
+    match FileKind::of(path.file_name()?.to_str()?) {
+        FileKind::Sstable(id) | FileKind::Blob(id) => Some(id),
+        _ => None,
+    }
+}

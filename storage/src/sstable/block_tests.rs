@@ -140,3 +140,20 @@ fn a_separator_stands_between_and_is_never_longer() {
         assert!(out >= left && out < right && out.len() <= left.len(), "{left:?} {out:?} {right:?}");
     }
 }
+
+#[test]
+fn the_worked_example_of_the_format_is_what_is_written() {
+    let entries = vec![
+        (b"ab".to_vec(), 7, ValueKind::Put, b"x".to_vec()),
+        (b"ac".to_vec(), 5, ValueKind::Put, b"y".to_vec()),
+    ];
+    let document = include_str!("../../FORMAT-SSTABLE.md");
+    let (_, example) = document.split_once("group_entries 16:\n\n```\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let mut expected = Vec::new();
+    for line in example.lines() {
+        let bytes = line.split("  ").next().unwrap();
+        expected.extend(bytes.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+    }
+    assert_eq!(build(&entries), expected);
+}

@@ -12,3 +12,6 @@ pub mod properties;
 pub mod reader;
 pub mod sealed;
 pub mod writer;
+
+#[cfg(test)]
+mod table_tests;

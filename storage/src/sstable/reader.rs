@@ -284,6 +284,16 @@ impl TableReader {
         })
     }
 
+    /// The root of the index.
+    pub fn index_root(&self) -> &Block {
+        &self.root
+    }
+
+    /// All handles in an index block.
+    pub fn index_handles(&self, index: &Block) -> Result<Vec<BlockHandle>> {
+        (0..index.entries()).map(|at| self.handle_at(index, at)).collect()
+    }
+
     /// The newest version of `key` at or below `visible`. Range tombstones are asked for apart; the filter has been
     /// asked already.
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
