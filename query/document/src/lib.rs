@@ -10,12 +10,15 @@
 //! end an iteration early instead of panicking.
 
 mod bson_type;
+mod compare;
+pub mod decimal;
 mod error;
 mod raw;
 mod scalar;
 mod value;
 
 pub use bson_type::BsonType;
+pub use compare::{compare, compare_refs, equal, hash_value};
 pub use error::{Error, Result};
 pub use raw::{ArrayBuilder, DocumentBuilder, Element, Elements, RawArray, RawDocument, RawDocumentBuf};
 pub use scalar::{Binary, Decimal128, ObjectId, Regex, Timestamp};
