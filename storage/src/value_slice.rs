@@ -6,34 +6,45 @@ use std::sync::Arc;
 
 /// Bytes shared with whatever holds them (a cached block, a memory map, a buffer of their own). Cheap to clone.
 #[derive(Clone)]
-pub struct ValueSlice {
-    /// The holder of the bytes.
-    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
-    /// Which of the holder's bytes are the value.
-    range: Range<usize>,
+pub struct ValueSlice(Bytes);
+
+#[derive(Clone)]
+enum Bytes {
+    /// A part of what somebody else holds.
+    Shared {
+        /// The holder of the bytes.
+        owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        /// Which of the holder's bytes are the value.
+        range: Range<usize>,
+    },
+    /// A copy, in one allocation.
+    Copied(Arc<[u8]>),
 }
 
 impl ValueSlice {
     /// A slice of `owner`'s bytes; empty if the range does not lie within them.
     pub fn shared(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> ValueSlice {
-        ValueSlice { owner, range }
+        ValueSlice(Bytes::Shared { owner, range })
     }
 
     /// A copy of `bytes`.
     pub fn copied(bytes: &[u8]) -> ValueSlice {
-        ValueSlice::from(bytes.to_vec())
+        ValueSlice(Bytes::Copied(Arc::from(bytes)))
     }
 
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
-        (*self.owner).as_ref().get(self.range.clone()).unwrap_or_default()
+        match &self.0 {
+            Bytes::Shared { owner, range } => (**owner).as_ref().get(range.clone()).unwrap_or_default(),
+            Bytes::Copied(bytes) => bytes,
+        }
     }
 }
 
 impl From<Vec<u8>> for ValueSlice {
     fn from(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
-        ValueSlice { owner: Arc::new(bytes), range }
+        ValueSlice(Bytes::Shared { owner: Arc::new(bytes), range })
     }
 }
 

@@ -326,11 +326,13 @@ fn run_seed(seed: u64, steps: u64, choices: &mut BTreeMap<&'static str, usize>) 
 }
 
 #[test]
-fn a_tree_reads_as_the_map_does_through_flushes_and_compactions() {
+fn deep_tree() {
+    let seeds = if std::env::var_os("SHEAF_DEEP").is_some() { 400 } else { 12 };
     let mut choices = BTreeMap::new();
-    for seed in 0..24 {
+    for seed in 0..seeds {
         run_seed(seed, 600, &mut choices);
     }
+    println!("stage tree: {seeds} seeds of 600 steps, {choices:?}");
     for expected in ["merge", "move", "tombstones", "blob garbage"] {
         assert!(choices.contains_key(expected), "no {expected} among {choices:?}");
     }

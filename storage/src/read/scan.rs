@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
+use crate::manifest::TableHandle;
 use crate::memtable::Memtable;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::read::merge::MergeCursor;
@@ -66,6 +67,27 @@ pub struct Iter {
     error: Option<Error>,
 }
 
+/// A range over more tables than this is not narrow enough for asking filters.
+const FILTERED_TABLES_MAX: usize = 8;
+
+/// Without the tables whose prefix filter says that nothing of the range is in them.
+fn possibly_within(
+    tables: Vec<Arc<TableHandle>>,
+    lower: Option<&[u8]>,
+    upper: Option<&[u8]>,
+) -> Result<Vec<Arc<TableHandle>>> {
+    if lower.is_none() || upper.is_none() || tables.len() > FILTERED_TABLES_MAX {
+        return Ok(tables);
+    }
+    let mut kept = Vec::with_capacity(tables.len());
+    for table in tables {
+        if table.reader()?.may_contain_range(lower, upper) {
+            kept.push(table);
+        }
+    }
+    Ok(kept)
+}
+
 impl Iter {
     /// Over `view` as of `visible`, with a transaction's own writes (all at [`Timestamp::MAX`]) on top. Stands nowhere.
     pub fn open(
@@ -96,6 +118,7 @@ impl Iter {
             for table in tables.iter().filter(|table| table.meta.range_tombstones > 0) {
                 ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
             }
+            let tables = possibly_within(tables, lower, upper)?;
             if level > 0 && tables.len() > 1 {
                 sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
                 continue;

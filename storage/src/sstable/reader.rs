@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache::{BlockCache, Cached, Pinned};
-use crate::coding::Malformed;
+use crate::coding::{Malformed, prefix_hash};
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -267,14 +267,15 @@ impl TableReader {
         self.filter.as_ref().is_none_or(|filter| filter.may_contain(key_hash))
     }
 
-    /// Whether a key with `prefix`, hashed by `prefix_hash`, may be in it. `false` is certain; the table must have been
-    /// written with a rule that yields prefixes of this length in this keyspace, else the answer is `true`.
-    pub fn may_contain_prefix(&self, prefix: &[u8], prefix_hash: u64) -> bool {
-        let rule = self.properties.prefixes.get(&Keyspace::of(prefix)).copied().unwrap_or_default();
-        if rule.prefix(prefix).is_none_or(|known| known.len() != prefix.len()) {
-            return true;
+    /// Whether a key in `[lower, upper)` may be in it, as far as the filter knows prefixes; `false` is certain. The filter
+    /// helps when all keys of the range share a prefix of the length the table was written with.
+    pub fn may_contain_range(&self, lower: Option<&[u8]>, upper: Option<&[u8]>) -> bool {
+        let (Some(lower), Some(upper), Some(_)) = (lower, upper, &self.filter) else { return true };
+        let rule = self.properties.prefixes.get(&Keyspace::of(lower)).copied().unwrap_or_default();
+        match rule.prefix(lower) {
+            Some(prefix) if all_below_start_with(prefix, upper) => self.may_contain(prefix_hash(prefix)),
+            _ => true,
         }
-        self.may_contain(prefix_hash)
     }
 
     /// The handle in entry `at` of an index block.
@@ -318,6 +319,20 @@ impl TableReader {
         }
         let (timestamp, kind) = (block.timestamp(at), block.kind(at));
         Ok(Some(FoundVersion { timestamp, kind, value: slice_value(block, at) }))
+    }
+}
+
+/// Whether every key from `prefix` up to `upper` starts with `prefix`.
+fn all_below_start_with(prefix: &[u8], upper: &[u8]) -> bool {
+    if upper.starts_with(prefix) {
+        return true;
+    }
+    // The first key that no longer starts with the prefix: the prefix with its last byte below 255 raised.
+    let Some(last) = prefix.iter().rposition(|&byte| byte < 0xff) else { return false };
+    let (Some(head), Some(&byte)) = (prefix.get(..last), prefix.get(last)) else { return false };
+    match upper.split_at_checked(last) {
+        Some((start, rest)) => start == head && rest == [byte + 1],
+        None => false,
     }
 }
 

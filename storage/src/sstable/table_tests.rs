@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cache::BlockCache;
-use crate::coding::{key_hash, prefix_hash};
+use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -186,12 +186,16 @@ fn prefixes_are_in_the_filter_under_the_rule_they_were_written_with() {
     let entries: Vec<_> = numbered(200, 1).into_iter().filter(|e| e.0[6] != b'3').collect();
     let (vfs, meta) = write(with_prefixes, &entries, &[]);
     let reader = TableReader::open(&opener(&vfs), meta.file_id, meta.size_bytes).unwrap();
-    let asked = |prefix: &[u8]| reader.may_contain_prefix(prefix, prefix_hash(prefix));
-    assert!(asked(b"key0000") && asked(b"key0001"));
-    let absent = (0..500).filter(|n| asked(format!("key{n:04}").as_bytes())).count();
+    let asked =
+        |lower: &str, upper: &str| reader.may_contain_range(Some(lower.as_bytes()), Some(upper.as_bytes()));
+    assert!(asked("key0000", "key0001") && asked("key00005", "key00006") && asked("key0001", "key0001zz"));
+    let absent = (0..500).filter(|n| asked(&format!("key{n:04}"), &format!("key{n:04}~"))).count();
     assert!(absent < 30, "{absent} of 500 prefixes are said to be there");
-    assert!(asked(b"key999"), "a prefix of another length is not known");
-    assert!(asked(b"x"), "a keyspace without a rule is not known");
+    assert!(!asked("key0300", "key0301"), "up to the next prefix");
+    assert!(asked("key0300", "key0302"), "a range of two prefixes is not known");
+    assert!(asked("key999", "key999z"), "a shorter bound has no prefix");
+    assert!(asked("x1234567", "x1234568"), "a keyspace without a rule is not known");
+    assert!(reader.may_contain_range(Some(b"key0300"), None), "an open range is not known");
 }
 
 #[test]
