@@ -4,7 +4,9 @@
 pub mod collation;
 mod error;
 pub mod expression;
+pub mod filter;
 pub mod regex;
 
 pub use collation::Collation;
 pub use error::{Error, ErrorCode, Result};
+pub use filter::Filter;

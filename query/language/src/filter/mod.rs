@@ -1,0 +1,130 @@
+//! Filters: which documents a query means.
+//!
+//! A filter document is read once by [`Filter::parse`] into a [`Predicate`], a plain tree that the planner reads too,
+//! and then asked for each raw document. Conditions compare within a type bracket ([`comparison`]), and a path leads
+//! to several values where arrays are on its way ([`path`]): a condition holds if any of them fulfils it, so that a
+//! negation (`$ne`, `$nin`, `$not`) holds only if none does.
+
+pub mod bits;
+pub mod comparison;
+pub mod element;
+mod equalities;
+mod matching;
+pub mod membership;
+pub(crate) mod modulo;
+mod operators;
+mod parse;
+pub mod path;
+mod predicate;
+pub mod regular;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use parse::is_operators;
+
+pub use matching::MatchedPosition;
+pub use predicate::{Condition, Equality, ExpressionTest, Predicate};
+
+use sheaf_document::{RawDocument, ValueRef};
+
+use crate::Result;
+use crate::expression::{Environment, Scope};
+
+/// A compiled filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    predicate: Predicate,
+}
+
+impl Filter {
+    /// The filter that every document fulfils.
+    pub const fn everything() -> Self {
+        Self { predicate: Predicate::TRUE }
+    }
+
+    /// Reads a filter. The scope gives the collation and the variables that `$expr` may use.
+    pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
+        Ok(Self { predicate: parse::clauses(document, parse::Level::Document, scope)? })
+    }
+
+    /// The typed tree.
+    pub const fn predicate(&self) -> &Predicate {
+        &self.predicate
+    }
+
+    /// Whether every document fulfils it, as far as one can say without looking.
+    pub fn is_everything(&self) -> bool {
+        match &self.predicate {
+            Predicate::And(list) => list.is_empty(),
+            Predicate::Constant(truth) => *truth,
+            _ => false,
+        }
+    }
+
+    /// Whether the document fulfils it. The collation is the environment's, and must be that of the scope.
+    pub fn matches(&self, document: RawDocument<'_>, environment: &mut Environment) -> Result<bool> {
+        self.predicate.matches(document, environment, &mut MatchedPosition::default())
+    }
+
+    /// As [`Filter::matches`]; a match says where in an array it was found, for the positional `$`.
+    pub fn match_position(
+        &self,
+        document: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<Option<MatchedPosition>> {
+        let mut position = MatchedPosition::default();
+        let matched = self.predicate.matches(document, environment, &mut position)?;
+        Ok(matched.then_some(position))
+    }
+}
+
+/// A condition on a single value, such as an array's element: what `$pull`, `arrayFilters` and the `$elemMatch` of a
+/// projection have.
+#[derive(Clone, Debug)]
+pub struct ElementFilter {
+    condition: ElementCondition,
+}
+
+#[derive(Clone, Debug)]
+enum ElementCondition {
+    Document(Predicate),
+    Value(Vec<Predicate>),
+}
+
+impl ElementFilter {
+    /// Reads operators (`{$gt: 5}`) as conditions on the value, anything else as a filter on documents.
+    pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
+        let of_values = is_operators(document)
+            && document
+                .first()
+                .is_some_and(|first| !matches!(first.key(), "$and" | "$or" | "$nor" | "$where"));
+        let condition = if of_values {
+            let mut list = Vec::new();
+            operators::parse(&path::FieldPath::here(), document, scope, &mut list)?;
+            ElementCondition::Value(list)
+        } else {
+            ElementCondition::Document(parse::clauses(document, parse::Level::Element, scope)?)
+        };
+        Ok(Self { condition })
+    }
+
+    /// Whether the value fulfils it.
+    pub fn matches(&self, value: ValueRef<'_>, environment: &mut Environment) -> Result<bool> {
+        match &self.condition {
+            ElementCondition::Document(predicate) => match value {
+                ValueRef::Document(document) => {
+                    predicate.matches(document, environment, &mut MatchedPosition::default())
+                }
+                _ => Ok(false),
+            },
+            ElementCondition::Value(list) => {
+                for predicate in list {
+                    if !predicate.matches_value(value, environment)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+}
