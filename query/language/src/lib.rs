@@ -5,8 +5,12 @@ pub mod collation;
 mod error;
 pub mod expression;
 pub mod filter;
+pub mod projection;
 pub mod regex;
+pub mod sort;
 
 pub use collation::Collation;
 pub use error::{Error, ErrorCode, Result};
 pub use filter::Filter;
+pub use projection::Projection;
+pub use sort::SortSpec;
