@@ -78,6 +78,11 @@ impl Collation {
         self.collator.as_deref().map(|collator| collator as &dyn Collate)
     }
 
+    /// As [`Collation::collator`], shared: what a scope and an environment take.
+    pub fn shared(&self) -> Option<Arc<dyn Collate>> {
+        self.collator.clone().map(|collator| collator as Arc<dyn Collate>)
+    }
+
     /// Whether this is the binary order.
     pub const fn is_simple(&self) -> bool {
         self.collator.is_none()

@@ -23,6 +23,10 @@ impl ErrorCode {
     pub const PATH_NOT_VIABLE: Self = Self(28);
     /// Two updates touch the same path.
     pub const CONFLICTING_UPDATE_OPERATORS: Self = Self(40);
+    /// A field name starts with a dollar where it may not.
+    pub const DOLLAR_PREFIXED_FIELD_NAME: Self = Self(52);
+    /// A field name is empty where it may not be.
+    pub const EMPTY_FIELD_NAME: Self = Self(56);
     /// An immutable field would change.
     pub const IMMUTABLE_FIELD: Self = Self(66);
     /// A computed value or a state takes more memory than allowed.

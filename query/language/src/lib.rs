@@ -5,9 +5,11 @@ pub mod collation;
 mod error;
 pub mod expression;
 pub mod filter;
+pub mod geometry;
 pub mod projection;
 pub mod regex;
 pub mod sort;
+pub mod update;
 
 pub use collation::Collation;
 pub use error::{Error, ErrorCode, Result};

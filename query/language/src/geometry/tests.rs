@@ -1,0 +1,175 @@
+//! Places and shapes, on the sphere and on the plane.
+
+use sheaf_document::{ArrayBuilder, DocumentBuilder, RawDocumentBuf, ValueRef};
+
+use super::{Geometry, Near, Position, Region, Ring, sphere, stored_geometry};
+
+fn at(x: f64, y: f64) -> Position {
+    Position { x, y }
+}
+
+fn point(x: f64, y: f64) -> Geometry {
+    Geometry::Point { position: at(x, y), legacy: false }
+}
+
+fn square(low: f64, high: f64) -> Ring {
+    vec![at(low, low), at(high, low), at(high, high), at(low, high), at(low, low)]
+}
+
+fn pair(x: f64, y: f64) -> RawDocumentBuf {
+    let mut array = ArrayBuilder::new();
+    array.push(x).push(y);
+    array.build()
+}
+
+#[test]
+fn a_polygon_has_its_inside_and_its_border_but_not_its_holes() {
+    let region = Region::Polygons(vec![vec![square(-10.0, 10.0), square(-5.0, 5.0)]]);
+    assert!(region.contains(&point(7.0, 7.0)));
+    assert!(region.contains(&point(10.0, 3.0)), "the border belongs to it");
+    assert!(!region.contains(&point(0.0, 0.0)), "a hole does not");
+    assert!(!region.contains(&point(10.001, 0.0)));
+    assert!(!region.contains(&point(179.0, -7.0)), "nor does the other side of the earth");
+}
+
+#[test]
+fn edges_are_great_circles() {
+    let region = Region::Polygons(vec![vec![vec![
+        at(-60.0, 60.0),
+        at(60.0, 60.0),
+        at(60.0, 30.0),
+        at(-60.0, 30.0),
+        at(-60.0, 60.0),
+    ]]]);
+    assert!(region.contains(&point(0.0, 70.0)), "the northern edge bulges towards the pole");
+    assert!(!region.contains(&point(0.0, 45.0)), "and so does the southern");
+}
+
+#[test]
+fn a_polygon_may_cross_the_date_line_and_surround_a_pole() {
+    let across = Region::Polygons(vec![vec![vec![
+        at(178.0, -2.0),
+        at(-178.0, -2.0),
+        at(-178.0, 2.0),
+        at(178.0, 2.0),
+        at(178.0, -2.0),
+    ]]]);
+    assert!(across.contains(&point(179.0, 0.0)) && across.contains(&point(-179.0, 0.0)));
+    assert!(!across.contains(&point(0.0, 0.0)));
+    let pole =
+        Region::Polygons(vec![vec![vec![at(0.0, 60.0), at(120.0, 60.0), at(-120.0, 60.0), at(0.0, 60.0)]]]);
+    assert!(pole.contains(&point(37.0, 89.0)) && !pole.contains(&point(37.0, -89.0)));
+}
+
+#[test]
+fn lines_and_polygons_are_contained_whole_or_not() {
+    let region = Region::Polygons(vec![vec![square(-10.0, 10.0), square(-1.0, 1.0)]]);
+    assert!(region.contains(&Geometry::LineString(vec![at(5.0, 5.0), at(6.0, -6.0)])));
+    assert!(
+        !region.contains(&Geometry::LineString(vec![at(5.0, 0.0), at(-5.0, 0.0)])),
+        "it crosses the hole"
+    );
+    assert!(!region.contains(&Geometry::LineString(vec![at(5.0, 0.0), at(50.0, 0.0)])));
+    assert!(!region.contains(&Geometry::Polygon(vec![square(-3.0, 3.0)])), "it covers the hole");
+    assert!(
+        region.contains(&Geometry::Polygon(vec![square(-3.0, 3.0), square(-2.0, 2.0)])),
+        "its own hole spares it"
+    );
+    assert!(!region.contains(&Geometry::MultiPoint(vec![at(5.0, 5.0), at(50.0, 50.0)])));
+}
+
+#[test]
+fn geometries_intersect() {
+    let polygon = Geometry::Polygon(vec![square(-1.0, 1.0)]);
+    for other in [
+        point(0.0, 0.0),
+        point(1.0, 1.0),
+        Geometry::LineString(vec![at(-5.0, 0.0), at(5.0, 0.0)]),
+        Geometry::Polygon(vec![square(-9.0, 9.0)]),
+        Geometry::Collection(vec![point(50.0, 50.0), Geometry::Polygon(vec![square(0.5, 3.0)])]),
+    ] {
+        assert!(polygon.intersects(&other) && other.intersects(&polygon), "{other:?}");
+    }
+    for other in [point(2.0, 2.0), point(180.0, 0.0), Geometry::LineString(vec![at(5.0, 5.0), at(6.0, 6.0)])]
+    {
+        assert!(!polygon.intersects(&other) && !other.intersects(&polygon), "{other:?}");
+    }
+    assert!(point(180.0, 0.0).intersects(&point(-180.0, 0.0)), "the date line is one line");
+}
+
+#[test]
+fn planar_shapes_hold_points_only() {
+    let region = Region::Planar(vec![
+        at(0.0, 0.0),
+        at(0.0, 10.0),
+        at(5.0, 7.0),
+        at(10.0, 10.0),
+        at(10.0, 0.0),
+        at(0.0, 0.0),
+    ]);
+    assert!(region.contains(&point(2.0, 2.0)) && !region.contains(&point(5.0, 9.0)));
+    assert!(!region.contains(&Geometry::LineString(vec![at(1.0, 1.0), at(2.0, 2.0)])));
+    assert!(Region::Circle { center: at(0.0, 0.0), radius: 1.0 }.contains(&point(1.0, 0.0)));
+    assert!(!Region::Box { low: at(0.0, 0.0), high: at(1.0, 1.0) }.contains(&point(1.1, 0.5)));
+}
+
+#[test]
+fn distances_are_those_of_the_sphere() {
+    let quarter = sphere::angle(at(0.0, 0.0), at(0.0, 90.0));
+    assert!((quarter - std::f64::consts::FRAC_PI_2).abs() < 1e-12);
+    let mut operand = DocumentBuilder::new();
+    operand.document("$geometry", |geometry| {
+        geometry.append("type", "Point").array("coordinates", |array| {
+            array.push(0.0).push(0.0);
+        });
+    });
+    operand.append("$maxDistance", 200_000);
+    let operand = operand.build();
+    let near =
+        Near::parse(ValueRef::Document(operand.as_raw()), sheaf_document::RawDocument::EMPTY, true).unwrap();
+    let metres = near.distance_to(&point(1.0, 0.0)).unwrap();
+    assert!((metres - 111_318.845).abs() < 1.0, "{metres}");
+    assert!(near.accepts(metres) && !near.accepts(200_001.0));
+}
+
+#[test]
+fn stored_values_that_are_no_place_are_nothing() {
+    let pair = pair(3.0, 4.0);
+    let legacy = stored_geometry(ValueRef::Array(pair.as_raw_array()));
+    assert_eq!(legacy, Some(Geometry::Point { position: at(3.0, 4.0), legacy: true }));
+    for value in [ValueRef::Null, ValueRef::String("x"), ValueRef::Int32(42)] {
+        assert_eq!(stored_geometry(value), None);
+    }
+    let mut nonsense = DocumentBuilder::new();
+    nonsense.append("type", "Point").append("coordinates", "here");
+    assert_eq!(stored_geometry(ValueRef::Document(nonsense.build().as_raw())), None);
+}
+
+#[test]
+fn queries_are_read_strictly() {
+    let code = |operand: &RawDocumentBuf| {
+        Region::parse(ValueRef::Document(operand.as_raw())).map_err(|error| error.code.0)
+    };
+    let mut empty_box = DocumentBuilder::new();
+    empty_box.array("$box", |_| {});
+    let mut negative = DocumentBuilder::new();
+    negative.array("$center", |array| {
+        array.push(sheaf_document::Value::Array(sheaf_document::ArrayValue::Owned(pair(0.0, 0.0)))).push(-1);
+    });
+    let mut open_ring = DocumentBuilder::new();
+    open_ring.document("$geometry", |geometry| {
+        geometry.append("type", "Polygon").array("coordinates", |rings| {
+            rings.array(|ring| {
+                for x in 0..4 {
+                    ring.push(sheaf_document::Value::Array(sheaf_document::ArrayValue::Owned(pair(
+                        f64::from(x),
+                        1.0,
+                    ))));
+                }
+            });
+        });
+    });
+    for operand in [empty_box, negative, open_ring, DocumentBuilder::new()] {
+        assert_eq!(code(&operand.build()), Err(2));
+    }
+}
