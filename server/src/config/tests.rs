@@ -1,0 +1,121 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::file::KEYS;
+use super::{Config, ConfigError, DefaultDurability, FileSettings, Flags, LogFormat};
+
+const EVERY_KEY: &str = r#"
+data = "/srv/sheaf"
+[listen]
+grpc = "127.0.0.1:1"
+http = "[::1]:2"
+insecure = false
+[log]
+format = "json"
+filter = "debug"
+[memory]
+cache_bytes = 2097152
+memtable_bytes = 3145728
+query_bytes = 4194304
+[server]
+drain_seconds = 3
+reflection = false
+storage_threads_max = 7
+[storage]
+durability = "written"
+"#;
+
+fn parse(text: &str) -> Result<FileSettings, ConfigError> {
+    FileSettings::parse(text, Path::new("sheafd.toml"))
+}
+
+fn leaves(table: &toml::Table, section: &str, into: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+        match value {
+            toml::Value::Table(nested) => leaves(nested, &key, into),
+            _ => into.push(key),
+        }
+    }
+}
+
+#[test]
+fn every_known_key_can_be_set_in_a_file() {
+    let mut written = Vec::new();
+    leaves(&EVERY_KEY.parse().unwrap(), "", &mut written);
+    written.sort();
+    assert_eq!(written, KEYS);
+    let config = Config::resolve(Flags::default(), parse(EVERY_KEY).unwrap()).unwrap();
+    assert_eq!(
+        config,
+        Config {
+            data: PathBuf::from("/srv/sheaf"),
+            grpc: "127.0.0.1:1".parse().unwrap(),
+            http: "[::1]:2".parse().unwrap(),
+            log_format: LogFormat::Json,
+            log_filter: "debug".to_owned(),
+            reflection: false,
+            drain: Duration::from_secs(3),
+            storage_threads_max: 7,
+            cache_bytes: 2 << 20,
+            memtable_bytes: 3 << 20,
+            query_bytes: 4 << 20,
+            durability: DefaultDurability::Written,
+        }
+    );
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+    let flags = Flags::parse_from(["sheafd", "--grpc", "127.0.0.1:9", "--durability", "synced"]);
+    let config = Config::resolve(flags, parse(EVERY_KEY).unwrap()).unwrap();
+    assert_eq!(config.grpc.port(), 9);
+    assert_eq!(config.durability, DefaultDurability::Synced);
+    assert_eq!(config.http.port(), 2);
+
+    let config = Config::resolve(Flags::default(), FileSettings::default()).unwrap();
+    assert_eq!(config.grpc, "127.0.0.1:7070".parse().unwrap());
+    assert_eq!(config.http, "127.0.0.1:7071".parse().unwrap());
+    assert_eq!(config.durability, DefaultDurability::Synced);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
+    let unknown = |text: &str| match parse(text) {
+        Err(ConfigError::UnknownKey { key, suggestion, .. }) => (key, suggestion),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(unknown("[listen]\ngrcp = \"127.0.0.1:1\""), ("listen.grcp".to_owned(), Some("listen.grpc")));
+    assert_eq!(unknown("[sever]\nreflection = true").1, None);
+    assert_eq!(unknown("cache_bytes = 1"), ("cache_bytes".to_owned(), Some("memory.cache_bytes")));
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_place() {
+    for text in
+        ["data = 5", "listen = 5", "[listen]\ngrpc = \"nowhere\"", "[server]\ndrain_seconds = -1", "data ="]
+    {
+        let Err(ConfigError::Malformed { message, .. }) = parse(text) else { panic!("{text} was taken") };
+        assert!(message.contains("line "), "{message}");
+    }
+    let file = parse("[server]\nstorage_threads_max = 0").unwrap();
+    let refused = Config::resolve(Flags::default(), file).unwrap_err().to_string();
+    assert_eq!(refused, "server.storage_threads_max: must be between 1 and 4096");
+    let file = parse("[memory]\ncache_bytes = 10").unwrap();
+    assert!(Config::resolve(Flags::default(), file).is_err());
+}
+
+#[test]
+fn a_public_address_is_refused_unless_somebody_insists() {
+    for address in ["0.0.0.0:7070", "192.168.1.5:7070", "[::]:7070"] {
+        let flags = Flags::parse_from(["sheafd", "--grpc", address]);
+        let refused = Config::resolve(flags, FileSettings::default()).unwrap_err().to_string();
+        assert!(refused.contains("--insecure"), "{refused}");
+        let flags = Flags::parse_from(["sheafd", "--grpc", address, "--insecure"]);
+        assert!(Config::resolve(flags, FileSettings::default()).is_ok());
+        let flags = Flags::parse_from(["sheafd", "--http", address]);
+        assert!(Config::resolve(flags, FileSettings::default()).is_err());
+    }
+}

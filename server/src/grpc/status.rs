@@ -1,0 +1,172 @@
+//! Errors of the engine as gRPC's: a canonical code by what the caller should do, and an ErrorInfo that names the
+//! reason.
+
+use std::collections::HashMap;
+
+use sheaf_engine::{Error, error_code};
+use sheaf_proto::v1;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of every ErrorInfo of this server.
+pub const DOMAIN: &str = "sheafdb.dev";
+
+/// How an error of the engine looks to a gRPC caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The canonical code.
+    pub code: Code,
+    /// The reason, an upper-case word.
+    pub reason: String,
+    /// What else the caller can read by machine.
+    pub metadata: HashMap<String, String>,
+}
+
+/// Canonical code and reason by the engine's code. What is not listed is a location of the query language: a number
+/// for one thing that is wrong with the caller's query.
+const DESCRIPTIONS: [(i32, Code, &str); 52] = [
+    (1, Code::Internal, "INTERNAL"),
+    (2, Code::InvalidArgument, "BAD_VALUE"),
+    (4, Code::InvalidArgument, "NO_SUCH_KEY"),
+    (9, Code::InvalidArgument, "FAILED_TO_PARSE"),
+    (11, Code::NotFound, "USER_NOT_FOUND"),
+    (13, Code::PermissionDenied, "UNAUTHORIZED"),
+    (14, Code::InvalidArgument, "TYPE_MISMATCH"),
+    (15, Code::InvalidArgument, "OVERFLOW"),
+    (20, Code::FailedPrecondition, "ILLEGAL_OPERATION"),
+    (22, Code::InvalidArgument, "INVALID_BSON"),
+    (26, Code::NotFound, "NAMESPACE_NOT_FOUND"),
+    (27, Code::NotFound, "INDEX_NOT_FOUND"),
+    (28, Code::FailedPrecondition, "PATH_NOT_VIABLE"),
+    (39, Code::Unavailable, "FILE_FAILED"),
+    (40, Code::InvalidArgument, "CONFLICTING_UPDATE_OPERATORS"),
+    (43, Code::NotFound, "CURSOR_NOT_FOUND"),
+    (48, Code::AlreadyExists, "NAMESPACE_EXISTS"),
+    (50, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (52, Code::InvalidArgument, "DOLLAR_PREFIXED_FIELD_NAME"),
+    (53, Code::InvalidArgument, "INVALID_ID_FIELD"),
+    (56, Code::InvalidArgument, "EMPTY_FIELD_NAME"),
+    (57, Code::InvalidArgument, "DOTTED_FIELD_NAME"),
+    (59, Code::Unimplemented, "COMMAND_NOT_FOUND"),
+    (66, Code::FailedPrecondition, "IMMUTABLE_FIELD"),
+    (67, Code::InvalidArgument, "CANNOT_CREATE_INDEX"),
+    (72, Code::InvalidArgument, "INVALID_OPTIONS"),
+    (73, Code::InvalidArgument, "INVALID_NAMESPACE"),
+    (85, Code::AlreadyExists, "INDEX_OPTIONS_CONFLICT"),
+    (86, Code::AlreadyExists, "INDEX_KEY_SPECS_CONFLICT"),
+    (91, Code::Unavailable, "SHUTTING_DOWN"),
+    (98, Code::FailedPrecondition, "DATABASE_LOCKED"),
+    (112, Code::Aborted, "WRITE_CONFLICT"),
+    (115, Code::Unimplemented, "COMMAND_NOT_SUPPORTED"),
+    (121, Code::FailedPrecondition, "DOCUMENT_VALIDATION_FAILURE"),
+    (146, Code::ResourceExhausted, "MEMORY_LIMIT_EXCEEDED"),
+    (166, Code::FailedPrecondition, "NOT_SUPPORTED_ON_VIEW"),
+    (167, Code::FailedPrecondition, "OPTION_NOT_SUPPORTED_ON_VIEW"),
+    (175, Code::Aborted, "QUERY_PLAN_KILLED"),
+    (188, Code::FailedPrecondition, "INCOMPATIBLE_FORMAT"),
+    (197, Code::InvalidArgument, "INVALID_INDEX_SPECIFICATION_OPTION"),
+    (238, Code::Unimplemented, "NOT_SUPPORTED"),
+    (239, Code::FailedPrecondition, "SNAPSHOT_TOO_OLD"),
+    (241, Code::InvalidArgument, "CONVERSION_FAILURE"),
+    (260, Code::InvalidArgument, "RESUME_TOKEN_INVALID"),
+    (292, Code::ResourceExhausted, "QUERY_MEMORY_LIMIT_EXCEEDED"),
+    (366, Code::DataLoss, "DATA_CORRUPTION"),
+    (10334, Code::InvalidArgument, "DOCUMENT_TOO_LARGE"),
+    (11000, Code::AlreadyExists, "DUPLICATE_KEY"),
+    (11601, Code::Cancelled, "INTERRUPTED"),
+    (12051, Code::FailedPrecondition, "CURSOR_IN_USE"),
+    (14031, Code::ResourceExhausted, "DISK_FULL"),
+    (17280, Code::InvalidArgument, "INDEX_KEY_TOO_LONG"),
+];
+
+/// Describes an error of the engine.
+pub fn describe(error: &Error) -> Described {
+    let number = error.code.0;
+    let (code, reason) = DESCRIPTIONS.iter().find(|(known, ..)| *known == number).map_or_else(
+        || (Code::InvalidArgument, format!("LOCATION_{number}")),
+        |(_, code, reason)| (*code, (*reason).to_owned()),
+    );
+    Described { code, reason, metadata: HashMap::from([("code".to_owned(), number.to_string())]) }
+}
+
+/// The status of a call that failed with an error of the engine.
+pub fn status(error: &Error) -> Status {
+    let Described { code, reason, mut metadata } = describe(error);
+    if let Some(details) = &error.details {
+        metadata.insert("details".to_owned(), format!("{:?}", details.as_raw()));
+    }
+    if matches!(code, Code::Internal | Code::DataLoss) {
+        tracing::error!(code = error.code.0, message = %error.message, "a request failed inside the database");
+    }
+    with_reason(code, error.message.clone(), reason, metadata)
+}
+
+/// The outcome of one write that failed.
+pub fn write_error(error: &Error) -> v1::WriteError {
+    let Described { code, reason, metadata } = describe(error);
+    v1::WriteError {
+        code: i32::from(code),
+        reason,
+        message: error.message.clone(),
+        metadata,
+        details: error
+            .details
+            .as_ref()
+            .map(|details| bytes::Bytes::copy_from_slice(details.as_bytes()))
+            .unwrap_or_default(),
+    }
+}
+
+/// A request that is wrong before the engine sees it.
+pub fn invalid(reason: &str, message: impl Into<String>) -> Status {
+    with_reason(Code::InvalidArgument, message.into(), reason.to_owned(), HashMap::new())
+}
+
+/// A status with an ErrorInfo.
+pub fn with_reason(
+    code: Code,
+    message: String,
+    reason: impl Into<String>,
+    metadata: HashMap<String, String>,
+) -> Status {
+    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, metadata))
+}
+
+/// The deadline of a call passed before its answer was complete.
+pub fn deadline_exceeded() -> Status {
+    let message = "the deadline of the request passed".to_owned();
+    with_reason(Code::DeadlineExceeded, message, "DEADLINE_EXCEEDED", HashMap::new())
+}
+
+/// The engine gave up on a thread: a defect, reported instead of a panic.
+pub fn lost_worker() -> Status {
+    let code = error_code::INTERNAL_ERROR;
+    status(&Error::new(code, "the request's worker ended without an answer; the server's log has more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_sorted_and_name_each_code_once() {
+        assert!(DESCRIPTIONS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        let well_formed = |reason: &str| reason.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        assert!(DESCRIPTIONS.iter().all(|(_, _, reason)| well_formed(reason)));
+    }
+
+    #[test]
+    fn a_status_carries_reason_domain_and_number() {
+        let status = status(&Error::new(error_code::DUPLICATE_KEY, "E11000 duplicate key"));
+        assert_eq!(status.code(), Code::AlreadyExists);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("DUPLICATE_KEY", "sheafdb.dev"));
+        assert_eq!(info.metadata["code"], "11000");
+    }
+
+    #[test]
+    fn an_unlisted_code_is_a_location_in_the_callers_query() {
+        let described = describe(&Error::new(sheaf_engine::ErrorCode(40324), "no such stage"));
+        assert_eq!((described.code, described.reason.as_str()), (Code::InvalidArgument, "LOCATION_40324"));
+    }
+}
