@@ -6,6 +6,7 @@ mod error;
 pub mod expression;
 pub mod filter;
 pub mod geometry;
+pub mod json_schema;
 pub mod projection;
 pub mod regex;
 pub mod sort;

@@ -101,7 +101,7 @@ const fn bracket(kind: BsonType) -> u8 {
 }
 
 /// Whether a value is a number that equals no other.
-pub(super) fn is_nan(value: ValueRef<'_>) -> bool {
+pub(crate) fn is_nan(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::Double(number) => number.is_nan(),
         ValueRef::Decimal128(number) => number.is_nan(),

@@ -64,6 +64,7 @@ impl Predicate {
                 })
             }
             Self::Expression(test) => Ok(is_truthy(&test.expression.evaluate(document, environment)?)),
+            Self::Schema(schema) => schema.matches(document),
             Self::Constant(truth) => Ok(*truth),
             Self::Sample(rate) => Ok(environment.next_random() < *rate),
         }

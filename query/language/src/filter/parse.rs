@@ -9,6 +9,7 @@ use super::path::FieldPath;
 use super::predicate::{Condition, ExpressionTest, Predicate};
 use super::{operators, regular::RegexTest};
 use crate::expression::{Expression, Scope};
+use crate::json_schema::Schema;
 use crate::{Error, ErrorCode, Result};
 
 /// Where a clause stands.
@@ -91,6 +92,7 @@ fn document_operator(
             let expression = Expression::parse(value, scope)?;
             Predicate::Expression(Arc::new(ExpressionTest { expression }))
         }
+        "$jsonSchema" => Predicate::Schema(Arc::new(Schema::parse(value)?)),
         "$alwaysTrue" => Predicate::Constant(constant(name, value, true)?),
         "$alwaysFalse" => Predicate::Constant(constant(name, value, false)?),
         "$sampleRate" => sample(value)?,

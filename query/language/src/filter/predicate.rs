@@ -12,6 +12,7 @@ use super::modulo::Modulo;
 use super::path::FieldPath;
 use super::regular::RegexTest;
 use crate::expression::Expression;
+use crate::json_schema::Schema;
 
 /// A condition on a document.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub enum Predicate {
     },
     /// The expression is truthy.
     Expression(Arc<ExpressionTest>),
+    /// The document follows the schema.
+    Schema(Arc<Schema>),
     /// Always, or never.
     Constant(bool),
     /// Holds for this share of the documents, at random.

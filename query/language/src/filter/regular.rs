@@ -15,7 +15,7 @@ pub struct RegexTest {
 }
 
 impl RegexTest {
-    pub(super) fn compile(pattern: &str, options: &str) -> Result<Self> {
+    pub(crate) fn compile(pattern: &str, options: &str) -> Result<Self> {
         let regex = Regex::compile(pattern, options).map_err(|error| compile_error(&error))?;
         Ok(Self { regex: Arc::new(regex), options: options.into() })
     }
