@@ -1,12 +1,14 @@
 //! What a query says and means: expressions, filters, updates, projections, aggregation, collation; parsed once to
 //! typed trees and evaluated over raw documents. Pure functions: no storage, no clock, no randomness of its own.
 
+pub mod accumulator;
 pub mod collation;
 mod error;
 pub mod expression;
 pub mod filter;
 pub mod geometry;
 pub mod json_schema;
+mod numeric;
 pub mod projection;
 pub mod regex;
 pub mod sort;

@@ -209,15 +209,3 @@ fn check_id(before: RawDocument<'_>, after: RawDocument<'_>) -> Result<()> {
 fn bad_value(reason: impl Into<String>) -> Error {
     Error::new(ErrorCode::BAD_VALUE, reason)
 }
-
-/// A number of any type that is whole.
-fn whole_number(value: ValueRef<'_>) -> Option<i64> {
-    match value {
-        ValueRef::Int32(number) => Some(i64::from(number)),
-        ValueRef::Int64(number) => Some(number),
-        #[expect(clippy::cast_possible_truncation, reason = "whole and in range by the guard")]
-        ValueRef::Double(number) if number.fract() == 0.0 && number.abs() < 9.2e18 => Some(number as i64),
-        ValueRef::Decimal128(number) => number.to_i64_exact(),
-        _ => None,
-    }
-}

@@ -3,6 +3,7 @@
 use sheaf_document::{RawArray, RawDocument, Value, ValueRef};
 
 use super::{Geometry, Position, Region, Ring, bad};
+use crate::numeric::as_f64;
 use crate::{Error, Result};
 
 /// Deepest nesting of geometry collections that is read.
@@ -28,18 +29,6 @@ fn stored_pair(value: ValueRef<'_>) -> Option<Geometry> {
     (position.x.is_finite() && position.y.is_finite()).then_some(Geometry::Point { position, legacy: true })
 }
 
-/// A number of any type as a double.
-fn number(value: ValueRef<'_>) -> Option<f64> {
-    match value {
-        ValueRef::Double(number) => Some(number),
-        ValueRef::Int32(number) => Some(f64::from(number)),
-        #[expect(clippy::cast_precision_loss, reason = "coordinates are doubles")]
-        ValueRef::Int64(number) => Some(number as f64),
-        ValueRef::Decimal128(decimal) => Some(decimal.to_f64()),
-        _ => None,
-    }
-}
-
 fn described(value: ValueRef<'_>) -> String {
     format!("a value of type {}", value.kind().name())
 }
@@ -53,7 +42,7 @@ fn pair(value: ValueRef<'_>) -> Result<Position> {
     };
     let coordinate = |index: usize| {
         let value = numbers.get(index).ok_or_else(|| bad("a position needs two numbers"))?;
-        number(*value).ok_or_else(|| bad(format!("a coordinate is a number, not {}", described(*value))))
+        as_f64(*value).ok_or_else(|| bad(format!("a coordinate is a number, not {}", described(*value))))
     };
     Ok(Position { x: coordinate(0)?, y: coordinate(1)? })
 }
@@ -297,7 +286,7 @@ fn circle(shape: &str, value: ValueRef<'_>) -> Result<(Position, f64)> {
     let [center, radius] = parts.as_slice() else {
         return Err(bad(format!("{shape} needs a position and a radius, and nothing else")));
     };
-    let radius = number(*radius)
+    let radius = as_f64(*radius)
         .ok_or_else(|| bad(format!("the radius of {shape} is a number, not {}", described(*radius))))?;
     if radius.is_nan() || radius < 0.0 {
         return Err(bad(format!("the radius of {shape} is at least 0, not {radius}")));
@@ -321,7 +310,7 @@ pub(super) fn near_pair(value: ValueRef<'_>, spherical: bool) -> Result<Position
 
 /// A distance: a number that is not negative.
 pub(super) fn near_distance(name: &str, value: ValueRef<'_>) -> Result<f64> {
-    let Some(distance) = number(value) else {
+    let Some(distance) = as_f64(value) else {
         let reason = format!("{name} is a number, not {}", Value::from(value).type_name());
         return Err(Error::location(if name == "$minDistance" { DISTANCE_TYPE } else { 2 }, reason));
     };

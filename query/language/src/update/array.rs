@@ -12,7 +12,8 @@ use sheaf_document::{RawArray, Value, ValueRef};
 
 use super::apply::Change;
 use super::operator::Operator;
-use super::{UpdateContext, bad_value, whole_number};
+use super::{UpdateContext, bad_value};
+use crate::numeric::as_whole;
 use crate::{Error, ErrorCode, Result};
 
 /// The array that an operator changes; nothing where there is no value.
@@ -33,7 +34,7 @@ fn array_of(items: Vec<Value<'_>>) -> Value<'static> {
 
 /// Reads 1 (the last element) or -1 (the first).
 pub fn parse_pop(_: &UpdateContext<'_>, path: &str, operand: ValueRef<'_>) -> Result<Operator> {
-    match whole_number(operand) {
+    match as_whole(operand) {
         Some(1) => Ok(Operator::Pop { first: false }),
         Some(-1) => Ok(Operator::Pop { first: true }),
         _ => {

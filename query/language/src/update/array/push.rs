@@ -7,9 +7,10 @@ use sheaf_document::{RawDocument, Value, ValueRef, compare};
 use super::{array_of, target};
 use crate::Result;
 use crate::expression::{Environment, FieldPath};
+use crate::numeric::as_whole;
 use crate::update::apply::Change;
 use crate::update::operator::{Operator, own};
-use crate::update::{UpdateContext, bad_value, whole_number};
+use crate::update::{UpdateContext, bad_value};
 
 /// What to push, and how.
 #[derive(Clone, Debug)]
@@ -47,13 +48,13 @@ pub fn parse_push(_: &UpdateContext<'_>, path: &str, operand: ValueRef<'_>) -> R
             },
             "$position" => {
                 push.position = Some(
-                    whole_number(value)
+                    as_whole(value)
                         .ok_or_else(|| wrong(format!("$position is a whole number, not {value:?}")))?,
                 );
             }
             "$slice" => {
                 push.slice = Some(
-                    whole_number(value)
+                    as_whole(value)
                         .ok_or_else(|| wrong(format!("$slice is a whole number, not {value:?}")))?,
                 );
             }
@@ -65,7 +66,7 @@ pub fn parse_push(_: &UpdateContext<'_>, path: &str, operand: ValueRef<'_>) -> R
 }
 
 fn direction(value: ValueRef<'_>) -> std::result::Result<bool, String> {
-    match whole_number(value) {
+    match as_whole(value) {
         Some(1) => Ok(false),
         Some(-1) => Ok(true),
         _ => Err(format!("$sort is 1 or -1, not {value:?}")),
