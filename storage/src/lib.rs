@@ -1,7 +1,7 @@
 //! The storage engine: ordered bytes, versions by timestamp, one write-ahead log. Knows no document.
 //!
-//! A `Store` owns a directory: one log, one cache, one set of background threads. A `Tablet` is one LSM tree in
-//! it. Writes are batches that become visible together at a [`Timestamp`]; reads go through a `Snapshot` at one.
+//! A [`Store`] owns a directory: one log, one cache, one set of background threads. A [`Tablet`] is one LSM tree in
+//! it. Writes are batches that become visible together at a [`Timestamp`]; reads go through a [`Snapshot`] at one.
 //!
 //! Nothing here opens a file, reads a clock or draws a random number by itself: files and identities come from the
 //! [`Vfs`], time from the [`Clock`] in the options. `FORMAT.md` beside this crate describes every byte on disk.
@@ -29,13 +29,17 @@ pub mod manifest;
 #[doc(hidden)]
 pub mod memtable;
 mod options;
+mod poison;
 #[doc(hidden)]
 pub mod range_tombstone;
 #[doc(hidden)]
 pub mod read;
 #[doc(hidden)]
 pub mod sstable;
+mod store;
+mod tablet;
 mod timestamp;
+mod transaction;
 mod value_slice;
 pub mod vfs;
 #[doc(hidden)]
@@ -46,7 +50,12 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, Result};
 pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
+pub use read::snapshot::Snapshot;
+pub use read::{Iter, IterOptions};
+pub use store::Store;
+pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletStatistics, VerifyReport};
 pub use timestamp::Timestamp;
+pub use transaction::{Isolation, Savepoint, Transaction, TransactionOptions};
 pub use value_slice::ValueSlice;
-pub use vfs::{Vfs, VfsFile, VfsLock};
+pub use vfs::{DiskVfs, FaultVfs, MemoryVfs, Vfs, VfsFile, VfsLock};
 pub use write_batch::{Operation, WriteBatch};

@@ -1,7 +1,12 @@
 //! Which files make up a tablet: immutable versions, the edits between them, and the log of edits.
 
+mod apply;
+pub mod current;
+pub mod edit_codec;
 pub mod version;
 pub mod version_edit;
+pub mod version_set;
 
 pub use version::{BlobHandle, TableHandle, Version};
 pub use version_edit::{BlobMeta, TableBound, TableMeta, VersionEdit};
+pub use version_set::{Progress, VersionSet};

@@ -1,6 +1,8 @@
 //! The set of live files at one moment; never changes once built.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::blob::BlobReader;
@@ -17,12 +19,14 @@ pub struct TableHandle {
     pub meta: TableMeta,
     opener: Arc<FileOpener>,
     reader: OnceLock<Arc<TableReader>>,
+    /// Set once no later version has it: the file goes with the handle.
+    obsolete: AtomicBool,
 }
 
 impl TableHandle {
     /// A table that is opened when first read.
     pub fn new(meta: TableMeta, opener: Arc<FileOpener>) -> TableHandle {
-        TableHandle { meta, opener, reader: OnceLock::new() }
+        TableHandle { meta, opener, reader: OnceLock::new(), obsolete: AtomicBool::new(false) }
     }
 
     /// The open table. A failed open is tried again by the next caller.
@@ -34,6 +38,25 @@ impl TableHandle {
         let opened = TableReader::open(&self.opener, self.meta.file_id, self.meta.size_bytes)?;
         Ok(self.reader.get_or_init(|| Arc::new(opened)))
     }
+
+    /// Says that no later version has this table.
+    pub fn mark_obsolete(&self) {
+        self.obsolete.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for TableHandle {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Acquire) {
+            remove_obsolete(&self.opener, &self.meta.file_id.sstable_path(&self.opener.directory));
+        }
+    }
+}
+
+/// Removes the file of a handle nobody holds any more. A file that stays for whatever reason is an orphan, which the
+/// next open removes.
+fn remove_obsolete(opener: &FileOpener, path: &Path) {
+    let _orphan_if_it_fails = opener.vfs.remove(path);
 }
 
 /// A live blob file.
@@ -43,12 +66,14 @@ pub struct BlobHandle {
     pub meta: BlobMeta,
     opener: Arc<FileOpener>,
     reader: OnceLock<Arc<BlobReader>>,
+    /// Set once no later version has it: the file goes with the handle.
+    obsolete: AtomicBool,
 }
 
 impl BlobHandle {
     /// A blob file that is opened when first read.
     pub fn new(meta: BlobMeta, opener: Arc<FileOpener>) -> BlobHandle {
-        BlobHandle { meta, opener, reader: OnceLock::new() }
+        BlobHandle { meta, opener, reader: OnceLock::new(), obsolete: AtomicBool::new(false) }
     }
 
     /// The open blob file. A failed open is tried again by the next caller.
@@ -58,6 +83,19 @@ impl BlobHandle {
         }
         let opened = BlobReader::open(&self.opener, self.meta.file_id, self.meta.size_bytes)?;
         Ok(self.reader.get_or_init(|| Arc::new(opened)))
+    }
+
+    /// Says that no later version has this file.
+    pub fn mark_obsolete(&self) {
+        self.obsolete.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for BlobHandle {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Acquire) {
+            remove_obsolete(&self.opener, &self.meta.file_id.blob_path(&self.opener.directory));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod merge;
 pub mod point;
 pub mod scan;
+pub mod snapshot;
 pub mod source;
 pub mod view;
 

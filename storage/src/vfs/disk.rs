@@ -59,6 +59,7 @@ impl Vfs for DiskVfs {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(directory)? {
             // A name that is not UTF-8 is none of ours.
@@ -73,6 +74,7 @@ impl Vfs for DiskVfs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // Windows has no handle on a directory to sync; NTFS journals names by itself.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
     }
 

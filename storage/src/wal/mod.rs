@@ -1,1 +1,15 @@
 //! The write-ahead log: segments of checksummed chunks.
+//!
+//! The only durable log of a store. A record is a batch with its place in the order (group, term, index, timestamp).
+//! Records are cut into chunks, chunks lie in 32 KiB blocks, and every chunk says how much of its file had been synced
+//! when it was written. That promise is what tells a torn tail (the power went, what follows was never acknowledged)
+//! from damage (a chunk that was once synced is bad now): see [`reader`].
+//!
+//! The manifest uses the same framing.
+
+pub mod chunk;
+pub mod header;
+pub mod log;
+pub mod reader;
+pub mod record;
+pub mod recovery;

@@ -1,0 +1,394 @@
+//! The current version of a tablet, and the manifest it is rebuilt from.
+//!
+//! A change goes through in this order, and a power cut between any two steps leaves a directory that opens:
+//!
+//! 1. The files of the edit are complete, synced, and their names durable (the job did that).
+//! 2. The edit is applied to the current version in memory; if it does not fit, nothing has happened.
+//! 3. The edit is appended to the manifest and synced. From here on the change is real.
+//! 4. The new version is published.
+//! 5. Files that only older versions have go when their last reader does.
+//!
+//! When the manifest has grown to twice what the version alone needs, a new one is written that begins with the whole
+//! version, and `CURRENT` is replaced by rename. A failed write or sync of the manifest poisons the store.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::file_id::{FileId, FileKind};
+use crate::manifest::current;
+use crate::manifest::edit_codec;
+use crate::manifest::version::Version;
+use crate::manifest::version_edit::VersionEdit;
+use crate::poison::Poison;
+use crate::sstable::reader::FileOpener;
+use crate::timestamp::Timestamp;
+use crate::vfs::VfsFile;
+use crate::wal::chunk::{ChunkContext, frame};
+use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind};
+use crate::wal::reader::LogReader;
+
+/// What a tablet knows beside its files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Log segments below this number are no longer needed.
+    pub log_segment: u64,
+    /// The log index up to which all records are in sstables.
+    pub applied_index: u64,
+    /// The newest timestamp in sstables.
+    pub last_timestamp: Timestamp,
+    /// Versions shadowed before this timestamp may be gone.
+    pub history_floor: Timestamp,
+}
+
+impl Progress {
+    /// Takes over what an edit says.
+    fn apply(&mut self, edit: &VersionEdit) {
+        self.log_segment = edit.log_segment.unwrap_or(self.log_segment);
+        self.applied_index = edit.applied_index.unwrap_or(self.applied_index);
+        self.last_timestamp = edit.last_timestamp.unwrap_or(self.last_timestamp);
+        self.history_floor = edit.history_floor.unwrap_or(self.history_floor);
+    }
+}
+
+/// The current version and its manifest.
+#[derive(Debug)]
+pub struct VersionSet {
+    /// The tablet's files.
+    opener: Arc<FileOpener>,
+    /// The store's identity.
+    identity: u128,
+    /// Size at which the manifest is rewritten at the earliest.
+    manifest_bytes_min: u64,
+    /// Stops the store after a failure.
+    poison: Arc<Poison>,
+    /// The next file number.
+    next_file: AtomicU64,
+    /// The next epoch.
+    next_epoch: AtomicU64,
+    /// The current version.
+    state: Mutex<State>,
+}
+
+/// The current version and where its manifest stands.
+#[derive(Debug)]
+struct State {
+    /// The files.
+    version: Arc<Version>,
+    /// What else the manifest says.
+    progress: Progress,
+    /// The open manifest; `None` when the store is read-only.
+    manifest: Option<Manifest>,
+}
+
+/// The open manifest.
+#[derive(Debug)]
+struct Manifest {
+    /// Its number.
+    id: FileId,
+    /// The file.
+    file: Arc<dyn VfsFile>,
+    /// Its path.
+    path: PathBuf,
+    /// Its length.
+    written: u64,
+    /// Its length when it held nothing but the version it began with.
+    first_written: u64,
+}
+
+impl VersionSet {
+    /// A tablet without files, its manifest durable.
+    pub fn create(
+        opener: Arc<FileOpener>,
+        identity: u128,
+        manifest_bytes_min: u64,
+        poison: Arc<Poison>,
+    ) -> Result<VersionSet> {
+        let progress = Progress { log_segment: 1, ..Progress::default() };
+        let set =
+            VersionSet::over(opener, identity, manifest_bytes_min, poison, Version::default(), progress);
+        set.roll(&mut set.lock())?;
+        Ok(set)
+    }
+
+    /// Reads the manifest `CURRENT` names. Unless `read_only`, a new manifest is begun.
+    pub fn recover(
+        opener: Arc<FileOpener>,
+        identity: u128,
+        manifest_bytes_min: u64,
+        poison: Arc<Poison>,
+        read_only: bool,
+    ) -> Result<VersionSet> {
+        let edits = read_manifest(&opener, identity)?;
+        let (mut next_file, mut next_epoch) = (1, 1);
+        let mut progress = Progress::default();
+        let mut version = Version::default();
+        let path = opener.directory.join("CURRENT");
+        for edit in &edits {
+            next_file = edit.next_file.map_or(next_file, |id| id.0);
+            next_epoch = edit.next_epoch.unwrap_or(next_epoch);
+            progress.apply(edit);
+            version = version.apply(edit, &opener).map_err(|error| {
+                Error::corruption(&path, 0, format!("the manifest contradicts itself: {error}"))
+            })?;
+        }
+        check_lengths(&opener, &version)?;
+        let set = VersionSet::over(opener, identity, manifest_bytes_min, poison, version, progress);
+        let names = set.opener.vfs.list(&set.opener.directory);
+        let names = names.map_err(|error| Error::io("list", &set.opener.directory, error))?;
+        // A file created by a job that never finished may have a number the manifest does not know of.
+        let highest = names.iter().filter_map(|name| numbered(name)).max().unwrap_or(0);
+        set.next_file.store(next_file.max(highest + 1), Ordering::Relaxed);
+        set.next_epoch.store(next_epoch, Ordering::Relaxed);
+        if !read_only {
+            set.roll(&mut set.lock())?;
+        }
+        Ok(set)
+    }
+
+    /// A set without a manifest yet.
+    fn over(
+        opener: Arc<FileOpener>,
+        identity: u128,
+        manifest_bytes_min: u64,
+        poison: Arc<Poison>,
+        version: Version,
+        progress: Progress,
+    ) -> VersionSet {
+        VersionSet {
+            opener,
+            identity,
+            manifest_bytes_min,
+            poison,
+            next_file: AtomicU64::new(1),
+            next_epoch: AtomicU64::new(1),
+            state: Mutex::new(State { version: Arc::new(version), progress, manifest: None }),
+        }
+    }
+
+    /// Locks the state.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tablet's files.
+    pub fn opener(&self) -> &Arc<FileOpener> {
+        &self.opener
+    }
+
+    /// Draws a file number.
+    pub fn next_file(&self) -> FileId {
+        FileId(self.next_file.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Draws an epoch.
+    pub fn next_epoch(&self) -> u64 {
+        self.next_epoch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The current version.
+    pub fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.lock().version)
+    }
+
+    /// What else the manifest says.
+    pub fn progress(&self) -> Progress {
+        self.lock().progress
+    }
+
+    /// The current version and what else the manifest says, of one moment.
+    pub fn version_and_progress(&self) -> (Arc<Version>, Progress) {
+        let state = self.lock();
+        (Arc::clone(&state.version), state.progress)
+    }
+
+    /// Makes an edit durable and then the current version, calling `publish` before anybody can make the next change.
+    pub fn install(&self, mut edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<()> {
+        self.poison.check()?;
+        let mut state = self.lock();
+        edit.next_file = Some(FileId(self.next_file.load(Ordering::Relaxed)));
+        edit.next_epoch = Some(self.next_epoch.load(Ordering::Relaxed));
+        let next = Arc::new(state.version.apply(&edit, &self.opener)?);
+        let manifest = state.manifest.as_mut().ok_or_else(|| Error::invalid("the store is read-only"))?;
+        manifest.append(self.identity, &edit).map_err(|error| self.poison.set(error))?;
+        let full = manifest.written > self.manifest_bytes_min.max(2 * manifest.first_written);
+        state.progress.apply(&edit);
+        let previous = std::mem::replace(&mut state.version, next);
+        publish(&state.version);
+        previous.retire(&state.version);
+        if full {
+            self.roll(&mut state).map_err(|error| self.poison.set(error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a new manifest that begins with the whole version, and makes it the current one.
+    fn roll(&self, state: &mut State) -> Result<()> {
+        let id = self.next_file();
+        let edit = self.snapshot_edit(state);
+        let manifest = Manifest::create(&self.opener, self.identity, id, &edit)?;
+        current::replace(&*self.opener.vfs, &self.opener.directory, id)?;
+        if let Some(old) = state.manifest.replace(manifest) {
+            let removed = self.opener.vfs.remove(&old.path);
+            removed.map_err(|error| Error::io("remove", &old.path, error))?;
+        }
+        Ok(())
+    }
+
+    /// The edit that leads from nothing to the current version.
+    fn snapshot_edit(&self, state: &State) -> VersionEdit {
+        let levels = state.version.levels.iter().enumerate();
+        let tables =
+            levels.flat_map(|(level, tables)| tables.iter().map(move |table| (level, table.meta.clone())));
+        VersionEdit {
+            added_tables: tables.collect(),
+            added_blobs: state.version.blobs.values().map(|blob| blob.meta.clone()).collect(),
+            next_file: Some(FileId(self.next_file.load(Ordering::Relaxed))),
+            next_epoch: Some(self.next_epoch.load(Ordering::Relaxed)),
+            log_segment: Some(state.progress.log_segment),
+            applied_index: Some(state.progress.applied_index),
+            last_timestamp: Some(state.progress.last_timestamp),
+            history_floor: Some(state.progress.history_floor),
+            ..VersionEdit::default()
+        }
+    }
+
+    /// Writes a manifest of `version`, and the `CURRENT` that names it, into the directory of `target`: a step of a
+    /// checkpoint.
+    pub fn write_copy(
+        &self,
+        target: &FileOpener,
+        identity: u128,
+        version: &Arc<Version>,
+        progress: Progress,
+    ) -> Result<()> {
+        let state = State { version: Arc::clone(version), progress, manifest: None };
+        let edit = self.snapshot_edit(&state);
+        let id = self.next_file();
+        Manifest::create(target, identity, id, &edit)?;
+        current::replace(&*target.vfs, &target.directory, id)
+    }
+
+    /// Removes files no version needs: what unfinished jobs and older manifests left. Called once the open succeeded.
+    pub fn remove_orphans(&self) -> Result<()> {
+        let state = self.lock();
+        let directory = &self.opener.directory;
+        let names = self.opener.vfs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+        let current = state.manifest.as_ref().map(|manifest| manifest.id);
+        for name in names {
+            let needed = match FileKind::of(&name) {
+                FileKind::Sstable(id) => {
+                    state.version.levels.iter().flatten().any(|table| table.meta.file_id == id)
+                }
+                FileKind::Blob(id) => state.version.blobs.contains_key(&id),
+                FileKind::Manifest(id) => Some(id) == current,
+                FileKind::Temporary => false,
+                FileKind::Current | FileKind::Foreign => true,
+            };
+            if !needed {
+                let path = directory.join(name);
+                self.opener.vfs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Manifest {
+    /// A new manifest, durable, that holds one edit.
+    fn create(opener: &FileOpener, identity: u128, id: FileId, edit: &VersionEdit) -> Result<Manifest> {
+        let path = opener.directory.join(id.manifest_name());
+        let file = opener.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let header =
+            LogHeader { kind: LogKind::Manifest, number: id.0, identity, previous: 0, previous_end: 0 };
+        file.append(&header.encode()).map_err(|error| Error::io("write", &path, error))?;
+        let mut manifest = Manifest { id, file, path, written: HEADER_BYTES as u64, first_written: 0 };
+        manifest.append(identity, edit)?;
+        manifest.first_written = manifest.written;
+        let directory = &opener.directory;
+        opener.vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
+        Ok(manifest)
+    }
+
+    /// Appends an edit and syncs it.
+    fn append(&mut self, identity: u128, edit: &VersionEdit) -> Result<()> {
+        let context = ChunkContext::new(identity, self.id.0);
+        let mut framed = Vec::new();
+        // Every edit is synced before the next, so all before it is the promise.
+        let synced = if self.written == HEADER_BYTES as u64 { 0 } else { self.written };
+        frame(&mut framed, self.written, context, &edit_codec::encode(edit), synced);
+        self.file.append(&framed).map_err(|error| Error::io("write", &self.path, error))?;
+        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
+        self.written += framed.len() as u64;
+        Ok(())
+    }
+}
+
+/// The number in the name of one of a tablet's files.
+fn numbered(name: &str) -> Option<u64> {
+    match FileKind::of(name) {
+        FileKind::Sstable(id) | FileKind::Blob(id) | FileKind::Manifest(id) => Some(id.0),
+        FileKind::Current | FileKind::Temporary | FileKind::Foreign => None,
+    }
+}
+
+/// All edits of the manifest `CURRENT` names.
+fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<VersionEdit>> {
+    let id = current::read(&*opener.vfs, &opener.directory)?;
+    let path = opener.directory.join(id.manifest_name());
+    let file = opener.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+    let mut head = [0; HEADER_BYTES];
+    let length = file.read_at(0, &mut head).map_err(|error| Error::io("read", &path, error))?;
+    let header = LogHeader::decode(head.get(..length).unwrap_or_default(), &path)?
+        .ok_or_else(|| Error::corruption(&path, 0, "the head of the manifest is damaged"))?;
+    if header.kind != LogKind::Manifest || header.number != id.0 || header.identity != identity {
+        return Err(Error::corruption(
+            &path,
+            0,
+            "the manifest belongs to another store or has another's name",
+        ));
+    }
+    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), None)?;
+    let mut edits = Vec::new();
+    while let Some((offset, bytes)) = reader.next_record()? {
+        let edit = edit_codec::decode(bytes);
+        edits.push(edit.ok_or_else(|| Error::corruption(&path, offset, "not a version edit"))?);
+    }
+    if edits.is_empty() {
+        // The first edit was synced before CURRENT named the file.
+        return Err(Error::corruption(
+            &path,
+            HEADER_BYTES as u64,
+            "the first edit of the manifest is damaged",
+        ));
+    }
+    Ok(edits)
+}
+
+/// Fails if a file of the version is missing or has another length than the manifest says.
+fn check_lengths(opener: &FileOpener, version: &Version) -> Result<()> {
+    let tables = version
+        .levels
+        .iter()
+        .flatten()
+        .map(|table| (table.meta.file_id.sstable_path(&opener.directory), table.meta.size_bytes));
+    let blobs = version
+        .blobs
+        .values()
+        .map(|blob| (blob.meta.file_id.blob_path(&opener.directory), blob.meta.size_bytes));
+    for (path, expected) in tables.chain(blobs) {
+        match opener.vfs.len(&path) {
+            Ok(found) if found == expected => {}
+            Ok(found) => {
+                let detail = format!("the file has {found} bytes, the manifest says {expected}");
+                return Err(Error::corruption(&path, found.min(expected), detail));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::corruption(&path, 0, "the file is missing, the manifest needs it"));
+            }
+            Err(error) => return Err(Error::io("measure", &path, error)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! A directory and everything open in it.
+//!
+//! ```text
+//! LOCK                 held while the store is open
+//! STORE                format version and identity; written last, so without it there is no store
+//! log/NNNNNNNNNN.wal   segments of the write-ahead log
+//! tablet-1/            CURRENT, manifest, sstables and blob files of the one tablet
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, Result};
+use crate::manifest::current::write_by_rename;
+use crate::options::StoreOptions;
+use crate::tablet::open::{Place, create, recover};
+use crate::tablet::{Tablet, TabletInner, Workers, lock, start_workers};
+use crate::vfs::{Vfs, VfsLock};
+use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
+
+/// The file that makes a directory a store.
+pub(crate) const STORE_FILE: &str = "STORE";
+
+/// An open store. Clones share it; it is closed by [`Store::close`] or when the last clone goes.
+#[derive(Clone)]
+pub struct Store {
+    /// What clones share.
+    inner: Arc<StoreInner>,
+}
+
+/// What clones of a store share.
+struct StoreInner {
+    /// The one tablet.
+    tablet: Tablet,
+    /// Background threads.
+    workers: Mutex<Workers>,
+    /// Keeps others out of the directory.
+    lock: Mutex<Option<Box<dyn VfsLock>>>,
+}
+
+impl Store {
+    /// Opens the store in `directory`, creating it if there is none and the options allow it. Everything acknowledged
+    /// as synced before is there.
+    pub fn open(vfs: Arc<dyn Vfs>, directory: &Path, options: StoreOptions) -> Result<Store> {
+        options.validate()?;
+        let place = Place { vfs, directory: directory.to_path_buf(), identity: 0 };
+        let exists = exists(&*place.vfs, &directory.join(STORE_FILE))?;
+        if !exists && (options.read_only || !options.create_if_missing) {
+            return Err(Error::invalid(format!("there is no store in {}", directory.display())));
+        }
+        if !exists {
+            create_directories(&place)?;
+        }
+        let lock = take_lock(&place, options.read_only)?;
+        let options = Arc::new(options);
+        let tablet = if exists { open_existing(place, &options)? } else { open_new(place, &options)? };
+        let tablet = Arc::new(tablet);
+        let workers = start_workers(&tablet)?;
+        tablet.work.wake();
+        let inner = StoreInner {
+            tablet: Tablet { inner: tablet },
+            workers: Mutex::new(workers),
+            lock: Mutex::new(lock),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// The one tablet.
+    pub fn tablet(&self) -> Tablet {
+        self.inner.tablet.clone()
+    }
+
+    /// Makes everything acknowledged durable, ends background work and releases the directory. Tablets and snapshots
+    /// that are still held can read, not write. Closing twice is fine.
+    pub fn close(&self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+impl StoreInner {
+    /// As [`Store::close`].
+    fn close(&self) -> Result<()> {
+        let tablet = &*self.tablet.inner;
+        if tablet.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let closed_log = {
+            // Whoever leads the commit queue now finishes first; nobody begins after.
+            let order = lock(&tablet.order);
+            match tablet.log.get() {
+                Some(log) if tablet.poison.check().is_ok() => {
+                    log.close(crate::tablet::LOCAL_TERM, order.last_index, order.last_timestamp)
+                }
+                _ => Ok(()),
+            }
+        };
+        tablet.stop.store(true, Ordering::Release);
+        tablet.work.wake();
+        lock(&self.workers).join();
+        *lock(&self.lock) = None;
+        closed_log
+    }
+}
+
+impl Drop for StoreInner {
+    fn drop(&mut self) {
+        // An error here has nobody to go to; what it could lose was never acknowledged as durable.
+        let _unreported = self.close();
+    }
+}
+
+/// Whether a file is there.
+fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool> {
+    match vfs.len(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("look for", path, error)),
+    }
+}
+
+/// Locks the directory. A read-only store on a medium that cannot hold a lock file goes without.
+fn take_lock(place: &Place, read_only: bool) -> Result<Option<Box<dyn VfsLock>>> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, WouldBlock};
+    let path = place.directory.join("LOCK");
+    match place.vfs.lock(&path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == WouldBlock => Err(Error::Locked { directory: place.directory.clone() }),
+        Err(error) if read_only && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => Ok(None),
+        Err(error) => Err(Error::io("lock", &path, error)),
+    }
+}
+
+/// Creates the store's directories, their names durable up to the first ancestor that was there before.
+pub(crate) fn create_directories(place: &Place) -> Result<()> {
+    for directory in [place.log_directory(), place.tablet_directory()] {
+        let missing: Vec<PathBuf> = directory
+            .ancestors()
+            .take_while(|ancestor| place.vfs.list(ancestor).is_err())
+            .filter_map(|ancestor| ancestor.parent().map(Path::to_path_buf))
+            .collect();
+        place.vfs.create_dir(&directory).map_err(|error| Error::io("create", &directory, error))?;
+        for parent in missing {
+            place.vfs.sync_dir(&parent).map_err(|error| Error::io("sync", &parent, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the file that makes the directory a store.
+pub(crate) fn write_store_file(place: &Place) -> Result<()> {
+    let head =
+        LogHeader { kind: LogKind::Store, number: 0, identity: place.identity, previous: 0, previous_end: 0 };
+    write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &head.encode())
+}
+
+/// Makes an empty directory a store.
+fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+    remove_unfinished(&place)?;
+    let identity = place.vfs.unique_id();
+    place.identity = identity.map_err(|error| Error::io("draw an identity for", &place.directory, error))?;
+    let tablet = create(&place, options)?;
+    write_store_file(&place)?;
+    Ok(tablet)
+}
+
+/// Removes what a creation that did not finish left behind. It can hold no data: the store was never open. Anything
+/// else means that `STORE` has been lost, and is left alone.
+fn remove_unfinished(place: &Place) -> Result<()> {
+    let store_file = place.directory.join(STORE_FILE);
+    let list =
+        |directory: &Path| place.vfs.list(directory).map_err(|error| Error::io("list", directory, error));
+    let (log_directory, tablet_directory) = (place.log_directory(), place.tablet_directory());
+    let mut leftovers = Vec::new();
+    for number in list(&log_directory)?.iter().filter_map(|name| segment_number(name)) {
+        let path = segment_path(&log_directory, number);
+        let length = place.vfs.len(&path).map_err(|error| Error::io("measure", &path, error))?;
+        if number > 1 || length > HEADER_BYTES as u64 {
+            return Err(Error::corruption(&store_file, 0, "the file is missing, and there is a log"));
+        }
+        leftovers.push(path);
+    }
+    for name in list(&tablet_directory)? {
+        use crate::file_id::FileKind::{Blob, Current, Foreign, Manifest, Sstable, Temporary};
+        match crate::file_id::FileKind::of(&name) {
+            Sstable(_) | Blob(_) => {
+                return Err(Error::corruption(&store_file, 0, "the file is missing, and there are sstables"));
+            }
+            Current | Manifest(_) | Temporary => leftovers.push(tablet_directory.join(name)),
+            Foreign => {}
+        }
+    }
+    for path in leftovers {
+        place.vfs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+    }
+    Ok(())
+}
+
+/// Opens what is there.
+fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+    let path = place.directory.join(STORE_FILE);
+    let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+    let mut bytes = [0; HEADER_BYTES];
+    let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", &path, error))?;
+    let head = LogHeader::decode(bytes.get(..length).unwrap_or_default(), &path)?
+        .filter(|head| head.kind == LogKind::Store)
+        .ok_or_else(|| Error::corruption(&path, 0, "it is not the head of a store"))?;
+    place.identity = head.identity;
+    recover(&place, options)
+}

@@ -1,0 +1,165 @@
+//! Threads that flush, compact and sync, and the signal between them and those who write.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::options::BackgroundWork;
+use crate::tablet::{TabletInner, lock};
+
+/// How long an idle worker sleeps before it looks again by itself.
+const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Wakes workers when there is work and writers when some is done.
+#[derive(Debug, Default)]
+pub(crate) struct WorkSignal {
+    /// How often work was announced, and how often some was done.
+    counts: Mutex<(u64, u64)>,
+    /// Signalled when work is announced.
+    wanted: Condvar,
+    /// Signalled when some is done.
+    done: Condvar,
+}
+
+impl WorkSignal {
+    /// Announces work.
+    pub(crate) fn wake(&self) {
+        lock(&self.counts).0 += 1;
+        self.wanted.notify_all();
+    }
+
+    /// Reports that some work is done.
+    pub(crate) fn report_progress(&self) {
+        lock(&self.counts).1 += 1;
+        self.done.notify_all();
+    }
+
+    /// Waits until some work is done, at most `patience`.
+    pub(crate) fn wait_for_progress(&self, patience: Duration) {
+        let counts = lock(&self.counts);
+        let before = counts.1;
+        let waited = self.done.wait_timeout_while(counts, patience, |counts| counts.1 == before);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until more work is announced than `seen`, at most `patience`; returns how often it has been.
+    fn wait_for_work(&self, seen: u64, patience: Duration) -> u64 {
+        let counts = lock(&self.counts);
+        let waited = self.wanted.wait_timeout_while(counts, patience, |counts| counts.0 == seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.0
+    }
+}
+
+/// What a worker does each time it is woken.
+type Job = fn(&TabletInner) -> Result<()>;
+
+/// Running threads, joined on `stop`.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    /// The threads.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Waits for all threads to end; the tablet has been told to stop.
+    pub(crate) fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has poisoned the store; there is nothing to add here.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Poisons the store if the worker it stands for ends by panic.
+struct PanicGuard<'a> {
+    /// The tablet.
+    tablet: &'a TabletInner,
+}
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tablet.poison.set(Error::Poisoned("a background thread panicked".into()));
+            self.tablet.work.report_progress();
+        }
+    }
+}
+
+/// Starts the threads the options ask for: one that only flushes, so that a long compaction never holds up memory;
+/// one that compacts; one that syncs what was acknowledged asynchronously.
+pub(crate) fn start_workers(tablet: &Arc<TabletInner>) -> Result<Workers> {
+    let mut workers = Workers::default();
+    if tablet.options.background == BackgroundWork::Inline || tablet.options.read_only {
+        return Ok(workers);
+    }
+    let interval = tablet.options.async_interval;
+    let jobs: [(&str, Duration, Job); 3] = [
+        ("sheaf-flush", IDLE_WAIT, TabletInner::flush_sealed),
+        ("sheaf-compact", IDLE_WAIT, TabletInner::compact_until_done),
+        ("sheaf-sync", interval, TabletInner::sync_written),
+    ];
+    for (name, patience, job) in jobs {
+        let tablet = Arc::clone(tablet);
+        let sync_only = patience == interval && name == "sheaf-sync";
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+            work_loop(&tablet, patience, sync_only, job);
+        });
+        workers
+            .threads
+            .push(thread.map_err(|error| Error::io("start a thread named", name.as_ref(), error))?);
+    }
+    Ok(workers)
+}
+
+/// Runs a job whenever work is announced, until the tablet stops.
+fn work_loop(tablet: &TabletInner, patience: Duration, by_timer: bool, job: Job) {
+    let _guard = PanicGuard { tablet };
+    let mut seen = 0;
+    while !tablet.stop.load(std::sync::atomic::Ordering::Acquire) {
+        if by_timer {
+            tablet.work.wait_for_stop(&tablet.stop, patience);
+        } else {
+            seen = tablet.work.wait_for_work(seen, patience);
+        }
+        tablet.run_job(job);
+    }
+}
+
+impl WorkSignal {
+    /// Waits out an interval, or until the tablet stops.
+    fn wait_for_stop(&self, stop: &std::sync::atomic::AtomicBool, interval: Duration) {
+        let counts = lock(&self.counts);
+        let waited = self
+            .wanted
+            .wait_timeout_while(counts, interval, |_| !stop.load(std::sync::atomic::Ordering::Acquire));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl TabletInner {
+    /// Runs a job. A failure stops writes: memory would fill up, or history be lost, if it were passed over.
+    fn run_job(&self, job: Job) {
+        if self.poison.check().is_err() {
+            return;
+        }
+        match job(self) {
+            Ok(()) | Err(Error::Closed) => {}
+            Err(error) => {
+                self.poison.set(error);
+                self.work.report_progress();
+            }
+        }
+    }
+
+    /// What the threads would do, on the calling thread.
+    pub(crate) fn work_inline(&self) {
+        self.run_job(TabletInner::flush_sealed);
+        self.run_job(TabletInner::compact_until_done);
+    }
+
+    /// Hands buffered records to the system and syncs what has been handed over.
+    fn sync_written(&self) -> Result<()> {
+        self.log()?.sync()
+    }
+}

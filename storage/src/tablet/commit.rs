@@ -1,0 +1,254 @@
+//! The way of a batch: admitted, queued, appended to the log, applied to the memtable, published.
+//!
+//! Within [`Tablet::commit_group`], which one thread runs at a time:
+//!
+//! 1. A full memtable is sealed and the log goes on in a new segment.
+//! 2. Each request is checked for conflicts, gets its timestamp and index, and is framed into the log's buffer.
+//! 3. The log is written, and synced if any request asks for it. If that fails, all fail and the store is poisoned:
+//!    nothing has been applied.
+//! 4. Each batch is applied to the memtable. No reader looks that far yet.
+//! 5. The newest timestamp is published: all batches of the group become visible.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::entry::ValueKind;
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::options::{BackgroundWork, Durability};
+use crate::tablet::commit_queue::Request;
+use crate::tablet::{Order, SealedMemtable, Tablet, TabletInner, lock};
+use crate::timestamp::Timestamp;
+use crate::transaction::conflict::{ConflictCheck, GroupWrites};
+use crate::wal::log::Log;
+use crate::wal::record::{RecordHead, RecordKind, encode_operations};
+use crate::write_batch::{Operation, WriteBatch};
+
+/// The only replication group there is yet.
+pub(crate) const LOCAL_GROUP: u64 = 0;
+/// The only term there is yet.
+pub(crate) const LOCAL_TERM: u64 = 1;
+/// Without durability, the buffer is handed to the system beyond this.
+const UNWRITTEN_BYTES_MAX: usize = 256 << 10;
+/// A commit waits at most this long for background work before it is refused.
+const STALL_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a stalled commit waits between two looks.
+const STALL_WAIT_STEP: Duration = Duration::from_millis(100);
+/// The longest delay of a commit before L0 is full.
+const SLOWDOWN_DELAY_MAX: Duration = Duration::from_millis(2);
+
+impl Tablet {
+    /// Commits a batch. `durability` overrides the store's.
+    pub fn commit(&self, batch: WriteBatch, durability: Option<Durability>) -> Result<Timestamp> {
+        self.commit_checked(batch, durability, None, None)
+    }
+
+    /// Commits a batch at a timestamp the caller has decided on. It must be newer than every version of the keys it
+    /// writes; readers at or above it that are already open will see it.
+    pub fn commit_at(
+        &self,
+        batch: WriteBatch,
+        timestamp: Timestamp,
+        durability: Option<Durability>,
+    ) -> Result<Timestamp> {
+        if timestamp == Timestamp::ZERO || timestamp == Timestamp::MAX {
+            return Err(Error::invalid("a commit timestamp lies between the smallest and the largest"));
+        }
+        self.commit_checked(batch, durability, Some(timestamp), None)
+    }
+
+    /// Commits a batch if nothing `check` depends on has changed.
+    pub(crate) fn commit_checked(
+        &self,
+        batch: WriteBatch,
+        durability: Option<Durability>,
+        timestamp: Option<Timestamp>,
+        check: Option<ConflictCheck>,
+    ) -> Result<Timestamp> {
+        batch.validate()?;
+        let inner = &*self.inner;
+        inner.admit()?;
+        let operations = batch.reduce();
+        let mut encoded = Vec::new();
+        encode_operations(&mut encoded, &operations);
+        let durability = durability.unwrap_or(inner.options.durability);
+        let request = Request { operations, encoded, durability, timestamp, check };
+        let result = inner.queue.commit(request, |group| inner.commit_group(&group));
+        if inner.options.background == BackgroundWork::Inline {
+            inner.work_inline();
+        }
+        result
+    }
+}
+
+impl TabletInner {
+    /// Fails, delays or waits as the state of background work demands.
+    fn admit(&self) -> Result<()> {
+        self.check_writable()?;
+        let mut waited = Duration::ZERO;
+        loop {
+            let l0_tables = self.view().version.level(0).len();
+            let sealed = lock(&self.sealed).len();
+            if sealed < self.options.sealed_memtables_max && l0_tables < self.options.l0_stop {
+                return self.slow_down(l0_tables);
+            }
+            if waited >= STALL_WAIT_MAX {
+                return Err(Error::WriteStalled(format!(
+                    "{sealed} memtables wait for their flush, {l0_tables} sstables in L0 for compaction"
+                )));
+            }
+            self.statistics.stalls.fetch_add(1, Ordering::Relaxed);
+            if self.options.background == BackgroundWork::Inline {
+                self.work_inline();
+            } else {
+                self.work.wake();
+                self.work.wait_for_progress(STALL_WAIT_STEP);
+            }
+            waited += STALL_WAIT_STEP;
+            self.check_writable()?;
+        }
+    }
+
+    /// Delays a commit in proportion to how close L0 is to its limit.
+    fn slow_down(&self, l0_tables: usize) -> Result<()> {
+        let (slowdown, stop) = (self.options.l0_slowdown, self.options.l0_stop);
+        if l0_tables < slowdown || self.options.background == BackgroundWork::Inline {
+            return Ok(());
+        }
+        let steps = u32::try_from(stop.saturating_sub(slowdown)).unwrap_or(u32::MAX).max(1);
+        let over = u32::try_from(l0_tables - slowdown + 1).unwrap_or(u32::MAX).min(steps);
+        self.statistics.delays.fetch_add(1, Ordering::Relaxed);
+        self.work.wait_for_progress(SLOWDOWN_DELAY_MAX * over / steps);
+        Ok(())
+    }
+
+    /// Fails if no commit can succeed.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        if self.options.read_only {
+            return Err(Error::invalid("the store is read-only"));
+        }
+        self.poison.check()
+    }
+
+    /// Commits a group of requests and answers for each, in order.
+    fn commit_group(&self, group: &[Request]) -> Vec<Result<Timestamp>> {
+        let order = &mut *lock(&self.order);
+        match self.check_writable().and_then(|()| self.seal_if_full(order)) {
+            Ok(()) => {}
+            Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
+        }
+        let appended = self.log().map(|log| (log, self.append_group(log, order, group)));
+        let persisted = appended.and_then(|(log, results)| persist(log, group, &results).map(|()| results));
+        let mut results = match persisted {
+            Ok(results) => results,
+            Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let mut newest = Timestamp::ZERO;
+        for (request, result) in group.iter().zip(&mut results) {
+            if let Ok(timestamp) = result {
+                apply(&order.active, *timestamp, &request.operations);
+                newest = newest.max(*timestamp);
+            }
+        }
+        self.visible.fetch_max(newest.0, Ordering::Release);
+        results
+    }
+
+    /// Frames every request that has no conflict into the log's buffer.
+    fn append_group(&self, log: &Log, order: &mut Order, group: &[Request]) -> Vec<Result<Timestamp>> {
+        let wall_seconds = self.options.clock.wall_seconds();
+        let mut earlier = GroupWrites::default();
+        let checks = group.len() > 1 && group.iter().any(|request| request.check.is_some());
+        let mut results = Vec::with_capacity(group.len());
+        for request in group {
+            let assigned = self.assign(order, request, &earlier, wall_seconds);
+            if let Ok(timestamp) = assigned {
+                order.last_index += 1;
+                order.last_timestamp = order.last_timestamp.max(timestamp);
+                let head = RecordHead {
+                    kind: RecordKind::Batch,
+                    group: LOCAL_GROUP,
+                    term: LOCAL_TERM,
+                    index: order.last_index,
+                    timestamp,
+                };
+                log.append(&mut order.scratch, &head, &request.encoded);
+                if checks {
+                    earlier.add(&request.operations);
+                }
+            }
+            results.push(assigned);
+        }
+        results
+    }
+
+    /// The timestamp a request gets, or why it is refused.
+    fn assign(
+        &self,
+        order: &Order,
+        request: &Request,
+        earlier: &GroupWrites<'_>,
+        wall_seconds: u32,
+    ) -> Result<Timestamp> {
+        if let Some(check) = &request.check {
+            earlier.check(check)?;
+            check.run(&self.view())?;
+        }
+        let Some(timestamp) = request.timestamp else {
+            return Ok(order.last_timestamp.advance(wall_seconds));
+        };
+        if timestamp <= order.last_timestamp {
+            let written = ConflictCheck::of_writes(Timestamp(timestamp.0 - 1), &request.operations);
+            let not_newer = |_| Error::invalid(format!("a key has a version at or after {timestamp}"));
+            earlier.check(&written).and_then(|()| written.run(&self.view())).map_err(not_newer)?;
+        }
+        Ok(timestamp)
+    }
+
+    /// Seals the memtable if it, or its log segment, is full.
+    fn seal_if_full(&self, order: &mut Order) -> Result<()> {
+        let full = order.active.memory_bytes() >= self.options.memtable_bytes
+            || self.log()?.position().1 >= self.options.wal_segment_bytes;
+        if full && !order.active.is_empty() { self.seal(order) } else { Ok(()) }
+    }
+
+    /// Seals the memtable: the log goes on in a new segment, writes in a new memtable.
+    pub(crate) fn seal(&self, order: &mut Order) -> Result<()> {
+        let log_segment = self.log()?.rotate()?;
+        let sealed = SealedMemtable {
+            memtable: std::mem::take(&mut order.active),
+            log_segment,
+            applied_index: order.last_index,
+            last_timestamp: order.last_timestamp,
+        };
+        lock(&self.sealed).push_back(sealed);
+        self.change_view(|view| view.memtables.insert(0, order.active.clone()));
+        self.work.wake();
+        Ok(())
+    }
+}
+
+/// Makes the group as durable as its most demanding request asks.
+fn persist(log: &Log, group: &[Request], results: &[Result<Timestamp>]) -> Result<()> {
+    let accepted = group.iter().zip(results).filter(|(_, result)| result.is_ok());
+    match accepted.map(|(request, _)| request.durability).max() {
+        None => Ok(()),
+        Some(Durability::None) if log.buffered_bytes() < UNWRITTEN_BYTES_MAX => Ok(()),
+        Some(Durability::None | Durability::Async) => log.write(),
+        Some(Durability::Sync) => log.sync(),
+    }
+}
+
+/// Adds a batch to a memtable.
+pub(crate) fn apply(memtable: &Memtable, timestamp: Timestamp, operations: &[Operation]) {
+    for operation in operations {
+        match operation {
+            Operation::Put { key, value } => memtable.insert(key, timestamp, ValueKind::Put, value),
+            Operation::Delete { key } => memtable.insert(key, timestamp, ValueKind::Delete, &[]),
+            Operation::DeleteRange { lower, upper } => memtable.insert_range_delete(lower, upper, timestamp),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Runs what the picker chooses.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::compaction::job::choose_all;
+use crate::compaction::picker::range_tombstones;
+use crate::compaction::{self, Choice, JobContext, PickInput, pick};
+use crate::error::{Error, Result};
+use crate::manifest::Version;
+use crate::tablet::{Tablet, TabletInner, lock};
+
+impl Tablet {
+    /// Flushes, and merges all sstables into one sorted run.
+    pub fn compact_all(&self) -> Result<()> {
+        self.flush()?;
+        let inner = &*self.inner;
+        let _one_at_a_time = lock(&inner.compacting);
+        let version = inner.versions.version();
+        inner.compact(&version, &choose_all(&version, &inner.options))
+    }
+}
+
+impl TabletInner {
+    /// Compacts until nothing is due.
+    pub(crate) fn compact_until_done(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.compacting);
+        loop {
+            self.poison.check()?;
+            if self.stop.load(Ordering::Acquire) {
+                return Err(Error::Closed);
+            }
+            let version = self.versions.version();
+            let choice = self.choose(&version)?;
+            if choice == Choice::Nothing {
+                return Ok(());
+            }
+            self.compact(&version, &choice)?;
+        }
+    }
+
+    /// What the picker chooses now.
+    fn choose(&self, version: &Version) -> Result<Choice> {
+        let ranges = range_tombstones(version)?;
+        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        let busy = BTreeSet::new();
+        Ok(pick(&PickInput {
+            version,
+            options: &self.options,
+            busy: &busy,
+            history: &history,
+            ranges: &ranges,
+        }))
+    }
+
+    /// Carries out a choice and installs the result.
+    fn compact(&self, version: &Version, choice: &Choice) -> Result<()> {
+        if *choice == Choice::Nothing {
+            return Ok(());
+        }
+        let (floor, history) = lock(&self.watermark).raise(self.history_floor());
+        let context = JobContext {
+            options: &self.options,
+            opener: self.versions.opener(),
+            next_file: &|| self.versions.next_file(),
+            history,
+            stop: &self.stop,
+        };
+        let outcome = compaction::compact(&context, version, choice)?;
+        let mut edit = outcome.edit;
+        edit.history_floor = Some(floor);
+        self.versions.install(edit, |version| {
+            self.change_view(|view| view.version = Arc::clone(version));
+        })?;
+        self.statistics.compactions.fetch_add(1, Ordering::Relaxed);
+        self.statistics.compaction_read_bytes.fetch_add(outcome.bytes_read, Ordering::Relaxed);
+        self.statistics.compaction_written_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
+        self.work.report_progress();
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! From sealed memtables to L0.
+//!
+//! All memtables sealed so far go out together, all keyspaces in one edit that also says where the log goes on; so no
+//! crash can leave one keyspace ahead of another.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::compaction::{self, JobContext};
+use crate::error::Result;
+use crate::memtable::Memtable;
+use crate::tablet::{Tablet, TabletInner, lock};
+
+impl Tablet {
+    /// Writes everything committed so far into sstables.
+    pub fn flush(&self) -> Result<()> {
+        let inner = &*self.inner;
+        inner.check_writable()?;
+        {
+            let order = &mut *lock(&inner.order);
+            if !order.active.is_empty() {
+                inner.seal(order)?;
+            }
+        }
+        inner.flush_sealed()
+    }
+}
+
+impl TabletInner {
+    /// Flushes what is sealed now.
+    pub(crate) fn flush_sealed(&self) -> Result<()> {
+        let _one_at_a_time = lock(&self.flushing);
+        let (memtables, log_segment, applied_index, last_timestamp) = {
+            let sealed = lock(&self.sealed);
+            let Some(newest) = sealed.back() else { return Ok(()) };
+            let memtables: Vec<Arc<Memtable>> =
+                sealed.iter().rev().map(|sealed| Arc::clone(&sealed.memtable)).collect();
+            (memtables, newest.log_segment, newest.applied_index, newest.last_timestamp)
+        };
+        self.poison.check()?;
+        let (floor, history) = lock(&self.watermark).raise(self.history_floor());
+        let context = JobContext {
+            options: &self.options,
+            opener: self.versions.opener(),
+            next_file: &|| self.versions.next_file(),
+            history,
+            stop: &self.stop,
+        };
+        let outcome = compaction::flush(&context, &memtables, self.versions.next_epoch())?;
+        let mut edit = outcome.edit;
+        edit.log_segment = Some(log_segment);
+        edit.applied_index = Some(applied_index);
+        edit.last_timestamp = Some(last_timestamp);
+        edit.history_floor = Some(floor);
+        self.versions.install(edit, |version| {
+            lock(&self.sealed).drain(..memtables.len());
+            self.change_view(|view| {
+                view.memtables
+                    .retain(|memtable| !memtables.iter().any(|flushed| Arc::ptr_eq(flushed, memtable)));
+                view.version = Arc::clone(version);
+            });
+        })?;
+        self.statistics.flushes.fetch_add(1, Ordering::Relaxed);
+        self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
+        self.log()?.remove_before(log_segment)?;
+        self.work.wake();
+        self.work.report_progress();
+        Ok(())
+    }
+}

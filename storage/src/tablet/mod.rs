@@ -1,0 +1,204 @@
+//! A tablet: one LSM tree, with its own manifest, over the store's log.
+//!
+//! Who owns what:
+//!
+//! - `order` (the leader of the commit queue): the active memtable, the last timestamp and index. Only its holder appends
+//!   to the log or inserts into the memtable.
+//! - `view`: what readers read from. Replaced whole, under its lock, by whoever seals a memtable or installs a version.
+//! - `visible`: the newest published timestamp. Moves only up, after everything below it is in a memtable of `view`.
+//! - `watermark`: live snapshots and the history floor.
+//! - `sealed`: memtables on their way to L0, oldest first. Only the flush removes them.
+//!
+//! Locks are taken in this order: `flushing` or `compacting`, `order`, the version set's, `sealed`, `view`, `watermark`.
+
+mod background;
+mod checkpoint;
+mod commit;
+mod commit_queue;
+mod compact;
+mod flush;
+pub(crate) mod open;
+mod statistics;
+mod verify;
+mod watermark;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use crate::cache::BlockCache;
+use crate::error::{Error, Result};
+use crate::manifest::VersionSet;
+use crate::memtable::Memtable;
+use crate::options::StoreOptions;
+use crate::poison::Poison;
+use crate::read::ReadView;
+use crate::read::snapshot::Snapshot;
+use crate::timestamp::Timestamp;
+use crate::value_slice::ValueSlice;
+use crate::vfs::Vfs;
+use crate::wal::log::Log;
+
+pub(crate) use background::{Workers, start_workers};
+pub(crate) use commit::LOCAL_TERM;
+pub use statistics::{LevelStatistics, MemoryReport, TabletStatistics};
+pub use verify::VerifyReport;
+
+/// One LSM tree. Clones share it.
+#[derive(Clone)]
+pub struct Tablet {
+    /// The tree.
+    pub(crate) inner: Arc<TabletInner>,
+}
+
+/// The tree.
+pub(crate) struct TabletInner {
+    /// How the store was opened.
+    pub(crate) options: Arc<StoreOptions>,
+    /// Where files come from.
+    pub(crate) vfs: Arc<dyn Vfs>,
+    /// The log; absent in a read-only store.
+    pub(crate) log: OnceLock<Log>,
+    /// The files.
+    pub(crate) versions: VersionSet,
+    /// Stops writes after a failure.
+    pub(crate) poison: Arc<Poison>,
+    /// The cache of blocks and blobs.
+    pub(crate) cache: Arc<BlockCache>,
+    /// Group commit.
+    pub(crate) queue: commit_queue::CommitQueue,
+    /// What the leader of the commit queue owns.
+    pub(crate) order: Mutex<Order>,
+    /// What readers read from.
+    view: RwLock<Arc<ReadView>>,
+    /// The newest published timestamp.
+    pub(crate) visible: AtomicU64,
+    /// Live snapshots.
+    watermark: Mutex<watermark::Watermark>,
+    /// Memtables on their way to L0, oldest first.
+    pub(crate) sealed: Mutex<VecDeque<SealedMemtable>>,
+    /// Held by who flushes.
+    flushing: Mutex<()>,
+    /// Held by who compacts.
+    compacting: Mutex<()>,
+    /// Wakes background threads and those who wait for them.
+    pub(crate) work: background::WorkSignal,
+    /// Set when the store is closed.
+    pub(crate) closed: AtomicBool,
+    /// Makes running jobs stop early.
+    pub(crate) stop: AtomicBool,
+    /// Counters.
+    pub(crate) statistics: statistics::Counters,
+}
+
+/// What the leader of the commit queue owns.
+pub(crate) struct Order {
+    /// Where writes go.
+    pub(crate) active: Arc<Memtable>,
+    /// The newest timestamp assigned.
+    pub(crate) last_timestamp: Timestamp,
+    /// The newest index assigned.
+    pub(crate) last_index: u64,
+    /// Where records are put together.
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// A memtable on its way to L0.
+pub(crate) struct SealedMemtable {
+    /// The memtable.
+    pub(crate) memtable: Arc<Memtable>,
+    /// Once it is in L0, log segments below this are no longer needed for it.
+    pub(crate) log_segment: u64,
+    /// The index of the last record in it.
+    pub(crate) applied_index: u64,
+    /// The newest timestamp up to it.
+    pub(crate) last_timestamp: Timestamp,
+}
+
+/// Locks, whatever happened to the last holder: what the locks here protect is valid between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl TabletInner {
+    /// The log. A read-only store has none; its writes are refused before they come here.
+    pub(crate) fn log(&self) -> Result<&Log> {
+        self.log.get().ok_or_else(|| Error::invalid("the store is read-only"))
+    }
+
+    /// What readers read from now.
+    pub(crate) fn view(&self) -> Arc<ReadView> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces what readers read from.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&mut ReadView)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = (**view).clone();
+        change(&mut next);
+        *view = Arc::new(next);
+    }
+
+    /// The newest published timestamp.
+    pub(crate) fn visible(&self) -> Timestamp {
+        Timestamp(self.visible.load(Ordering::Acquire))
+    }
+
+    /// The oldest timestamp that must stay readable.
+    pub(crate) fn history_floor(&self) -> Timestamp {
+        let visible = self.visible();
+        if self.options.retention.is_zero() {
+            return visible;
+        }
+        let retained = u32::try_from(self.options.retention.as_secs()).unwrap_or(u32::MAX);
+        let since = self.options.clock.wall_seconds().saturating_sub(retained);
+        visible.min(Timestamp::from_parts(since, 0))
+    }
+
+    /// Forgets a snapshot.
+    pub(crate) fn release_snapshot(&self, timestamp: Timestamp) {
+        lock(&self.watermark).remove(timestamp);
+    }
+}
+
+impl Tablet {
+    /// A view of everything committed so far, which later writes do not change.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut watermark = lock(&self.inner.watermark);
+        let timestamp = self.inner.visible();
+        match watermark.add(timestamp) {
+            Ok(()) => Snapshot::registered(self.clone(), timestamp),
+            // Too many snapshots: this one reads nothing and says why.
+            Err(error) => Snapshot::refused(self.clone(), timestamp, error),
+        }
+    }
+
+    /// A view of everything committed at or before `timestamp`.
+    pub fn snapshot_at(&self, timestamp: Timestamp) -> Result<Snapshot> {
+        let mut watermark = lock(&self.inner.watermark);
+        if timestamp > self.inner.visible() {
+            return Err(Error::invalid(format!("timestamp {timestamp} has not been reached")));
+        }
+        watermark.add(timestamp)?;
+        Ok(Snapshot::registered(self.clone(), timestamp))
+    }
+
+    /// The newest committed value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
+        // The view first: compaction may drop versions that only an older timestamp would see.
+        let view = self.inner.view();
+        let visible = self.inner.visible();
+        crate::read::point::get(&view, key, visible)
+    }
+
+    /// The newest committed timestamp.
+    pub fn last_timestamp(&self) -> Timestamp {
+        self.inner.visible()
+    }
+
+    /// Makes everything acknowledged so far durable, whatever it was acknowledged as.
+    pub fn sync(&self) -> Result<()> {
+        self.inner.check_writable()?;
+        self.inner.log()?.sync()
+    }
+}

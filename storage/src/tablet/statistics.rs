@@ -1,0 +1,160 @@
+//! What a tablet has and has done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cache::CacheStatistics;
+use crate::compaction::picker::debt_bytes;
+use crate::tablet::{Tablet, lock};
+use crate::timestamp::Timestamp;
+use crate::wal::log::LogStatistics;
+
+/// Counters since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Flushes.
+    pub(crate) flushes: AtomicU64,
+    /// Bytes flushes wrote.
+    pub(crate) flushed_bytes: AtomicU64,
+    /// Compactions.
+    pub(crate) compactions: AtomicU64,
+    /// Bytes compactions read.
+    pub(crate) compaction_read_bytes: AtomicU64,
+    /// Bytes compactions wrote.
+    pub(crate) compaction_written_bytes: AtomicU64,
+    /// How often a commit had to wait for background work.
+    pub(crate) stalls: AtomicU64,
+    /// How often a commit was delayed.
+    pub(crate) delays: AtomicU64,
+}
+
+/// What one level has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LevelStatistics {
+    /// Sstables.
+    pub tables: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Point entries in them, tombstones included.
+    pub entries: u64,
+    /// Point tombstones among them.
+    pub tombstones: u64,
+}
+
+/// What a tablet has and has done.
+#[derive(Clone, Debug, Default)]
+pub struct TabletStatistics {
+    /// The levels, L0 first.
+    pub levels: Vec<LevelStatistics>,
+    /// Blob files.
+    pub blob_files: usize,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// Bytes compaction has yet to move.
+    pub compaction_debt_bytes: u64,
+    /// Memtables waiting for their flush.
+    pub sealed_memtables: usize,
+    /// Live snapshots.
+    pub snapshots: usize,
+    /// The timestamp of the oldest of them.
+    pub oldest_snapshot: Option<Timestamp>,
+    /// The newest published timestamp.
+    pub last_timestamp: Timestamp,
+    /// The oldest timestamp at which a snapshot can be taken.
+    pub history_floor: Timestamp,
+    /// Flushes.
+    pub flushes: u64,
+    /// Bytes flushes wrote.
+    pub flushed_bytes: u64,
+    /// Compactions.
+    pub compactions: u64,
+    /// Bytes compactions read.
+    pub compaction_read_bytes: u64,
+    /// Bytes compactions wrote.
+    pub compaction_written_bytes: u64,
+    /// How often a commit had to wait for background work.
+    pub stalls: u64,
+    /// How often a commit was delayed.
+    pub delays: u64,
+    /// The log.
+    pub log: LogStatistics,
+    /// Segments of the log.
+    pub log_segments: usize,
+    /// The cache.
+    pub cache: CacheStatistics,
+    /// Why writes are refused, if they are.
+    pub poisoned: Option<String>,
+}
+
+/// Where a tablet's memory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// The active memtable.
+    pub active_memtable_bytes: u64,
+    /// Memtables waiting for their flush.
+    pub sealed_memtable_bytes: u64,
+    /// The cache, with what open files pin in it.
+    pub cache_bytes: u64,
+    /// Framed records not yet written.
+    pub log_buffer_bytes: u64,
+}
+
+impl MemoryReport {
+    /// All of it.
+    pub fn total_bytes(&self) -> u64 {
+        self.active_memtable_bytes + self.sealed_memtable_bytes + self.cache_bytes + self.log_buffer_bytes
+    }
+}
+
+impl Tablet {
+    /// What the tablet has and has done since it was opened.
+    pub fn statistics(&self) -> TabletStatistics {
+        let inner = &*self.inner;
+        let (version, progress) = inner.versions.version_and_progress();
+        let levels = version.levels.iter().map(|tables| LevelStatistics {
+            tables: tables.len(),
+            bytes: tables.iter().map(|table| table.meta.size_bytes).sum(),
+            entries: tables.iter().map(|table| table.meta.entries).sum(),
+            tombstones: tables.iter().map(|table| table.meta.tombstones).sum(),
+        });
+        let (snapshots, oldest_snapshot) = lock(&inner.watermark).census();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &inner.statistics;
+        TabletStatistics {
+            levels: levels.collect(),
+            blob_files: version.blobs.len(),
+            blob_bytes: version.blobs.values().map(|blob| blob.meta.size_bytes).sum(),
+            compaction_debt_bytes: debt_bytes(&version, &inner.options),
+            sealed_memtables: lock(&inner.sealed).len(),
+            snapshots,
+            oldest_snapshot,
+            last_timestamp: inner.visible(),
+            history_floor: progress.history_floor,
+            flushes: read(&counters.flushes),
+            flushed_bytes: read(&counters.flushed_bytes),
+            compactions: read(&counters.compactions),
+            compaction_read_bytes: read(&counters.compaction_read_bytes),
+            compaction_written_bytes: read(&counters.compaction_written_bytes),
+            stalls: read(&counters.stalls),
+            delays: read(&counters.delays),
+            log: inner.log.get().map(|log| log.statistics()).unwrap_or_default(),
+            log_segments: inner.log.get().map_or(0, |log| log.segments().len()),
+            cache: inner.cache.statistics(),
+            poisoned: inner.poison.reason().map(str::to_owned),
+        }
+    }
+
+    /// Where the tablet's memory is.
+    pub fn memory_report(&self) -> MemoryReport {
+        let inner = &*self.inner;
+        let view = inner.view();
+        let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut memtables = view.memtables.iter().map(|memtable| bytes(memtable.memory_bytes()));
+        let cache = inner.cache.statistics();
+        MemoryReport {
+            active_memtable_bytes: memtables.next().unwrap_or(0),
+            sealed_memtable_bytes: memtables.sum(),
+            cache_bytes: cache.used_bytes + cache.pinned_bytes,
+            log_buffer_bytes: inner.log.get().map_or(0, |log| bytes(log.buffered_bytes())),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The head of a log segment or manifest. See FORMAT.md, "Head of a log file".
+
+use std::path::{Path, PathBuf};
+
+use crate::coding::{take, take_u8, take_u32, take_u64, u32_at};
+use crate::error::{Error, Result};
+
+/// The first bytes of every log file.
+pub const MAGIC: [u8; 8] = *b"SHEAFLOG";
+/// The format version this build writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// The oldest format version this build reads.
+pub const FORMAT_VERSION_OLDEST: u32 = 1;
+/// Bytes of the head; the first chunk follows.
+pub const HEADER_BYTES: usize = 64;
+
+/// What a log file is. The number is the one stored on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogKind {
+    /// A segment of the write-ahead log.
+    Segment,
+    /// A manifest.
+    Manifest,
+    /// The file `STORE`, which is nothing but a head.
+    Store,
+}
+
+/// The head of a log file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHeader {
+    /// What the file is.
+    pub kind: LogKind,
+    /// The file's number, as in its name.
+    pub number: u64,
+    /// The store it belongs to.
+    pub identity: u128,
+    /// The number of the segment before; 0 for the first.
+    pub previous: u64,
+    /// How many bytes of the segment before are part of the log; what lies behind them is a torn tail.
+    pub previous_end: u64,
+}
+
+impl LogHeader {
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_BYTES);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out.push(match self.kind {
+            LogKind::Segment => 1,
+            LogKind::Manifest => 2,
+            LogKind::Store => 3,
+        });
+        out.extend_from_slice(&[0; 3]);
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.identity.to_le_bytes());
+        out.extend_from_slice(&self.previous.to_le_bytes());
+        out.extend_from_slice(&self.previous_end.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out
+    }
+
+    /// Reads a head. `None`: torn, damaged, or not a log file at all. An intact head of another format version is an
+    /// error.
+    pub fn decode(bytes: &[u8], file: &Path) -> Result<Option<LogHeader>> {
+        let Some(bytes) = bytes.get(..HEADER_BYTES) else { return Ok(None) };
+        let covered = bytes.get(..HEADER_BYTES - 4).unwrap_or_default();
+        if !bytes.starts_with(&MAGIC) || u32_at(bytes, HEADER_BYTES - 4) != Some(crc32c::crc32c(covered)) {
+            return Ok(None);
+        }
+        let Some((version, header)) = decode_fields(covered) else { return Ok(None) };
+        if !(FORMAT_VERSION_OLDEST..=FORMAT_VERSION).contains(&version) {
+            return Err(Error::FormatVersion {
+                file: file.to_path_buf(),
+                found: version,
+                oldest: FORMAT_VERSION_OLDEST,
+                newest: FORMAT_VERSION,
+            });
+        }
+        header
+            .map(Some)
+            .ok_or_else(|| Error::corruption(file, 12, "the head names an unknown kind of log file"))
+    }
+}
+
+/// The version, and the fields if the kind is known.
+fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
+    let mut rest = covered.get(MAGIC.len()..)?;
+    let version = take_u32(&mut rest)?;
+    let kind = match take_u8(&mut rest)? {
+        1 => Some(LogKind::Segment),
+        2 => Some(LogKind::Manifest),
+        3 => Some(LogKind::Store),
+        _ => None,
+    };
+    take(&mut rest, 3)?;
+    let number = take_u64(&mut rest)?;
+    let (low, high) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
+    let identity = (u128::from(high) << 64) | u128::from(low);
+    let (previous, previous_end) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
+    Some((version, kind.map(|kind| LogHeader { kind, number, identity, previous, previous_end })))
+}
+
+/// The path of segment `number`.
+pub fn segment_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:010}.wal"))
+}
+
+/// The number in a segment's name.
+pub fn segment_number(name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(".wal")?;
+    (stem.len() >= 10 && stem.bytes().all(|byte| byte.is_ascii_digit())).then(|| stem.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_comes_back_and_every_flipped_bit_is_noticed() {
+        let header = LogHeader {
+            kind: LogKind::Segment,
+            number: 9,
+            identity: 1 << 100,
+            previous: 8,
+            previous_end: 777,
+        };
+        let bytes = header.encode();
+        assert_eq!(bytes.len(), HEADER_BYTES);
+        let file = Path::new("0000000009.wal");
+        assert_eq!(LogHeader::decode(&bytes, file).unwrap(), Some(header));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(LogHeader::decode(&damaged, file).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn another_format_version_is_named() {
+        let header =
+            LogHeader { kind: LogKind::Manifest, number: 1, identity: 1, previous: 0, previous_end: 0 };
+        let mut bytes = header.encode();
+        bytes[8] = 99;
+        let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+        bytes[60..].copy_from_slice(&checksum);
+        let error = LogHeader::decode(&bytes, Path::new("x")).unwrap_err();
+        assert!(matches!(error, Error::FormatVersion { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn names_of_segments_are_strict() {
+        assert_eq!(segment_number("0000000012.wal"), Some(12));
+        assert_eq!(segment_number("12.wal"), None);
+        assert_eq!(segment_number("00000000x2.wal"), None);
+        assert_eq!(segment_number("0000000012.sst"), None);
+    }
+}

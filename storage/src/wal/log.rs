@@ -1,0 +1,285 @@
+//! The log as it is written: one open segment, a buffer of framed records in front of it.
+//!
+//! `append` frames a record into the buffer, `write` hands the buffer to the system, `sync` makes all written so far
+//! durable, `rotate` closes the segment and opens the next. Only the leader of the commit queue appends and rotates;
+//! `write` and `sync` may be called by anybody.
+//!
+//! Offsets of a segment, each at most the next: `synced <= written <= written + buffer.len()`. A chunk's promise is
+//! `synced` at the time it is framed.
+//!
+//! A failed call poisons the store: what the file holds then is unknown.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::poison::Poison;
+use crate::timestamp::Timestamp;
+use crate::vfs::{Vfs, VfsFile};
+use crate::wal::chunk::{ChunkContext, frame};
+use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_path};
+use crate::wal::record::{RecordHead, RecordKind, encode_head, encode_operations};
+
+/// The write-ahead log of a store.
+#[derive(Debug)]
+pub struct Log {
+    /// Where files come from.
+    vfs: Arc<dyn Vfs>,
+    /// The log's directory.
+    directory: PathBuf,
+    /// The store's identity.
+    identity: u128,
+    /// Stops the store after a failure.
+    poison: Arc<Poison>,
+    /// The open segment.
+    inner: Mutex<Inner>,
+}
+
+/// What the log has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStatistics {
+    /// Bytes handed to the system.
+    pub written_bytes: u64,
+    /// Calls that handed them over.
+    pub writes: u64,
+    /// Syncs.
+    pub syncs: u64,
+    /// Segments begun.
+    pub segments: u64,
+}
+
+/// The open segment.
+#[derive(Debug)]
+struct Inner {
+    /// Its number.
+    number: u64,
+    /// The file.
+    file: Arc<dyn VfsFile>,
+    /// Its path, for errors.
+    path: PathBuf,
+    /// What its chunks belong to.
+    context: ChunkContext,
+    /// Bytes handed to the system.
+    written: u64,
+    /// Bytes known to be durable.
+    synced: u64,
+    /// Framed records not yet handed over.
+    buffer: Vec<u8>,
+    /// Segments before this one whose files are still there.
+    older: Vec<u64>,
+    /// Where the last mark ended, so that closing twice leaves one.
+    marked: u64,
+    /// Counters.
+    statistics: LogStatistics,
+}
+
+/// What the log continues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogTail {
+    /// The last segment that is part of the log; 0 if there is none.
+    pub number: u64,
+    /// How many of its bytes are part of the log.
+    pub end: u64,
+    /// The number the next segment gets.
+    pub next_number: u64,
+    /// Segments whose files are there.
+    pub segments: Vec<u64>,
+}
+
+impl Log {
+    /// Begins a new segment behind `tail`.
+    pub fn begin(
+        vfs: Arc<dyn Vfs>,
+        directory: &Path,
+        identity: u128,
+        tail: LogTail,
+        poison: Arc<Poison>,
+    ) -> Result<Log> {
+        let header = LogHeader {
+            kind: LogKind::Segment,
+            number: tail.next_number,
+            identity,
+            previous: tail.number,
+            previous_end: tail.end,
+        };
+        let mut inner = create_segment(&*vfs, directory, &header)?;
+        inner.older = tail.segments;
+        Ok(Log { vfs, directory: directory.to_path_buf(), identity, poison, inner: Mutex::new(inner) })
+    }
+
+    /// Locks the open segment.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frames a record into the buffer. `scratch` is overwritten.
+    pub fn append(&self, scratch: &mut Vec<u8>, head: &RecordHead, encoded_operations: &[u8]) {
+        scratch.clear();
+        encode_head(scratch, head);
+        scratch.extend_from_slice(encoded_operations);
+        let inner = &mut *self.lock();
+        frame(&mut inner.buffer, inner.written, inner.context, scratch, inner.synced);
+    }
+
+    /// Bytes framed and not yet handed over.
+    pub fn buffered_bytes(&self) -> usize {
+        self.lock().buffer.len()
+    }
+
+    /// Hands the buffer to the system.
+    pub fn write(&self) -> Result<()> {
+        self.poison.check()?;
+        self.lock().write().map_err(|error| self.poison.set(error))
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&self) -> Result<()> {
+        self.poison.check()?;
+        let (file, number, target) = {
+            let mut inner = self.lock();
+            inner.write().map_err(|error| self.poison.set(error))?;
+            if inner.synced == inner.written {
+                return Ok(());
+            }
+            (Arc::clone(&inner.file), inner.number, inner.written)
+        };
+        // Not under the lock: others append and write while the disk works.
+        let synced = file.sync();
+        let mut inner = self.lock();
+        synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)))?;
+        inner.statistics.syncs += 1;
+        if inner.number == number {
+            inner.synced = inner.synced.max(target);
+        }
+        Ok(())
+    }
+
+    /// Closes the segment, durably, and begins the next, whose number is returned.
+    pub fn rotate(&self) -> Result<u64> {
+        self.poison.check()?;
+        let mut inner = self.lock();
+        self.rotate_locked(&mut inner).map_err(|error| self.poison.set(error))
+    }
+
+    /// As `rotate`, with the lock held.
+    fn rotate_locked(&self, inner: &mut Inner) -> Result<u64> {
+        inner.write()?;
+        if inner.synced < inner.written {
+            inner.file.sync().map_err(|error| Error::io("sync", &inner.path, error))?;
+            inner.synced = inner.written;
+        }
+        let header = LogHeader {
+            kind: LogKind::Segment,
+            number: inner.number + 1,
+            identity: self.identity,
+            previous: inner.number,
+            previous_end: inner.written,
+        };
+        let mut next = create_segment(&*self.vfs, &self.directory, &header)?;
+        next.older = std::mem::take(&mut inner.older);
+        next.older.push(inner.number);
+        next.statistics = LogStatistics {
+            segments: inner.statistics.segments + 1,
+            syncs: inner.statistics.syncs + 1,
+            ..inner.statistics
+        };
+        *inner = next;
+        Ok(header.number)
+    }
+
+    /// Leaves a mark that promises everything before it is synced, and syncs that too.
+    pub fn close(&self, term: u64, index: u64, timestamp: Timestamp) -> Result<()> {
+        self.sync()?;
+        {
+            let inner = self.lock();
+            if inner.marked == inner.written && inner.buffer.is_empty() {
+                return Ok(());
+            }
+        }
+        let mut no_operations = Vec::new();
+        encode_operations(&mut no_operations, &[]);
+        let head = RecordHead { kind: RecordKind::Mark, group: 0, term, index, timestamp };
+        self.append(&mut Vec::new(), &head, &no_operations);
+        self.sync()?;
+        let mut inner = self.lock();
+        inner.marked = inner.written;
+        Ok(())
+    }
+
+    /// Removes the files of segments below `number`. A file that cannot be removed is tried again next time.
+    pub fn remove_before(&self, number: u64) -> Result<()> {
+        let mut older = std::mem::take(&mut self.lock().older);
+        let mut first_error = None;
+        older.retain(|&segment| {
+            if segment >= number {
+                return true;
+            }
+            let path = segment_path(&self.directory, segment);
+            match self.vfs.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    first_error = Some(Error::io("remove", &path, error));
+                    true
+                }
+                Err(_) | Ok(()) => false,
+            }
+        });
+        let mut inner = self.lock();
+        older.append(&mut inner.older);
+        inner.older = older;
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// The open segment's number and its length, buffered bytes included.
+    pub fn position(&self) -> (u64, u64) {
+        let inner = self.lock();
+        (inner.number, inner.written + inner.buffer.len() as u64)
+    }
+
+    /// The segments whose files are there, the open one last.
+    pub fn segments(&self) -> Vec<u64> {
+        let inner = self.lock();
+        inner.older.iter().copied().chain([inner.number]).collect()
+    }
+
+    /// What the log has done.
+    pub fn statistics(&self) -> LogStatistics {
+        self.lock().statistics
+    }
+}
+
+impl Inner {
+    /// Hands the buffer to the system.
+    fn write(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.file.append(&self.buffer).map_err(|error| Error::io("write", &self.path, error))?;
+        let bytes = self.buffer.len() as u64;
+        self.written += bytes;
+        self.statistics.written_bytes += bytes;
+        self.statistics.writes += 1;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Creates a segment whose head and name are durable.
+fn create_segment(vfs: &dyn Vfs, directory: &Path, header: &LogHeader) -> Result<Inner> {
+    let path = segment_path(directory, header.number);
+    let file = vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+    file.append(&header.encode()).map_err(|error| Error::io("write", &path, error))?;
+    file.sync().map_err(|error| Error::io("sync", &path, error))?;
+    vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
+    Ok(Inner {
+        number: header.number,
+        context: ChunkContext::new(header.identity, header.number),
+        file,
+        path,
+        written: HEADER_BYTES as u64,
+        synced: HEADER_BYTES as u64,
+        buffer: Vec::new(),
+        older: Vec::new(),
+        marked: 0,
+        statistics: LogStatistics::default(),
+    })
+}

@@ -1,0 +1,146 @@
+//! What a record of the write-ahead log says. See FORMAT.md, "Records".
+
+use crate::coding::{put_bytes, put_varint, take_bytes, take_u8, take_u64, take_varint};
+use crate::entry::ValueKind;
+use crate::timestamp::Timestamp;
+use crate::write_batch::Operation;
+
+/// What a record is for. The number is the one stored on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A write batch.
+    Batch,
+    /// Nothing; its chunk carries the promise that all before it is synced.
+    Mark,
+}
+
+/// A record's place in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    /// What it is for.
+    pub kind: RecordKind,
+    /// The replication group; 0 standing alone.
+    pub group: u64,
+    /// The group's term; 1 standing alone.
+    pub term: u64,
+    /// Its index in the group's log, growing by one.
+    pub index: u64,
+    /// When its writes become visible.
+    pub timestamp: Timestamp,
+}
+
+/// A record read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the order.
+    pub head: RecordHead,
+    /// Its writes.
+    pub operations: Vec<Operation>,
+}
+
+/// Appends the stored form of operations: the part of a record that does not depend on its place in the order, so
+/// that it can be made before the commit queue is entered.
+pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
+    put_varint(out, operations.len() as u64);
+    for operation in operations {
+        match operation {
+            Operation::Put { key, value } => {
+                out.push(ValueKind::Put.to_byte());
+                put_bytes(out, key);
+                put_bytes(out, value);
+            }
+            Operation::Delete { key } => {
+                out.push(ValueKind::Delete.to_byte());
+                put_bytes(out, key);
+            }
+            Operation::DeleteRange { lower, upper } => {
+                out.push(ValueKind::RangeDelete.to_byte());
+                put_bytes(out, lower);
+                put_bytes(out, upper);
+            }
+        }
+    }
+}
+
+/// Appends the stored form of a record's head; the operations follow it.
+pub fn encode_head(out: &mut Vec<u8>, head: &RecordHead) {
+    out.push(match head.kind {
+        RecordKind::Batch => 1,
+        RecordKind::Mark => 2,
+    });
+    put_varint(out, head.group);
+    put_varint(out, head.term);
+    put_varint(out, head.index);
+    out.extend_from_slice(&head.timestamp.0.to_le_bytes());
+}
+
+/// Reads a record; `None` if the bytes are not exactly one.
+pub fn decode(mut bytes: &[u8]) -> Option<Record> {
+    let bytes = &mut bytes;
+    let kind = match take_u8(bytes)? {
+        1 => RecordKind::Batch,
+        2 => RecordKind::Mark,
+        _ => return None,
+    };
+    let (group, term, index) = (take_varint(bytes)?, take_varint(bytes)?, take_varint(bytes)?);
+    let head = RecordHead { kind, group, term, index, timestamp: Timestamp(take_u64(bytes)?) };
+    let count = usize::try_from(take_varint(bytes)?).ok()?;
+    // Each operation takes at least two bytes, so a claimed count cannot reserve more than the record's own size.
+    let mut operations = Vec::with_capacity(count.min(bytes.len() / 2));
+    for _ in 0..count {
+        operations.push(decode_operation(bytes)?);
+    }
+    bytes.is_empty().then_some(Record { head, operations })
+}
+
+/// Reads one operation.
+fn decode_operation(bytes: &mut &[u8]) -> Option<Operation> {
+    let kind = ValueKind::from_byte(take_u8(bytes)?)?;
+    let key = take_bytes(bytes)?.to_vec();
+    match kind {
+        ValueKind::Put => Some(Operation::Put { key, value: take_bytes(bytes)?.to_vec() }),
+        ValueKind::Delete => Some(Operation::Delete { key }),
+        ValueKind::RangeDelete => {
+            Some(Operation::DeleteRange { lower: key, upper: take_bytes(bytes)?.to_vec() })
+        }
+        ValueKind::BlobHandle => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_and_cut_or_padded_ones_do_not() {
+        let head = RecordHead {
+            kind: RecordKind::Batch,
+            group: 0,
+            term: 1,
+            index: 300,
+            timestamp: Timestamp::from_parts(5, 6),
+        };
+        let operations = vec![
+            Operation::DeleteRange { lower: b"a".to_vec(), upper: b"b".to_vec() },
+            Operation::Put { key: b"k".to_vec(), value: vec![7; 200] },
+            Operation::Delete { key: b"z".to_vec() },
+        ];
+        let mut bytes = Vec::new();
+        encode_head(&mut bytes, &head);
+        encode_operations(&mut bytes, &operations);
+        assert_eq!(decode(&bytes), Some(Record { head, operations }));
+        for length in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..length]), None);
+        }
+        bytes.push(0);
+        assert_eq!(decode(&bytes), None);
+    }
+
+    #[test]
+    fn a_claimed_count_reserves_nothing() {
+        let mut bytes = vec![1, 0, 1, 1];
+        bytes.extend_from_slice(&[0; 8]);
+        put_varint(&mut bytes, u64::MAX);
+        assert_eq!(decode(&bytes), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads the log back when a store is opened.
+//!
+//! Every head names the segment before it and where the log ends in that one, so the segments form a chain that is
+//! followed from the last one back to the first the tablets still need. A hole in the chain is corruption. A segment
+//! whose head never reached the disk holds nothing (the head is synced before the first record is written) and is not
+//! part of the chain; if a chunk is found in it all the same, the head was damaged later.
+//!
+//! Nothing is truncated, removed or rewritten here. What lies behind the end of the last segment stays as evidence; the
+//! next segment's head says that it is not part of the log.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::vfs::{Vfs, VfsFile};
+use crate::wal::chunk::ChunkContext;
+use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
+use crate::wal::log::LogTail;
+use crate::wal::reader::{LogReader, holds_chunk};
+use crate::wal::record::{Record, RecordKind, decode};
+
+/// A segment to replay.
+struct Link {
+    /// Its number.
+    number: u64,
+    /// Its path.
+    path: PathBuf,
+    /// The file.
+    file: Arc<dyn VfsFile>,
+    /// Where the log ends in it; `None` for the last.
+    known_end: Option<u64>,
+}
+
+/// Where the log is and which part of it is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Replay<'a> {
+    /// Where files come from.
+    pub vfs: &'a dyn Vfs,
+    /// The log's directory.
+    pub directory: &'a Path,
+    /// The store's identity.
+    pub identity: u128,
+    /// The first segment wanted.
+    pub first: u64,
+}
+
+impl Replay<'_> {
+    /// Calls `apply` with every batch from the first wanted segment on, in order, and its segment's number. Returns
+    /// where the log continues.
+    pub fn run(&self, mut apply: impl FnMut(u64, Record) -> Result<()>) -> Result<LogTail> {
+        let names =
+            self.vfs.list(self.directory).map_err(|error| Error::io("list", self.directory, error))?;
+        let mut segments: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+        segments.sort_unstable();
+        let chain = self.chain(&segments)?;
+        let next_number = segments.last().map_or(self.first, |last| last + 1).max(self.first).max(1);
+        let mut tail = LogTail { number: 0, end: 0, next_number, segments };
+        for link in chain {
+            tail.number = link.number;
+            tail.end = self.replay_segment(&link, &mut apply)?;
+        }
+        Ok(tail)
+    }
+
+    /// The segments of the log, oldest first.
+    fn chain(&self, segments: &[u64]) -> Result<Vec<Link>> {
+        let mut wanted: BTreeMap<u64, ()> =
+            segments.iter().filter(|&&number| number >= self.first).map(|&number| (number, ())).collect();
+        let mut links = Vec::new();
+        let mut known_end = None;
+        while let Some((number, ())) = wanted.pop_last() {
+            let path = segment_path(self.directory, number);
+            let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+            let Some(header) = self.read_header(&*file, &path, number)? else { continue };
+            links.push(Link { number, path: path.clone(), file, known_end });
+            known_end = Some(header.previous_end);
+            if header.previous < self.first {
+                return self.finish_chain(links, &wanted);
+            }
+            self.skip_to(header.previous, &path, &mut wanted)?;
+        }
+        Err(Error::corruption(
+            &segment_path(self.directory, self.first),
+            0,
+            "the log has no segment from here on, or none whose head is intact",
+        ))
+    }
+
+    /// Leaves `previous` as the last of the wanted segments; those between never held anything.
+    fn skip_to(&self, previous: u64, path: &Path, wanted: &mut BTreeMap<u64, ()>) -> Result<()> {
+        if !wanted.contains_key(&previous) {
+            return Err(Error::corruption(
+                path,
+                32,
+                format!("segment {previous} before this one is missing"),
+            ));
+        }
+        for (number, ()) in wanted.split_off(&(previous + 1)) {
+            self.require_empty(number)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing older is wanted: what is left never held anything.
+    fn finish_chain(&self, mut links: Vec<Link>, left: &BTreeMap<u64, ()>) -> Result<Vec<Link>> {
+        left.keys().try_for_each(|&number| self.require_empty(number))?;
+        links.reverse();
+        Ok(links)
+    }
+
+    /// Fails if a segment outside the chain has an intact head.
+    fn require_empty(&self, number: u64) -> Result<()> {
+        let path = segment_path(self.directory, number);
+        let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+        match self.read_header(&*file, &path, number)? {
+            None => Ok(()),
+            Some(_) => Err(Error::corruption(&path, 0, "the segments after this one do not continue it")),
+        }
+    }
+
+    /// A segment's head; `None` if it never reached the disk.
+    fn read_header(&self, file: &dyn VfsFile, path: &Path, number: u64) -> Result<Option<LogHeader>> {
+        let mut bytes = [0; HEADER_BYTES];
+        let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", path, error))?;
+        let Some(header) = LogHeader::decode(bytes.get(..length).unwrap_or_default(), path)? else {
+            let context = ChunkContext::new(self.identity, number);
+            if holds_chunk(file, path, context)? {
+                return Err(Error::corruption(path, 0, "the head is damaged, records follow it"));
+            }
+            return Ok(None);
+        };
+        if header.kind != LogKind::Segment || header.number != number || header.identity != self.identity {
+            return Err(Error::corruption(
+                path,
+                0,
+                "the file belongs to another store or has another's name",
+            ));
+        }
+        Ok(Some(header))
+    }
+
+    /// Replays one segment; returns where the log ends in it.
+    fn replay_segment(&self, link: &Link, apply: &mut impl FnMut(u64, Record) -> Result<()>) -> Result<u64> {
+        let context = ChunkContext::new(self.identity, link.number);
+        let mut reader = LogReader::new(Arc::clone(&link.file), &link.path, context, link.known_end)?;
+        while let Some((offset, bytes)) = reader.next_record()? {
+            let record = decode(bytes).ok_or_else(|| {
+                Error::corruption(&link.path, offset, "an intact record does not say what a record says")
+            })?;
+            if record.head.kind == RecordKind::Batch {
+                apply(link.number, record)?;
+            }
+        }
+        Ok(reader.end())
+    }
+}
+
+/// Makes the part of the log that was replayed durable: a killed process may have left it in the page cache only, and
+/// the next segment's head is about to say that it is there.
+pub fn sync_tail(vfs: &dyn Vfs, directory: &Path, tail: &LogTail) -> Result<()> {
+    if tail.number == 0 {
+        return Ok(());
+    }
+    let path = segment_path(directory, tail.number);
+    let file = vfs.open_append(&path).map_err(|error| Error::io("open", &path, error))?;
+    file.sync().map_err(|error| Error::io("sync", &path, error))?;
+    vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))
+}

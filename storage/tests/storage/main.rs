@@ -1,0 +1,4 @@
+//! The storage engine from outside: one binary, a module per subject.
+
+mod fixture;
+mod transaction;

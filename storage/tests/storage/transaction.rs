@@ -1,0 +1,188 @@
+//! Isolation, own writes, savepoints.
+
+use sheaf_storage::{
+    Error, Isolation, IterOptions, Store, Tablet, Transaction, TransactionOptions, WriteBatch,
+};
+
+use crate::fixture::{memory, open, small_options};
+
+fn store() -> (Store, Tablet) {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let mut batch = WriteBatch::new();
+    for key in ["a", "b", "c", "d"] {
+        batch.put(key, format!("{key}0"));
+    }
+    tablet.commit(batch, None).unwrap();
+    (store, tablet)
+}
+
+fn begin(tablet: &Tablet, isolation: Isolation) -> Transaction {
+    tablet.begin(TransactionOptions { isolation, ..TransactionOptions::default() }).unwrap()
+}
+
+fn commit_put(tablet: &Tablet, key: &str, value: &str) {
+    let mut batch = WriteBatch::new();
+    batch.put(key, value);
+    tablet.commit(batch, None).unwrap();
+}
+
+fn text(value: Option<sheaf_storage::ValueSlice>) -> Option<String> {
+    value.map(|value| String::from_utf8(value.to_vec()).unwrap())
+}
+
+fn scan(transaction: &Transaction) -> String {
+    let mut iter = transaction.iter(IterOptions::default()).unwrap();
+    let mut found = Vec::new();
+    let mut valid = iter.seek_to_first().unwrap();
+    while valid {
+        found.push(String::from_utf8(iter.value().to_vec()).unwrap());
+        valid = iter.next().unwrap();
+    }
+    let mut backward = Vec::new();
+    let mut valid = iter.seek_to_last().unwrap();
+    while valid {
+        backward.insert(0, String::from_utf8(iter.value().to_vec()).unwrap());
+        valid = iter.prev().unwrap();
+    }
+    assert_eq!(found, backward);
+    found.join(" ")
+}
+
+#[test]
+fn own_writes_are_read_and_others_are_not() {
+    let (_store, tablet) = store();
+    let mut one = begin(&tablet, Isolation::Snapshot);
+    one.put("b", "b1").unwrap();
+    one.put("bb", "new").unwrap();
+    one.delete("c").unwrap();
+    commit_put(&tablet, "a", "a-other");
+    commit_put(&tablet, "e", "e-other");
+    assert_eq!(scan(&one), "a0 b1 new d0");
+    one.delete_range("a", "bz").unwrap();
+    assert_eq!(scan(&one), "d0");
+    one.put("b", "b2").unwrap();
+    assert_eq!(scan(&one), "b2 d0");
+    assert_eq!(text(one.get(b"a").unwrap()), None);
+    assert_eq!(text(one.get(b"b").unwrap()), Some("b2".into()));
+    assert_eq!(text(one.get(b"d").unwrap()), Some("d0".into()));
+    assert!(matches!(one.commit(None), Err(Error::Conflict { .. })), "`a` lies in the deleted range");
+    assert_eq!(text(tablet.get(b"b").unwrap()), Some("b0".into()));
+}
+
+#[test]
+fn the_second_writer_of_a_key_conflicts() {
+    for flushed in [false, true] {
+        let (_store, tablet) = store();
+        let mut one = begin(&tablet, Isolation::Snapshot);
+        let mut two = begin(&tablet, Isolation::Snapshot);
+        one.put("a", "one").unwrap();
+        two.put("a", "two").unwrap();
+        one.commit(None).unwrap();
+        if flushed {
+            tablet.flush().unwrap();
+        }
+        assert!(matches!(two.commit(None), Err(Error::Conflict { key }) if key == b"a"));
+        assert_eq!(text(tablet.get(b"a").unwrap()), Some("one".into()));
+    }
+}
+
+#[test]
+fn write_skew_passes_snapshot_isolation_and_fails_serializable() {
+    for (isolation, passes) in [(Isolation::Snapshot, true), (Isolation::Serializable, false)] {
+        let (_store, tablet) = store();
+        let mut one = begin(&tablet, isolation);
+        let mut two = begin(&tablet, isolation);
+        one.get(b"a").unwrap();
+        two.get(b"b").unwrap();
+        one.put("b", "one").unwrap();
+        two.put("a", "two").unwrap();
+        one.commit(None).unwrap();
+        assert_eq!(two.commit(None).is_ok(), passes);
+    }
+}
+
+#[test]
+fn a_phantom_in_a_read_range_fails_serializable() {
+    for flushed in [false, true] {
+        let (_store, tablet) = store();
+        let mut one = begin(&tablet, Isolation::Serializable);
+        let bounds =
+            IterOptions { lower: Some(b"b".to_vec()), upper: Some(b"d".to_vec()), ..IterOptions::default() };
+        one.iter(bounds).unwrap();
+        one.put("sum", "2").unwrap();
+        commit_put(&tablet, "d", "outside");
+        commit_put(&tablet, "bx", "inside");
+        if flushed {
+            tablet.flush().unwrap();
+        }
+        assert!(matches!(one.commit(None), Err(Error::Conflict { key }) if key == b"bx"));
+    }
+}
+
+#[test]
+fn get_for_update_guards_what_is_not_written() {
+    let (_store, tablet) = store();
+    let mut one = begin(&tablet, Isolation::Snapshot);
+    one.get_for_update(b"a").unwrap();
+    one.put("b", "one").unwrap();
+    let mut other = WriteBatch::new();
+    other.delete("a");
+    tablet.commit(other, None).unwrap();
+    assert!(matches!(one.commit(None), Err(Error::Conflict { .. })));
+}
+
+#[test]
+fn read_committed_sees_each_commit_and_does_not_conflict() {
+    let (_store, tablet) = store();
+    let mut one = begin(&tablet, Isolation::ReadCommitted);
+    commit_put(&tablet, "a", "a1");
+    assert_eq!(text(one.get(b"a").unwrap()), Some("a1".into()));
+    one.put("a", "a2").unwrap();
+    one.commit(None).unwrap();
+    assert_eq!(text(tablet.get(b"a").unwrap()), Some("a2".into()));
+}
+
+#[test]
+fn savepoints_nest_and_take_back() {
+    let (_store, tablet) = store();
+    let mut one = begin(&tablet, Isolation::Snapshot);
+    one.put("a", "a1").unwrap();
+    let outer = one.savepoint().unwrap();
+    one.delete_range("a", "c").unwrap();
+    let inner = one.savepoint().unwrap();
+    one.put("b", "b1").unwrap();
+    assert_eq!(scan(&one), "b1 c0 d0");
+    one.rollback_to(inner).unwrap();
+    assert_eq!(scan(&one), "c0 d0");
+    one.rollback_to(outer).unwrap();
+    assert_eq!(scan(&one), "a1 b0 c0 d0");
+    assert!(matches!(one.rollback_to(inner), Err(Error::InvalidInput(_))));
+    one.commit(None).unwrap();
+    assert_eq!(text(tablet.get(b"a").unwrap()), Some("a1".into()));
+}
+
+#[test]
+fn increments_by_many_threads_all_count() {
+    let (_store, tablet) = store();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < 100 {
+                    let mut transaction = begin(&tablet, Isolation::Snapshot);
+                    let count = text(transaction.get(b"count").unwrap());
+                    let count: u64 = count.map_or(0, |text| text.parse().unwrap());
+                    transaction.put("count", (count + 1).to_string()).unwrap();
+                    match transaction.commit(None) {
+                        Ok(_) => done += 1,
+                        Err(Error::Conflict { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(text(tablet.get(b"count").unwrap()), Some("400".into()));
+}
