@@ -16,11 +16,12 @@ use std::sync::Arc;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
+use crate::limits::LEVELS;
 use crate::manifest::TableHandle;
 use crate::memtable::Memtable;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::read::merge::MergeCursor;
-use crate::read::source::{LevelCursor, Source};
+use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::read::view::ReadView;
 use crate::sstable::block::Position;
 use crate::sstable::cursor::TableCursor;
@@ -67,25 +68,84 @@ pub struct Iter {
     error: Option<Error>,
 }
 
-/// A range over more tables than this is not narrow enough for asking filters.
+/// A range over more tables of a level than this is not narrow enough for asking filters.
 const FILTERED_TABLES_MAX: usize = 8;
 
-/// Without the tables whose prefix filter says that nothing of the range is in them.
-fn possibly_within(
-    tables: Vec<Arc<TableHandle>>,
-    lower: Option<&[u8]>,
-    upper: Option<&[u8]>,
-) -> Result<Vec<Arc<TableHandle>>> {
-    if lower.is_none() || upper.is_none() || tables.len() > FILTERED_TABLES_MAX {
-        return Ok(tables);
-    }
-    let mut kept = Vec::with_capacity(tables.len());
-    for table in tables {
-        if table.reader()?.may_contain_range(lower, upper) {
-            kept.push(table);
+/// The sources that may hold keys of the range, the newest first, and the range tombstones of all of them.
+struct Inputs<'a> {
+    view: &'a ReadView,
+    lower: Option<&'a [u8]>,
+    upper: Option<&'a [u8]>,
+    visible: Timestamp,
+    sources: Vec<Source>,
+    ranges: Vec<RangeTombstone>,
+}
+
+impl Inputs<'_> {
+    fn add_memtables(&mut self) {
+        for memtable in self.view.memtables.iter().filter(|memtable| !memtable.is_empty()) {
+            self.sources.push(Source::Memtable(memtable.cursor()));
+            self.ranges.extend(memtable.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
         }
     }
-    Ok(kept)
+
+    fn add_l0(&mut self) -> Result<()> {
+        for table in self.view.version.level(0) {
+            if table.meta.overlaps(self.lower, self.upper) {
+                self.add_table(table)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_table(&mut self, table: &TableHandle) -> Result<()> {
+        self.add_ranges(table)?;
+        let reader = table.reader()?;
+        if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper) {
+            self.sources.push(Source::Table(TableCursor::new(Arc::clone(reader), Caching::Through)));
+        }
+        Ok(())
+    }
+
+    fn add_ranges(&mut self, table: &TableHandle) -> Result<()> {
+        if table.meta.range_tombstones > 0 {
+            self.ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+        }
+        Ok(())
+    }
+
+    fn add_level(&mut self, level: usize) -> Result<()> {
+        let tables = self.view.version.level(level);
+        let start =
+            self.lower.map_or(0, |lower| tables.partition_point(|table| !table.meta.largest.admits(lower)));
+        let within =
+            |table: &Arc<TableHandle>| self.upper.is_none_or(|upper| table.meta.smallest.as_slice() < upper);
+        let end = tables.partition_point(within).max(start);
+        let overlapping = tables.get(start..end).unwrap_or_default();
+        if overlapping.len() <= FILTERED_TABLES_MAX && self.lower.is_some() && self.upper.is_some() {
+            let mut kept = Vec::with_capacity(overlapping.len());
+            for table in overlapping {
+                self.add_ranges(table)?;
+                if table.reader()?.may_contain_range(self.lower, self.upper) {
+                    kept.push(Arc::clone(table));
+                }
+            }
+            if !kept.is_empty() {
+                self.sources
+                    .push(Source::Level(LevelCursor::new(LevelTables::Chosen(kept), Caching::Through)));
+            }
+            return Ok(());
+        }
+        for table in overlapping {
+            self.add_ranges(table)?;
+        }
+        if !overlapping.is_empty() {
+            let tables =
+                LevelTables::Within { version: Arc::clone(&self.view.version), level, range: start..end };
+            self.sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
+        }
+        Ok(())
+    }
 }
 
 impl Iter {
@@ -102,31 +162,14 @@ impl Iter {
             return Err(Error::invalid("iterator bounds are reversed"));
         }
         let (lower, upper) = (options.lower.as_deref(), options.upper.as_deref());
-        let mut sources = Vec::new();
-        let mut ranges: Vec<RangeTombstone> = Vec::new();
-        sources.extend(own.map(|own| Source::Memtable(own.cursor())));
-        for memtable in &view.memtables {
-            if !memtable.is_empty() {
-                sources.push(Source::Memtable(memtable.cursor()));
-                ranges.extend(memtable.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
-            }
+        let sources = own.iter().map(|own| Source::Memtable(own.cursor())).collect();
+        let mut inputs = Inputs { view: &view, lower, upper, visible, sources, ranges: Vec::new() };
+        inputs.add_memtables();
+        inputs.add_l0()?;
+        for level in 1..LEVELS {
+            inputs.add_level(level)?;
         }
-        for (level, tables) in view.version.levels.iter().enumerate() {
-            let tables = tables.iter().filter(|table| table.meta.overlaps(lower, upper));
-            let tables: Vec<_> =
-                tables.filter(|table| table.meta.oldest <= visible).map(Arc::clone).collect();
-            for table in tables.iter().filter(|table| table.meta.range_tombstones > 0) {
-                ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
-            }
-            let tables = possibly_within(tables, lower, upper)?;
-            if level > 0 && tables.len() > 1 {
-                sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
-                continue;
-            }
-            for table in tables {
-                sources.push(Source::Table(TableCursor::new(Arc::clone(table.reader()?), Caching::Through)));
-            }
-        }
+        let Inputs { sources, mut ranges, .. } = inputs;
         ranges.retain(|tombstone| tombstone.timestamp <= visible);
         Ok(Iter {
             merge: MergeCursor::new(sources),
