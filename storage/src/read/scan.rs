@@ -5,8 +5,8 @@
 //! only when the key changes: the merge then stands before the key shown and the value has been copied out. Turning
 //! round is a seek to the key shown.
 //!
-//! Range tombstones of all sources are merged into one list when the iterator opens; most of the time it is empty and
-//! costs a test. A transaction's own writes are a memtable whose entries have the timestamp [`Timestamp::MAX`]: newer
+//! Range tombstones are asked for memtable by memtable, and once for all tables of the version; most of the time there
+//! is none, which costs a test. A transaction's own writes are a memtable whose entries have the timestamp [`Timestamp::MAX`]: newer
 //! than everything, visible always.
 //!
 //! An error stays: every later move returns it again, and the iterator is not valid.
@@ -19,7 +19,7 @@ use crate::keyspace::Keyspace;
 use crate::limits::LEVELS;
 use crate::manifest::TableHandle;
 use crate::memtable::Memtable;
-use crate::range_tombstone::{RangeTombstone, RangeTombstones};
+use crate::range_tombstone::RangeTombstones;
 use crate::read::merge::MergeCursor;
 use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::read::view::ReadView;
@@ -53,9 +53,10 @@ enum Standing {
 
 /// Walks the keys of a snapshot. Owns what it reads.
 pub struct Iter {
-    view: ReadView,
+    view: Arc<ReadView>,
     merge: MergeCursor,
-    ranges: Option<RangeTombstones>,
+    /// Of memtables and of the version's tables; most of the time there is none.
+    ranges: Vec<Arc<RangeTombstones>>,
     /// Range deletes of the transaction the iterator belongs to.
     own_ranges: Option<Arc<RangeTombstones>>,
     visible: Timestamp,
@@ -71,21 +72,21 @@ pub struct Iter {
 /// A range over more tables of a level than this is not narrow enough for asking filters.
 const FILTERED_TABLES_MAX: usize = 8;
 
-/// The sources that may hold keys of the range, the newest first, and the range tombstones of all of them.
+/// The sources that may hold keys of the range, the newest first, and the range tombstones over them.
 struct Inputs<'a> {
     view: &'a ReadView,
     lower: Option<&'a [u8]>,
     upper: Option<&'a [u8]>,
     visible: Timestamp,
     sources: Vec<Source>,
-    ranges: Vec<RangeTombstone>,
+    ranges: Vec<Arc<RangeTombstones>>,
 }
 
 impl Inputs<'_> {
     fn add_memtables(&mut self) {
         for memtable in self.view.memtables.iter().filter(|memtable| !memtable.is_empty()) {
             self.sources.push(Source::Memtable(memtable.cursor()));
-            self.ranges.extend(memtable.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+            self.ranges.extend(memtable.range_tombstones());
         }
     }
 
@@ -99,17 +100,9 @@ impl Inputs<'_> {
     }
 
     fn add_table(&mut self, table: &TableHandle) -> Result<()> {
-        self.add_ranges(table)?;
         let reader = table.reader()?;
         if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper) {
             self.sources.push(Source::Table(TableCursor::new(Arc::clone(reader), Caching::Through)));
-        }
-        Ok(())
-    }
-
-    fn add_ranges(&mut self, table: &TableHandle) -> Result<()> {
-        if table.meta.range_tombstones > 0 {
-            self.ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
         }
         Ok(())
     }
@@ -125,7 +118,6 @@ impl Inputs<'_> {
         if overlapping.len() <= FILTERED_TABLES_MAX && self.lower.is_some() && self.upper.is_some() {
             let mut kept = Vec::with_capacity(overlapping.len());
             for table in overlapping {
-                self.add_ranges(table)?;
                 if table.reader()?.may_contain_range(self.lower, self.upper) {
                     kept.push(Arc::clone(table));
                 }
@@ -135,9 +127,6 @@ impl Inputs<'_> {
                     .push(Source::Level(LevelCursor::new(LevelTables::Chosen(kept), Caching::Through)));
             }
             return Ok(());
-        }
-        for table in overlapping {
-            self.add_ranges(table)?;
         }
         if !overlapping.is_empty() {
             let tables =
@@ -151,7 +140,7 @@ impl Inputs<'_> {
 impl Iter {
     /// Over `view` as of `visible`, with a transaction's own writes (all at [`Timestamp::MAX`]) on top. Stands nowhere.
     pub fn open(
-        view: ReadView,
+        view: Arc<ReadView>,
         own: Option<&Memtable>,
         visible: Timestamp,
         options: IterOptions,
@@ -169,11 +158,11 @@ impl Iter {
         for level in 1..LEVELS {
             inputs.add_level(level)?;
         }
-        let Inputs { sources, mut ranges, .. } = inputs;
-        ranges.retain(|tombstone| tombstone.timestamp <= visible);
+        inputs.ranges.extend(view.version.range_tombstones()?.map(Arc::clone));
+        let Inputs { sources, ranges, .. } = inputs;
         Ok(Iter {
             merge: MergeCursor::new(sources),
-            ranges: (!ranges.is_empty()).then(|| RangeTombstones::new(ranges).clipped(lower, upper)),
+            ranges,
             own_ranges: own.and_then(Memtable::range_tombstones),
             view,
             visible,
@@ -344,14 +333,14 @@ impl Iter {
     /// Whether a version of the current key at `timestamp` is hidden by a range tombstone.
     #[inline]
     fn hidden(&self, key: &[u8], timestamp: Timestamp) -> bool {
-        if self.ranges.is_none() && self.own_ranges.is_none() {
+        if self.ranges.is_empty() && self.own_ranges.is_none() {
             return false;
         }
         let own = self.own_ranges.as_ref();
         if timestamp != Timestamp::MAX && own.is_some_and(|ranges| ranges.fragment_of(key).is_some()) {
             return true;
         }
-        self.ranges.as_ref().is_some_and(|ranges| ranges.covers(key, timestamp, self.visible))
+        self.ranges.iter().any(|ranges| ranges.covers(key, timestamp, self.visible))
     }
 
     /// From where the merge stands, the first key with a visible value. With `passed`, versions of `self.key` do not

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::job::choose_all;
-use crate::compaction::picker::range_tombstones;
 use crate::compaction::{self, Choice, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::manifest::Version;
@@ -19,6 +18,13 @@ impl Tablet {
         let _one_at_a_time = lock(&inner.compacting);
         let version = inner.versions.version();
         inner.compact(&version, &choose_all(&version, &inner.options))
+    }
+
+    /// Waits until nothing is left to flush or compact, doing what is.
+    pub fn settle(&self) -> Result<()> {
+        self.inner.check_writable()?;
+        self.inner.flush_sealed()?;
+        self.inner.compact_until_done()
     }
 }
 
@@ -42,7 +48,6 @@ impl TabletInner {
 
     /// What the picker chooses now.
     fn choose(&self, version: &Version) -> Result<Choice> {
-        let ranges = range_tombstones(version)?;
         let (_, history) = lock(&self.watermark).raise(self.history_floor());
         let busy = BTreeSet::new();
         Ok(pick(&PickInput {
@@ -50,7 +55,7 @@ impl TabletInner {
             options: &self.options,
             busy: &busy,
             history: &history,
-            ranges: &ranges,
+            ranges: version.range_tombstones()?.map(|ranges| &**ranges),
         }))
     }
 
