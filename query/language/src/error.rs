@@ -25,6 +25,8 @@ impl ErrorCode {
     pub const CONFLICTING_UPDATE_OPERATORS: Self = Self(40);
     /// A field name starts with a dollar where it may not.
     pub const DOLLAR_PREFIXED_FIELD_NAME: Self = Self(52);
+    /// A filter demands two values of one field of an upsert.
+    pub const NOT_SINGLE_VALUE_FIELD: Self = Self(54);
     /// A field name is empty where it may not be.
     pub const EMPTY_FIELD_NAME: Self = Self(56);
     /// An immutable field would change.
