@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::job::choose_all;
-use crate::compaction::{self, Choice, JobContext, PickInput, pick};
+use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -46,17 +46,19 @@ impl TabletInner {
         }
     }
 
-    /// What the picker chooses now.
+    /// What the picker chooses now. The history floor moves only if there is something to do.
     fn choose(&self, version: &Version) -> Result<Choice> {
-        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
+        let preview = lock(&self.watermark).preview(self.history_floor());
         let busy = BTreeSet::new();
-        Ok(pick(&PickInput {
-            version,
-            options: &self.options,
-            busy: &busy,
-            history: &history,
-            ranges: version.range_tombstones()?.map(|ranges| &**ranges),
-        }))
+        let choose = |history: &History| {
+            pick(&PickInput { version, options: &self.options, busy: &busy, history, ranges })
+        };
+        if choose(&preview) == Choice::Nothing {
+            return Ok(Choice::Nothing);
+        }
+        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        Ok(choose(&history))
     }
 
     /// Carries out a choice and installs the result.
