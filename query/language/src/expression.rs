@@ -15,25 +15,43 @@
 //! Local variables live on a stack of slots. Parsing gives each binding the position at which evaluation will push it:
 //! both follow the nesting of the text, so positions agree.
 
+mod arithmetic;
+mod array;
+mod bitwise;
+mod comparison;
 mod conditional;
+mod date;
 mod environment;
 mod explain;
 mod field_path;
+mod inspect;
+mod iteration;
 mod literal;
 mod logical;
-#[allow(dead_code, reason = "the families that use the rest follow")]
 mod measure;
-#[allow(dead_code, reason = "the families that use the rest follow")]
+mod metadata;
+mod number;
+mod object;
 mod operator;
 mod parse;
+mod power;
+mod regex_search;
+mod rounding;
 mod scope;
+mod set;
+mod sort_array;
+mod string;
+mod text;
+mod text_search;
+mod trigonometry;
+mod trim;
 mod truth;
 mod variable;
+mod zip;
 
 pub use environment::{Environment, Metadata, VALUE_BYTES_MAX};
 pub use explain::Dependencies;
 pub use field_path::FieldPath;
-pub(crate) use field_path::check_field_name;
 pub(crate) use measure::heap_bytes;
 pub use scope::{Scope, VariableId, check_user_variable};
 pub use truth::is_truthy;
@@ -45,8 +63,30 @@ use measure::Budget;
 use operator::{Call, Operator};
 
 /// The operators, a table per family.
-const FAMILIES: &[&[Operator]] =
-    &[conditional::OPERATORS, literal::OPERATORS, logical::OPERATORS, variable::OPERATORS];
+const FAMILIES: &[&[Operator]] = &[
+    arithmetic::OPERATORS,
+    array::OPERATORS,
+    bitwise::OPERATORS,
+    comparison::OPERATORS,
+    conditional::OPERATORS,
+    inspect::OPERATORS,
+    iteration::OPERATORS,
+    literal::OPERATORS,
+    logical::OPERATORS,
+    metadata::OPERATORS,
+    object::OPERATORS,
+    power::OPERATORS,
+    rounding::OPERATORS,
+    regex_search::OPERATORS,
+    set::OPERATORS,
+    sort_array::OPERATORS,
+    string::OPERATORS,
+    text_search::OPERATORS,
+    trigonometry::OPERATORS,
+    trim::OPERATORS,
+    variable::OPERATORS,
+    zip::OPERATORS,
+];
 
 /// Names and what they stand for, in the order they are written.
 pub(crate) type NamedExpressions = Box<[(Box<str>, Expression)]>;
@@ -72,22 +112,36 @@ pub(crate) enum Node {
     Constant(Value<'static>),
     /// `$a.b`.
     Field(FieldPath),
+    /// `$getField`, `$setField`, `$unsetField`.
+    FieldAccess(Box<object::FieldAccess>),
+    /// `$filter`, `$map`, `$reduce`.
+    Iteration(Box<iteration::Iteration>),
     /// `$let`.
     Let(Box<variable::Let>),
     /// `$and`, `$or`.
     Logical(logical::Logical),
+    /// `$meta`.
+    Meta(metadata::MetaField),
     /// `$$NOW`.
     Now,
     /// `{a: b}`.
     Object(NamedExpressions),
+    /// `$rand`.
+    Random,
+    /// `$regexFind`, `$regexFindAll`, `$regexMatch`.
+    RegexSearch(Box<regex_search::RegexSearch>),
     /// `$$ROOT`.
     Root,
     /// A variable bound in the expression.
     Slot(usize, Option<FieldPath>),
+    /// `$sortArray`.
+    SortArray(Box<sort_array::SortArray>),
     /// `$$USER_ROLES`.
     UserRoles(Option<FieldPath>),
     /// A variable bound outside.
     Variable(VariableId, Option<FieldPath>),
+    /// `$zip`.
+    Zip(Box<zip::Zip>),
 }
 
 /// One evaluation: the document, the variables bound so far, the surroundings.
@@ -148,16 +202,23 @@ impl Expression {
             Node::Conditional(conditional) => conditional.evaluate(frame),
             Node::Constant(value) => Ok(borrow(value)),
             Node::Field(path) => Ok(path.walk(frame.root)),
+            Node::FieldAccess(access) => access.evaluate(frame),
+            Node::Iteration(iteration) => iteration.evaluate(frame),
             Node::Let(binding) => binding.evaluate(frame),
             Node::Logical(logical) => logical.evaluate(frame),
+            Node::Meta(field) => Ok(field.read(&frame.environment.metadata)),
             Node::Now => Ok(Value::DateTime(frame.environment.now_millis)),
             Node::Object(fields) => evaluate_object(fields, frame),
+            Node::Random => Ok(metadata::random(frame.environment)),
+            Node::RegexSearch(search) => search.evaluate(frame),
             Node::Root => Ok(Value::from(frame.root)),
             Node::Slot(slot, path) => {
                 Ok(at_path(frame.slots.get(*slot).unwrap_or(&Value::Missing), path.as_ref()))
             }
+            Node::SortArray(sort) => sort.evaluate(frame),
             Node::UserRoles(path) => Ok(at_path(&frame.environment.user_roles, path.as_ref())),
             Node::Variable(id, path) => Ok(at_path(frame.environment.variable(*id), path.as_ref())),
+            Node::Zip(zip) => zip.evaluate(frame),
         }
     }
 }

@@ -85,6 +85,7 @@ impl Snapshot {
     /// An iterator that sees a transaction's own writes too.
     pub(crate) fn iter_over(&self, own: Option<&Memtable>, options: IterOptions) -> Result<Iter> {
         self.check()?;
-        Iter::open(self.registration.tablet.inner.view(), own, self.registration.timestamp, options)
+        let view = (*self.registration.tablet.inner.view()).clone();
+        Iter::open(view, own, self.registration.timestamp, options)
     }
 }

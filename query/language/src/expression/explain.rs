@@ -35,6 +35,8 @@ impl Expression {
                 found.paths.insert(path.to_string());
             }
             Node::Root => found.whole_document = true,
+            Node::Meta(_) => found.metadata = true,
+            Node::Random => found.volatile = true,
             node => node.for_each_child(&mut |_, child| child.collect_dependencies(found)),
         }
     }
@@ -118,8 +120,15 @@ impl Node {
                 Conditional::IfNull { .. } => "$ifNull",
                 Conditional::Switch { .. } => "$switch",
             },
+            Self::FieldAccess(access) => access.name(),
+            Self::Iteration(iteration) => iteration.name(),
             Self::Let(_) => "$let",
             Self::Logical(logical) => logical.name(),
+            Self::Meta(_) => "$meta",
+            Self::Random => "$rand",
+            Self::RegexSearch(search) => search.name(),
+            Self::SortArray(_) => "$sortArray",
+            Self::Zip(_) => "$zip",
             _ => "",
         }
     }
@@ -136,17 +145,24 @@ impl Node {
                 _ => call.arguments.iter().for_each(|argument| visit("", argument)),
             },
             Self::Conditional(conditional) => visit_conditional(conditional, visit),
+            Self::FieldAccess(access) => access.for_each_child(visit),
+            Self::Iteration(iteration) => iteration.for_each_child(visit),
             Self::Let(binding) => {
                 binding.variables.iter().for_each(|(name, variable)| visit(name, variable));
                 visit("in", &binding.body);
             }
             Self::Logical(logical) => logical.operands.iter().for_each(|operand| visit("", operand)),
             Self::Object(fields) => fields.iter().for_each(|(name, field)| visit(name, field)),
+            Self::RegexSearch(search) => search.for_each_child(visit),
+            Self::SortArray(sort) => visit("input", &sort.input),
+            Self::Zip(zip) => zip.for_each_child(visit),
             Self::Absent
             | Self::ClusterTime
             | Self::Constant(_)
             | Self::Field(_)
+            | Self::Meta(_)
             | Self::Now
+            | Self::Random
             | Self::Root
             | Self::Slot(..)
             | Self::UserRoles(_)

@@ -114,7 +114,12 @@ impl Operator {
 /// The operator of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Operator> {
     static TABLE: LazyLock<HashMap<&'static str, &'static Operator>> = LazyLock::new(|| {
-        super::FAMILIES.iter().flat_map(|family| family.iter()).map(|entry| (entry.name, entry)).collect()
+        super::FAMILIES
+            .iter()
+            .chain(super::date::OPERATORS)
+            .flat_map(|family| family.iter())
+            .map(|entry| (entry.name, entry))
+            .collect()
     });
     TABLE.get(name).copied()
 }

@@ -132,6 +132,8 @@ fn fold(node: Node, scope: &mut Scope) -> Result<Node> {
             | Node::Slot(..)
             | Node::Variable(..)
             | Node::Now
+            | Node::Meta(_)
+            | Node::Random
             | Node::ClusterTime
             | Node::UserRoles(_)
             | Node::Constant(_)

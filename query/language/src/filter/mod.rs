@@ -15,17 +15,14 @@ pub(crate) mod modulo;
 mod operators;
 mod parse;
 pub mod path;
-mod place;
 mod predicate;
 pub mod regular;
 #[cfg(test)]
 mod tests;
-mod upsert;
 
 pub(crate) use parse::is_operators;
 
 pub use matching::MatchedPosition;
-pub use place::Place;
 pub use predicate::{Condition, Equality, ExpressionTest, Predicate};
 
 use sheaf_document::{RawDocument, ValueRef};
@@ -47,9 +44,7 @@ impl Filter {
 
     /// Reads a filter. The scope gives the collation and the variables that `$expr` may use.
     pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
-        let predicate = parse::clauses(document, parse::Level::Document, scope)?;
-        place::check_near(&predicate)?;
-        Ok(Self { predicate })
+        Ok(Self { predicate: parse::clauses(document, parse::Level::Document, scope)? })
     }
 
     /// The typed tree.
