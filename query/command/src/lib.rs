@@ -1,1 +1,30 @@
 //! A raw command document and a session in, a reply or a cursor out.
+//!
+//! [`run_command`] is the database's one language: the MongoDB wire door, the C ABI and the shell go through it. A
+//! command is a file under `commands/` and a line of the table there; it reads its arguments ([`arguments`]), calls
+//! the engine's typed operation and shapes the reply. What every command may carry (session, concerns, time limit,
+//! the stable API) is read once before it (`generic`, `concern`).
+
+mod arguments;
+mod clock;
+mod codes;
+mod collection_options;
+mod command;
+mod commands;
+mod concern;
+mod cursors;
+pub mod error_catalogue;
+mod generic;
+mod listing;
+mod logical_session;
+mod number;
+mod reply;
+mod request;
+mod server_state;
+mod service;
+mod version;
+mod write_batch;
+
+pub use command::{Command, Flag, all as commands, find as find_command, run_command};
+pub use reply::CommandReply;
+pub use service::{CommandSession, Commands, Identity};

@@ -1,5 +1,9 @@
 //! What the corpus is run against.
 
+use sheaf_command::{CommandSession, Commands, Identity, run_command};
+use sheaf_document::{DOCUMENT_BYTES_HEADROOM, DOCUMENT_BYTES_MAX, RawDocument};
+use sheaf_engine::{Database, DatabaseOptions};
+
 use super::Topology;
 
 /// Something that answers commands. Every case gets an exchange of its own, and with it an empty server.
@@ -12,4 +16,30 @@ pub trait Target: Sync {
 pub trait Exchange {
     /// Sends a command (BSON bytes) and returns the reply (BSON bytes).
     fn run(&mut self, database: &str, command: &[u8]) -> Result<Vec<u8>, String>;
+}
+
+/// The commands themselves, over a database in memory for every case.
+#[derive(Debug)]
+pub struct InProcess;
+
+impl Target for InProcess {
+    fn open(&self, topology: Topology) -> Result<Box<dyn Exchange>, String> {
+        let database = Database::in_memory(DatabaseOptions::default())
+            .map_err(|error| format!("no database: {error}"))?;
+        let replica_set = match topology {
+            Topology::ReplicaSet => Some("rs0".to_owned()),
+            Topology::Standalone => None,
+        };
+        let commands = Commands::new(database, Identity { replica_set, ..Identity::default() });
+        Ok(Box::new(commands.connect()))
+    }
+}
+
+impl Exchange for CommandSession {
+    fn run(&mut self, database: &str, command: &[u8]) -> Result<Vec<u8>, String> {
+        let limit = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_HEADROOM;
+        let command = RawDocument::validate_with_limit(command, limit)
+            .map_err(|error| format!("the command is refused at the door: {error}"))?;
+        Ok(run_command(self, database, command).document.into_bytes())
+    }
 }

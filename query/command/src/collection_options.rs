@@ -1,0 +1,184 @@
+//! The options of a collection, as `create` takes them.
+
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_engine::catalog::{CollectionOptions, ValidationAction, ValidationLevel};
+use sheaf_engine::{Error, Namespace, Result};
+
+use crate::arguments::{Arguments, BAD_VALUE};
+use crate::codes::INVALID_OPTIONS;
+use crate::number::to_double;
+use crate::request::collation;
+
+/// Largest size of a capped collection in bytes: a petabyte, as in MongoDB.
+const CAPPED_BYTES_MAX: i64 = 1 << 50;
+
+fn refused(message: impl Into<String>) -> Error {
+    Error::new(INVALID_OPTIONS, message)
+}
+
+/// Reads them.
+pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<CollectionOptions> {
+    let owned = |document: Option<RawDocument<'_>>| document.map(RawDocument::to_buf);
+    let mut options = CollectionOptions {
+        capped: arguments.flag("capped")?.unwrap_or(false),
+        validator: owned(arguments.document("validator")?),
+        validation_level: level(arguments)?,
+        validation_action: action(arguments)?,
+        collation: owned(collation(arguments)?),
+        view_on: arguments.string("viewOn")?.map(str::to_owned),
+        time_series: owned(arguments.document("timeseries")?),
+        clustered_index: clustered_index(arguments)?,
+        change_stream_pre_and_post_images: images(arguments)?,
+        ..CollectionOptions::default()
+    };
+    options.pipeline =
+        arguments.documents("pipeline")?.map(|stages| stages.into_iter().map(RawDocument::to_buf).collect());
+    read_sizes(arguments, &mut options)?;
+    read_expiry(arguments, &mut options)?;
+    options.echoed = echoed(arguments)?;
+    arguments.ignore(&["autoIndexId", "idIndex", "temp", "flags", "encryptedFields", "recordIdsReplicated"]);
+    check(&options, namespace)?;
+    Ok(options)
+}
+
+fn level(arguments: &Arguments<'_>) -> Result<Option<ValidationLevel>> {
+    match arguments.string("validationLevel")? {
+        None => Ok(None),
+        Some(name) => ValidationLevel::from_name(name).map(Some).ok_or_else(|| {
+            Error::new(BAD_VALUE, format!("validationLevel is off, moderate or strict, not {name:?}"))
+        }),
+    }
+}
+
+fn action(arguments: &Arguments<'_>) -> Result<Option<ValidationAction>> {
+    match arguments.string("validationAction")? {
+        None => Ok(None),
+        Some(name) => ValidationAction::from_name(name).map(Some).ok_or_else(|| {
+            Error::new(BAD_VALUE, format!("validationAction is error, warn or errorAndLog, not {name:?}"))
+        }),
+    }
+}
+
+fn read_sizes(arguments: &Arguments<'_>, options: &mut CollectionOptions) -> Result<()> {
+    let size = arguments.integer("size")?;
+    let max = arguments.integer("max")?;
+    if !options.capped {
+        return match (size, max) {
+            (Some(_), _) | (_, Some(_)) => Err(refused("size and max are for capped collections")),
+            (None, None) => Ok(()),
+        };
+    }
+    let Some(size) = size else { return Err(refused("a capped collection needs the field \"size\"")) };
+    if size < 1 {
+        return Err(Error::new(BAD_VALUE, format!("create.size must be at least 1, but is {size}")));
+    }
+    if size > CAPPED_BYTES_MAX {
+        return Err(Error::new(BAD_VALUE, format!("create.size must be at most {CAPPED_BYTES_MAX}")));
+    }
+    // A size is a multiple of 256 bytes.
+    options.size_bytes = Some(size.saturating_add(255) & !255);
+    options.documents_max = match max {
+        Some(max) if max > i64::from(i32::MAX) => {
+            return Err(Error::new(BAD_VALUE, "create.max must be less than 2^31"));
+        }
+        Some(max) if max > 0 => Some(max),
+        _ => None,
+    };
+    Ok(())
+}
+
+fn read_expiry(arguments: &Arguments<'_>, options: &mut CollectionOptions) -> Result<()> {
+    let Some(seconds) = arguments.integer("expireAfterSeconds")? else { return Ok(()) };
+    if options.time_series.is_none() && options.clustered_index.is_none() {
+        return Err(refused("expireAfterSeconds is for time series and clustered collections"));
+    }
+    if seconds < 0 {
+        return Err(refused(format!("expireAfterSeconds must not be negative, but is {seconds}")));
+    }
+    options.expire_after_seconds = Some(seconds);
+    Ok(())
+}
+
+/// `{key: {_id: 1}, unique: true, name}`, with every field filled in.
+fn clustered_index(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
+    let Some(document) = arguments.present("clusteredIndex") else { return Ok(None) };
+    let ValueRef::Document(document) = document else {
+        return Err(arguments.wrong_type("clusteredIndex", document, "a document"));
+    };
+    let index = Arguments::new("create.clusteredIndex", document)?;
+    let key = index.required("key", index.document("key")?)?;
+    let unique = index.required("unique", index.flag("unique")?)?;
+    let name = index.string("name")?.unwrap_or("_id_");
+    if index.integer("v")?.is_some_and(|version| version != 2) {
+        return Err(Error::new(crate::arguments::TYPE_MISMATCH, "create.clusteredIndex.v must be 2"));
+    }
+    index.finish()?;
+    let only_id = key.iter().count() == 1 && key.get("_id").and_then(to_double) == Some(1.0);
+    if !only_id {
+        return Err(Error::new(
+            sheaf_engine::error_code::INVALID_INDEX_SPECIFICATION_OPTION,
+            "create.clusteredIndex.key must be {_id: 1}",
+        ));
+    }
+    if !unique {
+        return Err(Error::new(
+            sheaf_engine::ErrorCode(5_979_700),
+            "create.clusteredIndex.unique must be true",
+        ));
+    }
+    let mut out = DocumentBuilder::new();
+    out.append("v", 2).append("key", key).append("name", name).append("unique", true);
+    Ok(Some(out.build()))
+}
+
+fn images(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
+    let Some(document) = arguments.document("changeStreamPreAndPostImages")? else { return Ok(None) };
+    let images = Arguments::new("create.changeStreamPreAndPostImages", document)?;
+    let enabled = images.required("enabled", images.flag("enabled")?)?;
+    images.finish()?;
+    if !enabled {
+        return Ok(None);
+    }
+    let mut out = DocumentBuilder::new();
+    out.append("enabled", true);
+    Ok(Some(out.build()))
+}
+
+fn echoed(arguments: &Arguments<'_>) -> Result<RawDocumentBuf> {
+    let mut out = DocumentBuilder::new();
+    for key in ["storageEngine", "indexOptionDefaults"] {
+        if let Some(document) = arguments.document(key)? {
+            out.append(key, document);
+        }
+    }
+    Ok(out.build())
+}
+
+fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {
+    if options.pipeline.is_some() && options.view_on.is_none() {
+        return Err(refused("create.pipeline needs viewOn"));
+    }
+    if let Some(source) = &options.view_on {
+        if source.is_empty() {
+            return Err(Error::new(BAD_VALUE, "create.viewOn must not be empty"));
+        }
+        Namespace::new(namespace.database(), source)?;
+        let no_view = options.capped
+            || options.validator.is_some()
+            || options.validation_level.is_some()
+            || options.validation_action.is_some()
+            || options.clustered_index.is_some()
+            || options.change_stream_pre_and_post_images.is_some()
+            || !options.echoed.as_raw().is_empty();
+        if no_view {
+            return Err(refused("a view takes no options but viewOn, pipeline and collation"));
+        }
+    }
+    if options.clustered_index.is_some() && options.capped {
+        return Err(refused("a clustered collection cannot be capped"));
+    }
+    if options.time_series.is_some() && (options.capped || options.view_on.is_some()) {
+        return Err(refused("a time series cannot be capped or a view"));
+    }
+    Ok(())
+}

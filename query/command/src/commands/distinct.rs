@@ -1,0 +1,35 @@
+//! `distinct`: the distinct values of a field.
+
+use sheaf_document::{DocumentBuilder, RawDocument};
+use sheaf_engine::operation::DistinctOperation;
+use sheaf_engine::{Error, ErrorCode, Namespace, Result};
+
+use crate::arguments::Arguments;
+use crate::request::{Request, collation, hint};
+
+/// A key has a NUL character.
+const KEY_HAS_NUL: ErrorCode = ErrorCode(31032);
+
+pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let mut operation = read(&request.arguments, request.namespace()?)?;
+    operation.common.max_time = request.generic.max_time;
+    request.arguments.finish()?;
+    let values = request.session.engine().distinct(&operation)?;
+    let mut body = DocumentBuilder::new();
+    body.append("values", values);
+    Ok(body)
+}
+
+/// Reads everything that is particular to `distinct`.
+pub(crate) fn read<'a>(arguments: &Arguments<'a>, namespace: Namespace) -> Result<DistinctOperation<'a>> {
+    let key = arguments.required("key", arguments.string("key")?)?;
+    if key.contains('\0') {
+        return Err(Error::new(KEY_HAS_NUL, "distinct.key must not have a NUL character"));
+    }
+    let filter = arguments.document("query")?.unwrap_or(RawDocument::EMPTY);
+    let mut operation = DistinctOperation::new(namespace, key, filter);
+    operation.hint = hint(arguments)?;
+    operation.common.collation = collation(arguments)?;
+    arguments.ignore(&["collectionUUID", "encryptionInformation"]);
+    Ok(operation)
+}

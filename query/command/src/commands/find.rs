@@ -1,0 +1,55 @@
+//! `find`: a filter in, a cursor out.
+
+use sheaf_document::{DocumentBuilder, RawDocument};
+use sheaf_engine::operation::FindOperation;
+use sheaf_engine::{Error, Namespace, Result};
+
+use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
+use crate::cursors::{Delivery, FIRST_BATCH_DOCUMENTS, batch_documents, deliver};
+use crate::request::{Request, collation, hint};
+
+pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let namespace = request.namespace()?;
+    let name = namespace.to_string();
+    let (mut operation, delivery) = read(&request.arguments, namespace)?;
+    operation.common.max_time = request.generic.max_time;
+    request.arguments.finish()?;
+    let cursor = request.session.engine().find(&operation)?;
+    deliver(request, cursor, &name, delivery)
+}
+
+/// Reads everything that is particular to `find`.
+pub(crate) fn read<'a>(
+    arguments: &Arguments<'a>,
+    namespace: Namespace,
+) -> Result<(FindOperation<'a>, Delivery)> {
+    let filter = arguments.document("filter")?.unwrap_or(RawDocument::EMPTY);
+    let mut operation = FindOperation::new(namespace, filter);
+    operation.projection = arguments.document("projection")?;
+    operation.sort = arguments.document("sort")?;
+    operation.hint = hint(arguments)?;
+    operation.skip = arguments.count("skip")?.unwrap_or(0);
+    operation.limit = arguments.count("limit")?.filter(|limit| *limit > 0);
+    operation.min = arguments.document("min")?.filter(|bound| !bound.is_empty());
+    operation.max = arguments.document("max")?.filter(|bound| !bound.is_empty());
+    operation.return_key = arguments.flag("returnKey")?.unwrap_or(false);
+    operation.show_record_id = arguments.flag("showRecordId")?.unwrap_or(false);
+    operation.tailable = arguments.flag("tailable")?.unwrap_or(false);
+    operation.allow_disk_use = arguments.boolean("allowDiskUse")?;
+    operation.common.let_variables = arguments.document("let")?;
+    operation.common.collation = collation(arguments)?;
+    let await_data = arguments.flag("awaitData")?.unwrap_or(false);
+    let single_batch = arguments.flag("singleBatch")?.unwrap_or(false);
+    let batch_size = arguments.count("batchSize")?;
+    let never_times_out = arguments.flag("noCursorTimeout")?.unwrap_or(false);
+    arguments.ignore(&["oplogReplay", "allowPartialResults", "collectionUUID", "encryptionInformation"]);
+    arguments.ignore(&["$_requestResumeToken", "includeQueryStatsMetrics"]);
+    if await_data && !operation.tailable {
+        return Err(Error::new(FAILED_TO_PARSE, "find.awaitData needs a tailable cursor"));
+    }
+    if operation.tailable && single_batch {
+        return Err(Error::new(BAD_VALUE, "a tailable cursor cannot be of a single batch"));
+    }
+    let batch = batch_size.map_or(FIRST_BATCH_DOCUMENTS, batch_documents);
+    Ok((operation, Delivery { batch_documents: batch, single_batch, never_times_out }))
+}

@@ -1,0 +1,183 @@
+//! `serverStatus`: figures of the running server.
+
+use sheaf_document::{DocumentBuilder, Timestamp, Value};
+use sheaf_engine::Result;
+
+use crate::clock::now_millis;
+use crate::request::Request;
+use crate::version::SPOKEN_VERSION;
+
+/// Sections that are there unless they are switched off by name: `{serverStatus: 1, section: 0}`.
+const SECTIONS: [(&str, fn(&Request<'_>, &mut DocumentBuilder)); 14] = [
+    ("asserts", asserts),
+    ("connections", connections),
+    ("defaultRWConcern", default_concerns),
+    ("extra_info", extra_info),
+    ("globalLock", global_lock),
+    ("locks", |_, _| {}),
+    ("logicalSessionRecordCache", logical_sessions),
+    ("mem", memory),
+    ("metrics", metrics),
+    ("network", network),
+    ("opcounters", operation_counters),
+    ("opcountersRepl", no_operations),
+    ("storageEngine", storage_engine),
+    ("transactions", transactions),
+];
+
+pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
+    // Every other field names a section; a name that is not known is no error.
+    let sections: Vec<(&str, bool)> = request
+        .arguments
+        .iter()
+        .map(|(key, value)| (key, crate::number::to_truth(value).unwrap_or(true)))
+        .collect();
+    let wanted = |name: &str| sections.iter().find(|(key, _)| *key == name).is_none_or(|(_, wanted)| *wanted);
+    let commands = request.commands();
+    let uptime_millis = now_millis() - commands.started_millis();
+    let mut body = DocumentBuilder::new();
+    body.append("host", commands.identity().address.as_str())
+        .append("version", SPOKEN_VERSION)
+        .append("process", "sheafd")
+        .append("service", Vec::<Value<'_>>::new())
+        .append("pid", i64::from(std::process::id()))
+        .append("uptime", double(uptime_millis / 1000))
+        .append("uptimeMillis", uptime_millis)
+        .append("uptimeEstimate", uptime_millis / 1000)
+        .append_value("localTime", &Value::DateTime(now_millis()));
+    for (name, write) in SECTIONS {
+        if wanted(name) {
+            body.document(name, |section| write(request, section));
+        }
+    }
+    if let Some(name) = commands.identity().replica_set.as_ref().filter(|_| wanted("repl")) {
+        body.document("repl", |repl| {
+            let address = commands.identity().address.as_str();
+            repl.append("setName", name.as_str()).append("setVersion", 1);
+            repl.append("isWritablePrimary", true).append("secondary", false);
+            repl.append("primary", address).append("me", address);
+        });
+    }
+    Ok(body)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of uptime are far below 2^53")]
+fn double(number: i64) -> f64 {
+    number as f64
+}
+
+fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn asserts(_: &Request<'_>, section: &mut DocumentBuilder) {
+    for name in ["regular", "warning", "msg", "user", "tripwire", "rollovers"] {
+        section.append(name, 0);
+    }
+}
+
+fn connections(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let opened = i32::try_from(request.commands().connections_opened()).unwrap_or(i32::MAX);
+    section.append("current", opened).append("available", i32::MAX - opened);
+    section.append("totalCreated", i64::from(opened)).append("rejected", 0).append("active", 1);
+    section.append("threaded", opened).append("exhaustIsMaster", 0).append("exhaustHello", 0);
+    section.append("awaitingTopologyChanges", 0).append("loadBalanced", 0);
+}
+
+fn default_concerns(_: &Request<'_>, section: &mut DocumentBuilder) {
+    section.document("defaultReadConcern", |read| {
+        read.append("level", "local");
+    });
+    section.document("defaultWriteConcern", |write| {
+        write.append("w", "majority").append("wtimeout", 0);
+    });
+    section.append("defaultWriteConcernSource", "implicit").append("defaultReadConcernSource", "implicit");
+}
+
+fn extra_info(_: &Request<'_>, section: &mut DocumentBuilder) {
+    section.append("note", "fields vary by platform");
+    section.append("page_faults", 0_i64);
+}
+
+fn global_lock(request: &Request<'_>, section: &mut DocumentBuilder) {
+    section.append("totalTime", (now_millis() - request.commands().started_millis()).saturating_mul(1000));
+    section.document("currentQueue", |queue| {
+        queue.append("total", 0).append("readers", 0).append("writers", 0);
+    });
+    section.document("activeClients", |clients| {
+        clients.append("total", 0).append("readers", 0).append("writers", 0);
+    });
+}
+
+fn logical_sessions(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let count = i32::try_from(request.commands().sessions().list().len()).unwrap_or(i32::MAX);
+    section.append("activeSessionsCount", count);
+}
+
+fn memory(_: &Request<'_>, section: &mut DocumentBuilder) {
+    section.append("bits", 64).append("resident", 0).append("virtual", 0).append("supported", true);
+}
+
+fn metrics(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let commands = request.commands();
+    section.document("commands", |list| {
+        for command in crate::command::all() {
+            let total = commands.command_count(command.name);
+            list.document(command.name, |item| {
+                item.append("failed", 0_i64).append("total", long(total));
+            });
+        }
+    });
+    section.document("cursor", |cursor| {
+        let open = i64::try_from(commands.database().cursors().count()).unwrap_or(i64::MAX);
+        cursor.append("timedOut", 0_i64).append("totalOpened", open);
+        cursor.document("open", |figures| {
+            figures.append("noTimeout", 0_i64).append("pinned", 0_i64).append("total", open);
+        });
+    });
+    for name in ["document", "operation", "queryExecutor", "record", "ttl"] {
+        section.document(name, |_| {});
+    }
+}
+
+fn network(_: &Request<'_>, section: &mut DocumentBuilder) {
+    for name in ["bytesIn", "bytesOut", "physicalBytesIn", "physicalBytesOut", "numSlowDNSOperations"] {
+        section.append(name, 0_i64);
+    }
+    section.append("numSlowSSLOperations", 0_i64).append("numRequests", 0_i64);
+}
+
+fn operation_counters(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let count = |names: &[&str]| -> i64 {
+        names.iter().map(|name| long(request.commands().command_count(name))).sum()
+    };
+    section.append("insert", count(&["insert"])).append("query", count(&["find"]));
+    section.append("update", count(&["update", "findAndModify"])).append("delete", count(&["delete"]));
+    section.append("getmore", count(&["getMore"]));
+    section.append("command", count(&["aggregate", "count", "distinct", "hello", "ping", "serverStatus"]));
+}
+
+fn no_operations(_: &Request<'_>, section: &mut DocumentBuilder) {
+    for name in ["insert", "query", "update", "delete", "getmore", "command"] {
+        section.append(name, 0_i64);
+    }
+}
+
+fn storage_engine(_: &Request<'_>, section: &mut DocumentBuilder) {
+    section.append("name", "sheaf").append("supportsCommittedReads", true);
+    section.append("oldestRequiredTimestampForCrashRecovery", Timestamp { seconds: 0, increment: 0 });
+    section.append("supportsPendingDrops", false).append("supportsSnapshotReadConcern", true);
+    section.append("readOnly", false).append("persistent", true).append("backupCursorOpen", false);
+}
+
+fn transactions(_: &Request<'_>, section: &mut DocumentBuilder) {
+    for name in ["retriedCommandsCount", "retriedStatementsCount", "transactionsCollectionWriteCount"] {
+        section.append(name, 0_i64);
+    }
+    for name in ["currentActive", "currentInactive", "currentOpen", "currentPrepared"] {
+        section.append(name, 0_i64);
+    }
+    for name in ["totalAborted", "totalCommitted", "totalPrepared", "totalStarted"] {
+        section.append(name, 0_i64);
+    }
+}

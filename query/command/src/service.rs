@@ -1,0 +1,157 @@
+//! What commands share beside the database: how the server presents itself, and who is connected.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sheaf_engine::{Database, Session, SessionId};
+
+use crate::clock::now_millis;
+use crate::logical_session::LogicalSessions;
+use crate::server_state::ServerState;
+
+/// How the server presents itself.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Name of the replica set it is the one member of; nothing for a server alone.
+    pub replica_set: Option<String>,
+    /// Address under which clients reach it.
+    pub address: String,
+}
+
+impl Default for Identity {
+    /// A replica set of one member, so that transactions and change streams work out of the box.
+    fn default() -> Self {
+        Self { replica_set: Some("rs0".to_owned()), address: "localhost:27017".to_owned() }
+    }
+}
+
+/// The commands of one database. Clones share it.
+#[derive(Clone)]
+pub struct Commands {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    identity: Identity,
+    started_millis: i64,
+    connections_opened: AtomicI64,
+    random: RandomState,
+    random_drawn: AtomicU64,
+    sessions: LogicalSessions,
+    state: Mutex<ServerState>,
+    counters: Mutex<HashMap<&'static str, u64>>,
+}
+
+impl Commands {
+    /// The commands of this database.
+    pub fn new(database: Database, identity: Identity) -> Self {
+        let inner = Inner {
+            database,
+            identity,
+            started_millis: now_millis(),
+            connections_opened: AtomicI64::new(0),
+            random: RandomState::new(),
+            random_drawn: AtomicU64::new(0),
+            sessions: LogicalSessions::default(),
+            state: Mutex::default(),
+            counters: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A client's way in; a door opens one for every connection.
+    pub fn connect(&self) -> CommandSession {
+        let id = self.inner.connections_opened.fetch_add(1, Ordering::Relaxed) + 1;
+        CommandSession { commands: self.clone(), engine: self.inner.database.session(), connection_id: id }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// How the server presents itself.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Whether the server presents itself as a replica set.
+    pub(crate) fn is_replica_set(&self) -> bool {
+        self.inner.identity.replica_set.is_some()
+    }
+
+    pub(crate) fn started_millis(&self) -> i64 {
+        self.inner.started_millis
+    }
+
+    pub(crate) fn connections_opened(&self) -> i64 {
+        self.inner.connections_opened.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn sessions(&self) -> &LogicalSessions {
+        &self.inner.sessions
+    }
+
+    /// What administrative commands set. Held for moments only, never across an operation of the engine.
+    pub(crate) fn state(&self) -> MutexGuard<'_, ServerState> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a command that was run.
+    pub(crate) fn count_command(&self, name: &'static str) {
+        let mut counters = self.inner.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        *counters.entry(name).or_default() += 1;
+    }
+
+    /// How often this command was run.
+    pub(crate) fn command_count(&self, name: &str) -> u64 {
+        let counters = self.inner.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.get(name).copied().unwrap_or(0)
+    }
+
+    /// 64 bits that nobody guesses: the keyed hash of a counter, under a key drawn at start.
+    pub(crate) fn random(&self) -> u64 {
+        let mut hasher = self.inner.random.build_hasher();
+        hasher.write_u64(self.inner.random_drawn.fetch_add(1, Ordering::Relaxed));
+        hasher.finish()
+    }
+}
+
+impl std::fmt::Debug for Commands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Commands").field("identity", &self.inner.identity).finish_non_exhaustive()
+    }
+}
+
+/// One client's way in.
+#[derive(Debug)]
+pub struct CommandSession {
+    commands: Commands,
+    engine: Session,
+    connection_id: i64,
+}
+
+impl CommandSession {
+    /// The commands it is a way into.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// The engine's session under it.
+    pub fn engine(&self) -> &Session {
+        &self.engine
+    }
+
+    /// The number of the connection.
+    pub fn connection_id(&self) -> i64 {
+        self.connection_id
+    }
+
+    /// Who owns the cursors of a request: its logical session, else the connection.
+    pub(crate) fn cursor_owner(&self, logical_session: Option<&[u8]>) -> SessionId {
+        logical_session.map_or(self.engine.id(), |id| self.commands.sessions().owner(id))
+    }
+}

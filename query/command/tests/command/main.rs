@@ -1,0 +1,4 @@
+//! Commands from outside: documents in, replies out.
+
+mod arguments;
+mod table;
