@@ -25,8 +25,16 @@ impl ErrorCode {
     pub const CONFLICTING_UPDATE_OPERATORS: Self = Self(40);
     /// A field name starts with a dollar where it may not.
     pub const DOLLAR_PREFIXED_FIELD_NAME: Self = Self(52);
+    /// A filter demands two values of one field of an upsert.
+    pub const NOT_SINGLE_VALUE_FIELD: Self = Self(54);
     /// A field name is empty where it may not be.
     pub const EMPTY_FIELD_NAME: Self = Self(56);
+    /// An option does not fit the others.
+    pub const INVALID_OPTIONS: Self = Self(72);
+    /// A database or collection name is not acceptable.
+    pub const INVALID_NAMESPACE: Self = Self(73);
+    /// Pipelines are nested too deeply.
+    pub const MAX_SUB_PIPELINE_DEPTH_EXCEEDED: Self = Self(232);
     /// An immutable field would change.
     pub const IMMUTABLE_FIELD: Self = Self(66);
     /// A computed value or a state takes more memory than allowed.

@@ -2,6 +2,7 @@
 //! typed trees and evaluated over raw documents. Pure functions: no storage, no clock, no randomness of its own.
 
 pub mod accumulator;
+pub mod aggregate;
 pub mod collation;
 mod error;
 pub mod expression;

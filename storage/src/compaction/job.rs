@@ -21,7 +21,7 @@ use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::range_tombstone::RangeTombstones;
 use crate::read::merge::MergeCursor;
-use crate::read::source::{LevelCursor, Source};
+use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::sstable::cursor::TableCursor;
 use crate::sstable::reader::{Caching, FileOpener};
 
@@ -136,7 +136,7 @@ fn sources_of(inputs: &[(usize, Arc<TableHandle>)]) -> Result<Vec<Source>> {
         let of_level = inputs.iter().filter(|(of, _)| *of == level).map(|(_, table)| Arc::clone(table));
         let mut tables: Vec<_> = of_level.collect();
         tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
-        sources.push(Source::Level(LevelCursor::new(tables, Caching::Past)));
+        sources.push(Source::Level(LevelCursor::new(LevelTables::Chosen(tables), Caching::Past)));
     }
     Ok(sources)
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use super::*;
 use crate::cache::BlockCache;
 use crate::coding::key_hash;
-use crate::compaction::picker::{PickInput, pick, range_tombstones};
+use crate::compaction::picker::{PickInput, pick};
 use crate::entry::ValueKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 use crate::manifest::BlobHandle;
@@ -122,6 +122,7 @@ impl Tree {
     }
 
     fn apply(&mut self, edit: VersionEdit) {
+        self.version = self.version.successor();
         for (level, id) in edit.removed_tables {
             self.version.levels[level].retain(|table| table.meta.file_id != id);
         }
@@ -153,14 +154,13 @@ impl Tree {
     }
 
     fn compact(&mut self) -> bool {
-        let ranges = range_tombstones(&self.version).unwrap();
         let history = History::new(self.snapshots.iter().copied().map(Timestamp), Timestamp(self.floor));
         let choice = pick(&PickInput {
             version: &self.version,
             options: &self.options,
             busy: &BTreeSet::new(),
             history: &history,
-            ranges: &ranges,
+            ranges: self.version.range_tombstones().unwrap().map(|ranges| &**ranges),
         });
         let name = match &choice {
             Choice::Nothing => return false,
@@ -186,13 +186,14 @@ impl Tree {
     }
 
     fn check(&self, random: u64) {
-        let view =
-            ReadView { memtables: vec![Arc::clone(&self.memtable)], version: Arc::new(self.version.clone()) };
+        let version = Arc::new(self.version.clone());
+        let view = Arc::new(ReadView { memtables: vec![Arc::clone(&self.memtable)], version });
         let mut readable = self.snapshots.clone();
         readable.extend([self.floor.max(1), self.now, self.floor.midpoint(self.now).max(1)]);
         for at in readable {
             let expected = self.visible(at);
-            let mut iter = Iter::open(view.clone(), None, Timestamp(at), IterOptions::default()).unwrap();
+            let mut iter =
+                Iter::open(Arc::clone(&view), None, Timestamp(at), IterOptions::default()).unwrap();
             let mut forward = Vec::new();
             let mut more = iter.seek_to_first().unwrap();
             while more {
@@ -213,7 +214,7 @@ impl Tree {
         }
     }
 
-    fn check_points(&self, view: &ReadView, at: u64, expected: &[(Vec<u8>, Vec<u8>)]) {
+    fn check_points(&self, view: &Arc<ReadView>, at: u64, expected: &[(Vec<u8>, Vec<u8>)]) {
         let present: BTreeMap<_, _> = expected.iter().cloned().collect();
         let keys: BTreeSet<_> = self.model.keys().map(|(key, _)| key.clone()).collect();
         for key in &keys {
@@ -223,13 +224,13 @@ impl Tree {
     }
 
     /// Turns round at random within random bounds.
-    fn check_walk(&self, view: &ReadView, at: u64, expected: &[(Vec<u8>, Vec<u8>)], random: u64) {
+    fn check_walk(&self, view: &Arc<ReadView>, at: u64, expected: &[(Vec<u8>, Vec<u8>)], random: u64) {
         let pick_key = |n: u64| key_of(key_hash(&(random ^ n).to_le_bytes()));
         let (a, b) = (pick_key(1), pick_key(2));
         let (lower, upper) = if a < b { (a, b) } else { (b, a) };
         let expected: Vec<_> = expected.iter().filter(|(key, _)| *key >= lower && *key < upper).collect();
         let options = IterOptions { lower: Some(lower), upper: Some(upper), keys_only: false };
-        let mut iter = Iter::open(view.clone(), None, Timestamp(at), options).unwrap();
+        let mut iter = Iter::open(Arc::clone(view), None, Timestamp(at), options).unwrap();
         let target = pick_key(3);
         let mut place =
             expected.partition_point(|(key, _)| *key < target).checked_add(0).filter(|&i| i < expected.len());

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use crate::compaction::levels::LevelTargets;
 use crate::compaction::retain::History;
 use crate::compaction::{Choice, Reason};
-use crate::error::Result;
 use crate::file_id::FileId;
 use crate::limits::LEVELS;
 use crate::manifest::{TableHandle, TableMeta, Version};
@@ -39,17 +38,8 @@ pub struct PickInput<'a> {
     pub busy: &'a BTreeSet<FileId>,
     /// What readers may read.
     pub history: &'a History,
-    /// The range tombstones of all tables of the version, see [`range_tombstones`].
-    pub ranges: &'a RangeTombstones,
-}
-
-/// The range tombstones of all tables of `version`.
-pub fn range_tombstones(version: &Version) -> Result<RangeTombstones> {
-    let mut all = Vec::new();
-    for table in version.levels.iter().flatten().filter(|table| table.meta.range_tombstones > 0) {
-        all.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
-    }
-    Ok(RangeTombstones::new(all))
+    /// The range tombstones of all tables of the version.
+    pub ranges: Option<&'a RangeTombstones>,
 }
 
 /// The blob files of which so much is garbage that what is alive should move.
@@ -79,7 +69,7 @@ pub fn pick(input: &PickInput<'_>) -> Choice {
 pub fn debt_bytes(version: &Version, options: &StoreOptions) -> u64 {
     let targets = LevelTargets::new(version, options);
     let upper: u64 =
-        if version.level(0).len() >= options.l0_compaction_trigger { version.level_bytes(0) } else { 0 };
+        if version.l0_runs() >= options.l0_compaction_trigger { version.level_bytes(0) } else { 0 };
     let over = (1..LEVELS - 1).map(|level| version.level_bytes(level).saturating_sub(targets.target(level)));
     upper + over.sum::<u64>()
 }
@@ -95,13 +85,11 @@ impl Picker<'_> {
     }
 
     fn covered_tables(&self) -> Option<Choice> {
-        if self.input.ranges.is_empty() {
-            return None;
-        }
+        let ranges = self.input.ranges?;
         let oldest = self.input.history.oldest();
         let covered = |meta: &TableMeta| {
             meta.range_tombstones == 0
-                && self.input.ranges.covers_range(&meta.smallest, &meta.largest.key, meta.newest, oldest)
+                && ranges.covers_range(&meta.smallest, &meta.largest.key, meta.newest, oldest)
         };
         let mut tables = Vec::new();
         for (level, of_level) in self.input.version.levels.iter().enumerate() {
@@ -115,9 +103,11 @@ impl Picker<'_> {
     fn score(&self, level: usize) -> u64 {
         let version = self.input.version;
         if level == 0 {
-            let idle = version.level(0).iter().filter(|table| !self.busy(table)).count() as u64;
-            let by_count = idle * SCORE_ONE / (self.input.options.l0_compaction_trigger.max(1) as u64);
-            return by_count;
+            // Tables of one flush do not overlap: a reader meets one of them.
+            let idle = version.level(0).iter().filter(|table| !self.busy(table));
+            let epochs: BTreeSet<u64> = idle.map(|table| table.meta.epoch).collect();
+            return epochs.len() as u64 * SCORE_ONE
+                / (self.input.options.l0_compaction_trigger.max(1) as u64);
         }
         let idle = version.level(level).iter().filter(|table| !self.busy(table));
         let bytes: u64 = idle.map(|table| table.meta.size_bytes).sum();
@@ -144,7 +134,8 @@ impl Picker<'_> {
         let oldest =
             version.level(0).iter().rev().take_while(|table| !self.busy(table)).take(L0_INPUT_TABLES_MAX);
         let inputs: Vec<_> = oldest.collect();
-        if inputs.len() < version.level(0).len().min(self.input.options.l0_compaction_trigger) {
+        let epochs: BTreeSet<u64> = inputs.iter().map(|table| table.meta.epoch).collect();
+        if epochs.len() < version.l0_runs().min(self.input.options.l0_compaction_trigger) {
             return None;
         }
         self.push_into_level(0, &inputs, self.targets.base, Reason::L0)

@@ -74,7 +74,7 @@ impl Tree {
 
     fn choice(&self) -> Choice {
         let Tree { version, options, busy, history, ranges, .. } = self;
-        pick(&PickInput { version, options, busy, history, ranges })
+        pick(&PickInput { version, options, busy, history, ranges: Some(ranges) })
     }
 }
 

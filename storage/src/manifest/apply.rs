@@ -19,7 +19,7 @@ use crate::sstable::reader::FileOpener;
 impl Version {
     /// The version after `edit`. Fails, without effect, if the edit does not fit.
     pub fn apply(&self, edit: &VersionEdit, opener: &Arc<FileOpener>) -> Result<Version> {
-        let mut next = self.clone();
+        let mut next = self.successor();
         let mut removed: BTreeMap<FileId, Arc<TableHandle>> = BTreeMap::new();
         for &(level, id) in &edit.removed_tables {
             let tables = next.levels.get_mut(level).ok_or_else(|| misfit(format!("there is no L{level}")))?;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::file_id::FileId;
 use crate::limits::LEVELS;
 use crate::manifest::version_edit::{BlobMeta, TableMeta};
+use crate::range_tombstone::RangeTombstones;
 use crate::sstable::reader::{FileOpener, TableReader};
 
 /// A live sstable. Dropped when no version and no reader needs it.
@@ -107,9 +108,34 @@ pub struct Version {
     pub levels: [Vec<Arc<TableHandle>>; LEVELS],
     /// Blob files.
     pub blobs: BTreeMap<FileId, Arc<BlobHandle>>,
+    /// The range tombstones of all tables, once somebody asked.
+    ranges: OnceLock<Option<Arc<RangeTombstones>>>,
 }
 
 impl Version {
+    /// The range tombstones of all tables, `None` when there is none.
+    pub fn range_tombstones(&self) -> Result<Option<&Arc<RangeTombstones>>> {
+        if let Some(ranges) = self.ranges.get() {
+            return Ok(ranges.as_ref());
+        }
+        let mut all = Vec::new();
+        for table in self.levels.iter().flatten().filter(|table| table.meta.range_tombstones > 0) {
+            all.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+        }
+        let ranges = (!all.is_empty()).then(|| Arc::new(RangeTombstones::new(all)));
+        Ok(self.ranges.get_or_init(|| ranges).as_ref())
+    }
+
+    /// The same files, for an edit to change.
+    pub fn successor(&self) -> Version {
+        Version { ranges: OnceLock::new(), ..self.clone() }
+    }
+
+    /// How many flushes L0 holds: tables of one flush share an epoch and do not overlap.
+    pub fn l0_runs(&self) -> usize {
+        self.level(0).chunk_by(|a, b| a.meta.epoch == b.meta.epoch).count()
+    }
+
     /// The sstables of a level; empty for a level that does not exist.
     pub fn level(&self, level: usize) -> &[Arc<TableHandle>] {
         self.levels.get(level).map_or(&[], Vec::as_slice)

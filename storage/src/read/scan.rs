@@ -5,8 +5,8 @@
 //! only when the key changes: the merge then stands before the key shown and the value has been copied out. Turning
 //! round is a seek to the key shown.
 //!
-//! Range tombstones of all sources are merged into one list when the iterator opens; most of the time it is empty and
-//! costs a test. A transaction's own writes are a memtable whose entries have the timestamp [`Timestamp::MAX`]: newer
+//! Range tombstones are asked for memtable by memtable, and once for all tables of the version; most of the time there
+//! is none, which costs a test. A transaction's own writes are a memtable whose entries have the timestamp [`Timestamp::MAX`]: newer
 //! than everything, visible always.
 //!
 //! An error stays: every later move returns it again, and the iterator is not valid.
@@ -16,11 +16,12 @@ use std::sync::Arc;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
+use crate::limits::LEVELS;
 use crate::manifest::TableHandle;
 use crate::memtable::Memtable;
-use crate::range_tombstone::{RangeTombstone, RangeTombstones};
+use crate::range_tombstone::RangeTombstones;
 use crate::read::merge::MergeCursor;
-use crate::read::source::{LevelCursor, Source};
+use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::read::view::ReadView;
 use crate::sstable::block::Position;
 use crate::sstable::cursor::TableCursor;
@@ -52,9 +53,10 @@ enum Standing {
 
 /// Walks the keys of a snapshot. Owns what it reads.
 pub struct Iter {
-    view: ReadView,
+    view: Arc<ReadView>,
     merge: MergeCursor,
-    ranges: Option<RangeTombstones>,
+    /// Of memtables and of the version's tables; most of the time there is none.
+    ranges: Vec<Arc<RangeTombstones>>,
     /// Range deletes of the transaction the iterator belongs to.
     own_ranges: Option<Arc<RangeTombstones>>,
     visible: Timestamp,
@@ -67,31 +69,78 @@ pub struct Iter {
     error: Option<Error>,
 }
 
-/// A range over more tables than this is not narrow enough for asking filters.
+/// A range over more tables of a level than this is not narrow enough for asking filters.
 const FILTERED_TABLES_MAX: usize = 8;
 
-/// Without the tables whose prefix filter says that nothing of the range is in them.
-fn possibly_within(
-    tables: Vec<Arc<TableHandle>>,
-    lower: Option<&[u8]>,
-    upper: Option<&[u8]>,
-) -> Result<Vec<Arc<TableHandle>>> {
-    if lower.is_none() || upper.is_none() || tables.len() > FILTERED_TABLES_MAX {
-        return Ok(tables);
-    }
-    let mut kept = Vec::with_capacity(tables.len());
-    for table in tables {
-        if table.reader()?.may_contain_range(lower, upper) {
-            kept.push(table);
+/// The sources that may hold keys of the range, the newest first, and the range tombstones over them.
+struct Inputs<'a> {
+    view: &'a ReadView,
+    lower: Option<&'a [u8]>,
+    upper: Option<&'a [u8]>,
+    visible: Timestamp,
+    sources: Vec<Source>,
+    ranges: Vec<Arc<RangeTombstones>>,
+}
+
+impl Inputs<'_> {
+    fn add_memtables(&mut self) {
+        for memtable in self.view.memtables.iter().filter(|memtable| !memtable.is_empty()) {
+            self.sources.push(Source::Memtable(memtable.cursor()));
+            self.ranges.extend(memtable.range_tombstones());
         }
     }
-    Ok(kept)
+
+    fn add_l0(&mut self) -> Result<()> {
+        for table in self.view.version.level(0) {
+            if table.meta.overlaps(self.lower, self.upper) {
+                self.add_table(table)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_table(&mut self, table: &TableHandle) -> Result<()> {
+        let reader = table.reader()?;
+        if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper) {
+            self.sources.push(Source::Table(TableCursor::new(Arc::clone(reader), Caching::Through)));
+        }
+        Ok(())
+    }
+
+    fn add_level(&mut self, level: usize) -> Result<()> {
+        let tables = self.view.version.level(level);
+        let start =
+            self.lower.map_or(0, |lower| tables.partition_point(|table| !table.meta.largest.admits(lower)));
+        let within =
+            |table: &Arc<TableHandle>| self.upper.is_none_or(|upper| table.meta.smallest.as_slice() < upper);
+        let end = tables.partition_point(within).max(start);
+        let overlapping = tables.get(start..end).unwrap_or_default();
+        if overlapping.len() <= FILTERED_TABLES_MAX && self.lower.is_some() && self.upper.is_some() {
+            let mut kept = Vec::with_capacity(overlapping.len());
+            for table in overlapping {
+                if table.reader()?.may_contain_range(self.lower, self.upper) {
+                    kept.push(Arc::clone(table));
+                }
+            }
+            if !kept.is_empty() {
+                self.sources
+                    .push(Source::Level(LevelCursor::new(LevelTables::Chosen(kept), Caching::Through)));
+            }
+            return Ok(());
+        }
+        if !overlapping.is_empty() {
+            let tables =
+                LevelTables::Within { version: Arc::clone(&self.view.version), level, range: start..end };
+            self.sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
+        }
+        Ok(())
+    }
 }
 
 impl Iter {
     /// Over `view` as of `visible`, with a transaction's own writes (all at [`Timestamp::MAX`]) on top. Stands nowhere.
     pub fn open(
-        view: ReadView,
+        view: Arc<ReadView>,
         own: Option<&Memtable>,
         visible: Timestamp,
         options: IterOptions,
@@ -102,35 +151,18 @@ impl Iter {
             return Err(Error::invalid("iterator bounds are reversed"));
         }
         let (lower, upper) = (options.lower.as_deref(), options.upper.as_deref());
-        let mut sources = Vec::new();
-        let mut ranges: Vec<RangeTombstone> = Vec::new();
-        sources.extend(own.map(|own| Source::Memtable(own.cursor())));
-        for memtable in &view.memtables {
-            if !memtable.is_empty() {
-                sources.push(Source::Memtable(memtable.cursor()));
-                ranges.extend(memtable.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
-            }
+        let sources = own.iter().map(|own| Source::Memtable(own.cursor())).collect();
+        let mut inputs = Inputs { view: &view, lower, upper, visible, sources, ranges: Vec::new() };
+        inputs.add_memtables();
+        inputs.add_l0()?;
+        for level in 1..LEVELS {
+            inputs.add_level(level)?;
         }
-        for (level, tables) in view.version.levels.iter().enumerate() {
-            let tables = tables.iter().filter(|table| table.meta.overlaps(lower, upper));
-            let tables: Vec<_> =
-                tables.filter(|table| table.meta.oldest <= visible).map(Arc::clone).collect();
-            for table in tables.iter().filter(|table| table.meta.range_tombstones > 0) {
-                ranges.extend(table.reader()?.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
-            }
-            let tables = possibly_within(tables, lower, upper)?;
-            if level > 0 && tables.len() > 1 {
-                sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
-                continue;
-            }
-            for table in tables {
-                sources.push(Source::Table(TableCursor::new(Arc::clone(table.reader()?), Caching::Through)));
-            }
-        }
-        ranges.retain(|tombstone| tombstone.timestamp <= visible);
+        inputs.ranges.extend(view.version.range_tombstones()?.map(Arc::clone));
+        let Inputs { sources, ranges, .. } = inputs;
         Ok(Iter {
             merge: MergeCursor::new(sources),
-            ranges: (!ranges.is_empty()).then(|| RangeTombstones::new(ranges).clipped(lower, upper)),
+            ranges,
             own_ranges: own.and_then(Memtable::range_tombstones),
             view,
             visible,
@@ -301,14 +333,14 @@ impl Iter {
     /// Whether a version of the current key at `timestamp` is hidden by a range tombstone.
     #[inline]
     fn hidden(&self, key: &[u8], timestamp: Timestamp) -> bool {
-        if self.ranges.is_none() && self.own_ranges.is_none() {
+        if self.ranges.is_empty() && self.own_ranges.is_none() {
             return false;
         }
         let own = self.own_ranges.as_ref();
         if timestamp != Timestamp::MAX && own.is_some_and(|ranges| ranges.fragment_of(key).is_some()) {
             return true;
         }
-        self.ranges.as_ref().is_some_and(|ranges| ranges.covers(key, timestamp, self.visible))
+        self.ranges.iter().any(|ranges| ranges.covers(key, timestamp, self.visible))
     }
 
     /// From where the merge stands, the first key with a visible value. With `passed`, versions of `self.key` do not

@@ -85,7 +85,6 @@ impl Snapshot {
     /// An iterator that sees a transaction's own writes too.
     pub(crate) fn iter_over(&self, own: Option<&Memtable>, options: IterOptions) -> Result<Iter> {
         self.check()?;
-        let view = (*self.registration.tablet.inner.view()).clone();
-        Iter::open(view, own, self.registration.timestamp, options)
+        Iter::open(self.registration.tablet.inner.view(), own, self.registration.timestamp, options)
     }
 }

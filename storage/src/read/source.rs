@@ -1,10 +1,11 @@
 //! One sorted input of a merge: a memtable, an sstable, or a whole level of sstables that do not overlap.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::entry::ValueKind;
 use crate::error::Result;
-use crate::manifest::TableHandle;
+use crate::manifest::{TableHandle, Version};
 use crate::memtable::MemtableCursor;
 use crate::sstable::block::Position;
 use crate::sstable::cursor::TableCursor;
@@ -109,7 +110,7 @@ impl Source {
                 Ok(())
             }
             Source::Table(cursor) => cursor.seek_to_last(),
-            Source::Level(cursor) => cursor.last_up_to(cursor.tables.len().checked_sub(1)),
+            Source::Level(cursor) => cursor.last_up_to(cursor.tables.as_slice().len().checked_sub(1)),
         }
     }
 
@@ -140,10 +141,36 @@ impl Source {
     }
 }
 
+/// Sstables of one level, sorted and not overlapping.
+pub enum LevelTables {
+    /// These.
+    Chosen(Vec<Arc<TableHandle>>),
+    /// A part of a level, held through its version: nothing is copied.
+    Within {
+        /// The version.
+        version: Arc<Version>,
+        /// The level.
+        level: usize,
+        /// Which of its tables.
+        range: Range<usize>,
+    },
+}
+
+impl LevelTables {
+    #[inline]
+    fn as_slice(&self) -> &[Arc<TableHandle>] {
+        match self {
+            LevelTables::Chosen(tables) => tables,
+            LevelTables::Within { version, level, range } => {
+                version.level(*level).get(range.clone()).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// Walks the sstables of a level one after the other, opening each when it is reached.
 pub struct LevelCursor {
-    /// Sorted, not overlapping.
-    tables: Vec<Arc<TableHandle>>,
+    tables: LevelTables,
     caching: Caching,
     at: usize,
     current: Option<TableCursor>,
@@ -151,7 +178,7 @@ pub struct LevelCursor {
 
 impl LevelCursor {
     /// Stands nowhere until moved.
-    pub fn new(tables: Vec<Arc<TableHandle>>, caching: Caching) -> LevelCursor {
+    pub fn new(tables: LevelTables, caching: Caching) -> LevelCursor {
         LevelCursor { tables, caching, at: 0, current: None }
     }
 
@@ -160,14 +187,14 @@ impl LevelCursor {
         if at != self.at || self.current.is_none() {
             self.current = None;
             self.at = at;
-            let Some(table) = self.tables.get(at) else { return Ok(None) };
+            let Some(table) = self.tables.as_slice().get(at) else { return Ok(None) };
             self.current = Some(TableCursor::new(Arc::clone(table.reader()?), self.caching));
         }
         Ok(self.current.as_mut())
     }
 
     fn seek(&mut self, target: Position<'_>) -> Result<()> {
-        let at = self.tables.partition_point(|table| !table.meta.largest.admits(target.key));
+        let at = self.tables.as_slice().partition_point(|table| !table.meta.largest.admits(target.key));
         if let Some(cursor) = self.open(at)? {
             cursor.seek(target)?;
             if !cursor.valid() {
@@ -178,7 +205,8 @@ impl LevelCursor {
     }
 
     fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
-        let after = self.tables.partition_point(|table| table.meta.smallest.as_slice() <= target.key);
+        let after =
+            self.tables.as_slice().partition_point(|table| table.meta.smallest.as_slice() <= target.key);
         let Some(at) = after.checked_sub(1) else {
             self.current = None;
             return Ok(());

@@ -87,14 +87,14 @@ impl TabletInner {
         self.check_writable()?;
         let mut waited = Duration::ZERO;
         loop {
-            let l0_tables = self.view().version.level(0).len();
+            let l0_runs = self.view().version.l0_runs();
             let sealed = lock(&self.sealed).len();
-            if sealed < self.options.sealed_memtables_max && l0_tables < self.options.l0_stop {
-                return self.slow_down(l0_tables);
+            if sealed < self.options.sealed_memtables_max && l0_runs < self.options.l0_stop {
+                return self.slow_down(l0_runs);
             }
             if waited >= STALL_WAIT_MAX {
                 return Err(Error::WriteStalled(format!(
-                    "{sealed} memtables wait for their flush, {l0_tables} sstables in L0 for compaction"
+                    "{sealed} memtables wait for their flush, {l0_runs} flushes in L0 for compaction"
                 )));
             }
             self.statistics.stalls.fetch_add(1, Ordering::Relaxed);
@@ -110,13 +110,13 @@ impl TabletInner {
     }
 
     /// Delays a commit in proportion to how close L0 is to its limit.
-    fn slow_down(&self, l0_tables: usize) -> Result<()> {
+    fn slow_down(&self, l0_runs: usize) -> Result<()> {
         let (slowdown, stop) = (self.options.l0_slowdown, self.options.l0_stop);
-        if l0_tables < slowdown || self.options.background == BackgroundWork::Inline {
+        if l0_runs < slowdown || self.options.background == BackgroundWork::Inline {
             return Ok(());
         }
         let steps = u32::try_from(stop.saturating_sub(slowdown)).unwrap_or(u32::MAX).max(1);
-        let over = u32::try_from(l0_tables - slowdown + 1).unwrap_or(u32::MAX).min(steps);
+        let over = u32::try_from(l0_runs - slowdown + 1).unwrap_or(u32::MAX).min(steps);
         self.statistics.delays.fetch_add(1, Ordering::Relaxed);
         self.work.wait_for_progress(SLOWDOWN_DELAY_MAX * over / steps);
         Ok(())

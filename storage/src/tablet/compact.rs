@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::job::choose_all;
-use crate::compaction::picker::range_tombstones;
-use crate::compaction::{self, Choice, JobContext, PickInput, pick};
+use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -19,6 +18,13 @@ impl Tablet {
         let _one_at_a_time = lock(&inner.compacting);
         let version = inner.versions.version();
         inner.compact(&version, &choose_all(&version, &inner.options))
+    }
+
+    /// Waits until nothing is left to flush or compact, doing what is.
+    pub fn settle(&self) -> Result<()> {
+        self.inner.check_writable()?;
+        self.inner.flush_sealed()?;
+        self.inner.compact_until_done()
     }
 }
 
@@ -40,18 +46,19 @@ impl TabletInner {
         }
     }
 
-    /// What the picker chooses now.
+    /// What the picker chooses now. The history floor moves only if there is something to do.
     fn choose(&self, version: &Version) -> Result<Choice> {
-        let ranges = range_tombstones(version)?;
-        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
+        let preview = lock(&self.watermark).preview(self.history_floor());
         let busy = BTreeSet::new();
-        Ok(pick(&PickInput {
-            version,
-            options: &self.options,
-            busy: &busy,
-            history: &history,
-            ranges: &ranges,
-        }))
+        let choose = |history: &History| {
+            pick(&PickInput { version, options: &self.options, busy: &busy, history, ranges })
+        };
+        if choose(&preview) == Choice::Nothing {
+            return Ok(Choice::Nothing);
+        }
+        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        Ok(choose(&history))
     }
 
     /// Carries out a choice and installs the result.

@@ -176,7 +176,9 @@ fn assemble(
     let mut memtables = vec![Arc::clone(&replayed.active)];
     memtables.extend(replayed.sealed.iter().rev().map(|sealed| Arc::clone(&sealed.memtable)));
     let view = ReadView { memtables, version: versions.version() };
-    let floor = versions.progress().history_floor;
+    // The floor may have been raised to a commit that was visible and not yet durable, and is gone now. Everything in
+    // sstables is at or below the last timestamp, so history is complete from there on.
+    let floor = versions.progress().history_floor.min(replayed.last_timestamp);
     TabletInner {
         options: Arc::clone(options),
         vfs: Arc::clone(&place.vfs),

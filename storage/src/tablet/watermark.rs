@@ -59,6 +59,11 @@ impl Watermark {
         (self.floor, History::new(self.snapshots.keys().copied(), self.floor))
     }
 
+    /// What must be kept if the floor were raised; nothing is dropped on the strength of this.
+    pub(crate) fn preview(&self, floor: Timestamp) -> History {
+        History::new(self.snapshots.keys().copied(), self.floor.max(floor))
+    }
+
     /// How many snapshots there are, and the timestamp of the oldest.
     pub(crate) fn census(&self) -> (usize, Option<Timestamp>) {
         (self.count, self.snapshots.keys().next().copied())

@@ -58,6 +58,14 @@ impl std::fmt::Display for FieldPath {
     }
 }
 
+/// Checks a name that stands alone: of a facet, of a computed field.
+pub(crate) fn check_field_name(name: &str) -> Result<()> {
+    if name.contains('.') {
+        return Err(Error::location(16412, format!("the field name '{name}' must not contain a '.'")));
+    }
+    check_component(name, name)
+}
+
 fn check_component(component: &str, path: &str) -> Result<()> {
     if component.is_empty() {
         return Err(Error::location(15998, format!("the field path '{path}' has an empty field name")));

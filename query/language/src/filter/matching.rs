@@ -145,6 +145,7 @@ impl Condition {
             Self::Modulo(modulo) => Ok(modulo.matches(value)),
             Self::Regex(regex) => regex.matches(value),
             Self::Bits(bits) => Ok(bits.matches(value)),
+            Self::Place(place) => Ok(place.matches(value)),
         }
     }
 }

@@ -15,14 +15,17 @@ pub(crate) mod modulo;
 mod operators;
 mod parse;
 pub mod path;
+mod place;
 mod predicate;
 pub mod regular;
 #[cfg(test)]
 mod tests;
+mod upsert;
 
 pub(crate) use parse::is_operators;
 
 pub use matching::MatchedPosition;
+pub use place::Place;
 pub use predicate::{Condition, Equality, ExpressionTest, Predicate};
 
 use sheaf_document::{RawDocument, ValueRef};
@@ -44,7 +47,9 @@ impl Filter {
 
     /// Reads a filter. The scope gives the collation and the variables that `$expr` may use.
     pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
-        Ok(Self { predicate: parse::clauses(document, parse::Level::Document, scope)? })
+        let predicate = parse::clauses(document, parse::Level::Document, scope)?;
+        place::check_near(&predicate)?;
+        Ok(Self { predicate })
     }
 
     /// The typed tree.

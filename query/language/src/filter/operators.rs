@@ -9,6 +9,7 @@ use super::membership::Membership;
 use super::modulo::Modulo;
 use super::parse::{Level, clauses, equality, invalid, is_operators};
 use super::path::FieldPath;
+use super::place::Place;
 use super::predicate::{Condition, Predicate};
 use super::regular::{self, RegexTest};
 use crate::Result;
@@ -70,9 +71,18 @@ fn operator(
         "$bitsAllClear" => Condition::Bits(BitTest::parse(text, BitOperator::AllClear, operand)?),
         "$bitsAnyClear" => Condition::Bits(BitTest::parse(text, BitOperator::AnyClear, operand)?),
         "$comment" => return Ok(None),
-        unknown => return Err(invalid(format!("unknown operator '{unknown}' at '{path}'"))),
+        "$minDistance" | "$maxDistance" if is_near(operators) => return Ok(None),
+        other => match Place::parse(other, operand, operators)? {
+            Some(place) => Condition::Place(place),
+            None => return Err(invalid(format!("unknown operator '{other}' at '{path}'"))),
+        },
     };
     Ok(Some(Predicate::field(path, condition)))
+}
+
+/// Whether the distances beside it have something to limit.
+fn is_near(operators: RawDocument<'_>) -> bool {
+    ["$near", "$nearSphere", "$geoNear"].iter().any(|name| operators.get_element(name).is_some())
 }
 
 fn refuse_regex(path: &FieldPath, name: &str, operand: ValueRef<'_>) -> Result<()> {

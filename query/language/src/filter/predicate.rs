@@ -10,6 +10,7 @@ use super::element::TypeSet;
 use super::membership::Membership;
 use super::modulo::Modulo;
 use super::path::FieldPath;
+use super::place::Place;
 use super::regular::RegexTest;
 use crate::expression::Expression;
 use crate::json_schema::Schema;
@@ -78,6 +79,8 @@ pub enum Condition {
     Regex(RegexTest),
     /// `$bitsAllSet` and its kind.
     Bits(BitTest),
+    /// `$geoWithin` and its kind.
+    Place(Arc<Place>),
 }
 
 impl Condition {

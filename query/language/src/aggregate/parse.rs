@@ -1,0 +1,269 @@
+//! Reading a pipeline: each stage by its name, then what must hold of their order.
+
+use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
+
+use super::{
+    BucketAuto, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact, ReplaceRoot, STAGES_MAX,
+    Stage, Unwind, bucket, documents, join, limits, sample, write_stage,
+};
+use crate::filter::Filter;
+use crate::projection::{Projection, ProjectionKind};
+use crate::sort::SortSpec;
+use crate::{Error, ErrorCode, Result};
+
+/// Reads a stage's argument into one or more stages.
+type Parser = fn(ValueRef<'_>, &mut PipelineContext<'_>) -> Result<Vec<Stage>>;
+
+/// The stages by name.
+const STAGES: &[(&str, Parser)] = &[
+    ("$addFields", |value, context| add_fields("$addFields", value, context)),
+    ("$bucket", bucket::parse),
+    ("$bucketAuto", |value, context| {
+        one(BucketAuto::parse(value, context.scope).map(Box::new), Stage::BucketAuto)
+    }),
+    ("$count", count),
+    ("$documents", documents::parse),
+    ("$facet", facet),
+    ("$graphLookup", |value, context| {
+        one(join::parse_graph_lookup(value, context).map(Box::new), Stage::GraphLookup)
+    }),
+    ("$group", |value, context| one(Group::parse(value, context.scope).map(Box::new), Stage::Group)),
+    ("$limit", |value, _| one(limits::limit(value), Stage::Limit)),
+    ("$lookup", |value, context| one(join::parse_lookup(value, context).map(Box::new), Stage::Lookup)),
+    ("$match", matching),
+    ("$merge", |value, context| one(write_stage::parse_merge(value, context).map(Box::new), Stage::Merge)),
+    ("$out", |value, _| one(write_stage::parse_out(value), Stage::Out)),
+    ("$project", project),
+    ("$redact", |value, context| one(Redact::parse(value, context.scope), Stage::Redact)),
+    ("$replaceRoot", |value, context| one(ReplaceRoot::parse_root(value, context.scope), Stage::ReplaceRoot)),
+    ("$replaceWith", |value, context| one(ReplaceRoot::parse_with(value, context.scope), Stage::ReplaceRoot)),
+    ("$sample", |value, _| one(sample::parse(value), Stage::Sample)),
+    ("$set", |value, context| add_fields("$set", value, context)),
+    ("$skip", |value, _| one(limits::skip(value), Stage::Skip)),
+    ("$sort", sort),
+    ("$sortByCount", sort_by_count),
+    ("$unionWith", |value, context| one(join::parse_union_with(value, context), Stage::UnionWith)),
+    ("$unset", |value, _| one(Projection::parse_unset(value), Stage::Project)),
+    ("$unwind", |value, _| one(Unwind::parse(value), Stage::Unwind)),
+];
+
+/// Stages that read the system.
+const SYSTEM_STAGES: &[&str] = &[
+    "$collStats",
+    "$currentOp",
+    "$indexStats",
+    "$listCatalog",
+    "$listClusterCatalog",
+    "$listLocalSessions",
+    "$listSessions",
+    "$planCacheStats",
+    "$querySettings",
+];
+
+/// Stages that the change of an update may have.
+const UPDATE_STAGES: &[&str] = &["$addFields", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"];
+
+fn one<T>(parsed: Result<T>, stage: fn(T) -> Stage) -> Result<Vec<Stage>> {
+    Ok(vec![stage(parsed?)])
+}
+
+impl Pipeline {
+    /// Reads the stages of a pipeline.
+    pub fn parse<'v>(
+        stages: impl IntoIterator<Item = ValueRef<'v>>,
+        context: &mut PipelineContext<'_>,
+    ) -> Result<Self> {
+        if context.depth > PIPELINE_DEPTH_MAX {
+            let reason = format!("pipelines are nested more than {PIPELINE_DEPTH_MAX} deep");
+            return Err(Error::new(ErrorCode::MAX_SUB_PIPELINE_DEPTH_EXCEEDED, reason));
+        }
+        let mut pipeline = Self::default();
+        let mut count = 0usize;
+        for value in stages {
+            count += 1;
+            if count > STAGES_MAX {
+                let reason = format!("a pipeline has at most {STAGES_MAX} stages");
+                return Err(Error::location(7_749_501, reason));
+            }
+            pipeline.stages.extend(stage(value, context)?);
+        }
+        pipeline.check_order(context)?;
+        Ok(pipeline)
+    }
+
+    fn check_order(&self, context: &PipelineContext<'_>) -> Result<()> {
+        for (position, stage) in self.stages.iter().enumerate() {
+            let name = stage.name();
+            if stage.is_source() && context.place == Place::Facet {
+                return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
+            }
+            if stage.is_source() && position > 0 {
+                return Err(Error::location(
+                    40_602,
+                    format!("{name} can only be the first stage of a pipeline"),
+                ));
+            }
+            if stage.is_sink() && context.place == Place::Join {
+                return Err(Error::location(
+                    51_047,
+                    format!("{name} cannot stand in a pipeline inside another"),
+                ));
+            }
+            if stage.is_sink() && position + 1 < self.stages.len() {
+                return Err(Error::location(
+                    40_601,
+                    format!("{name} can only be the last stage of a pipeline"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stage(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let ValueRef::Document(document) = value else {
+        let reason = format!("a pipeline stage is a document, not a value of type {}", value.kind().name());
+        return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
+    };
+    let mut elements = document.iter();
+    let (Some(element), None) = (elements.next(), elements.next()) else {
+        return Err(Error::location(40_323, "a pipeline stage has exactly one field, the name of the stage"));
+    };
+    let name = element.key();
+    if context.place == Place::Update && !UPDATE_STAGES.contains(&name) {
+        let reason = format!("{name} is not a stage of an update");
+        return Err(Error::new(ErrorCode::INVALID_OPTIONS, reason));
+    }
+    if context.place == Place::Facet && matches!(name, "$facet" | "$geoNear" | "$out" | "$merge" | "$search")
+    {
+        return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
+    }
+    if let Some((_, parser)) = STAGES.iter().find(|(known, _)| *known == name) {
+        return parser(element.value(), context);
+    }
+    if let Some(system) = SYSTEM_STAGES.iter().find(|known| **known == name) {
+        return Ok(vec![Stage::System { name: system, argument: document.to_buf() }]);
+    }
+    Err(Error::location(40_324, format!("'{name}' is not the name of a pipeline stage")))
+}
+
+pub(super) fn document_argument<'a>(name: &str, code: i32, value: ValueRef<'a>) -> Result<RawDocument<'a>> {
+    value.as_document().ok_or_else(|| {
+        Error::location(code, format!("{name} needs a document, not a value of type {}", value.kind().name()))
+    })
+}
+
+fn add_fields(name: &str, value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let document = document_argument(name, 40_272, value)?;
+    one(Projection::parse_added_fields(document, context.scope), Stage::AddFields)
+}
+
+fn project(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let document = document_argument("$project", 15_969, value)?;
+    one(Projection::parse(document, ProjectionKind::Aggregate, context.scope), Stage::Project)
+}
+
+fn matching(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let document = document_argument("$match", 15_959, value)?;
+    one(Filter::parse(document, context.scope), Stage::Match)
+}
+
+fn sort(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let document = document_argument("$sort", 15_973, value)?;
+    if document.is_empty() {
+        return Err(Error::location(15_976, "$sort needs at least one field"));
+    }
+    one(SortSpec::parse(document, context.scope), Stage::Sort)
+}
+
+/// `{$count: "n"}` is a group of everything, and a projection that drops its key.
+fn count(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let wrong = |code, reason: &str| {
+        Err(Error::location(code, format!("$count needs the name of a field: {reason}")))
+    };
+    let name = match value {
+        ValueRef::String("") => return wrong(40_157, "it is empty"),
+        ValueRef::String(name) => name,
+        _ => return wrong(40_156, "it is not a string"),
+    };
+    if name.starts_with('$') {
+        return wrong(40_158, "it starts with a dollar");
+    }
+    if name.contains('\0') {
+        return wrong(40_159, "it contains a zero byte");
+    }
+    if name.contains('.') {
+        return wrong(40_160, "it contains a dot");
+    }
+    if name == "_id" {
+        return wrong(9_039_800, "it is '_id', which the group has already");
+    }
+    let mut group = DocumentBuilder::new();
+    group.append("_id", sheaf_document::Value::Null).document(name, |sum| {
+        sum.append("$sum", 1);
+    });
+    let mut projection = DocumentBuilder::new();
+    projection.append("_id", 0);
+    let group = Group::parse(ValueRef::Document(group.build().as_raw()), context.scope)?;
+    let projection =
+        Projection::parse(projection.build().as_raw(), ProjectionKind::Aggregate, context.scope)?;
+    Ok(vec![Stage::Group(Box::new(group)), Stage::Project(projection)])
+}
+
+/// `{$sortByCount: e}` is a group by `e` with a count, sorted by it from high to low.
+fn sort_by_count(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    match value {
+        ValueRef::String(text) if text.starts_with('$') => {}
+        ValueRef::Document(document)
+            if document.first().is_some_and(|first| first.key().starts_with('$')) => {}
+        ValueRef::Document(_) => {
+            return Err(Error::location(40_147, "$sortByCount needs a path or an expression"));
+        }
+        ValueRef::String(_) => {
+            return Err(Error::location(40_148, "$sortByCount needs a path, which starts with a dollar"));
+        }
+        _ => return Err(Error::location(40_149, "$sortByCount needs a path or an expression")),
+    }
+    let mut group = DocumentBuilder::new();
+    group.append_ref("_id", value).document("count", |sum| {
+        sum.append("$sum", 1);
+    });
+    let mut order = DocumentBuilder::new();
+    order.append("count", -1);
+    let group = Group::parse(ValueRef::Document(group.build().as_raw()), context.scope)?;
+    let order = SortSpec::parse(order.build().as_raw(), context.scope)?;
+    Ok(vec![Stage::Group(Box::new(group)), Stage::Sort(order)])
+}
+
+fn facet(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
+    let document = document_argument("$facet", 40_169, value)?;
+    if document.is_empty() {
+        return Err(Error::location(40_169, "$facet needs at least one pipeline"));
+    }
+    let mut facets = Vec::new();
+    for element in document {
+        let name = element.key();
+        crate::expression::check_field_name(name)?;
+        let ValueRef::Array(stages) = element.value() else {
+            let kind = element.kind().name();
+            return Err(Error::location(
+                40_170,
+                format!("the facet '{name}' is a pipeline, not a value of type {kind}"),
+            ));
+        };
+        if let Some(other) = stages.iter().find(|stage| stage.as_document().is_none()) {
+            let kind = other.kind().name();
+            return Err(Error::location(
+                40_171,
+                format!("a stage of the facet '{name}' is a document, not of type {kind}"),
+            ));
+        }
+        let mark = context.scope.mark();
+        let mut inner =
+            PipelineContext { scope: context.scope, depth: context.depth + 1, place: Place::Facet };
+        let pipeline = Pipeline::parse(stages.iter(), &mut inner)?;
+        context.scope.forget(mark);
+        facets.push((name.into(), pipeline));
+    }
+    Ok(vec![Stage::Facet(facets)])
+}
