@@ -11,6 +11,7 @@
 )]
 
 mod crash;
+mod faults;
 mod fixture;
 mod lifecycle;
 mod model;

@@ -1,0 +1,162 @@
+//! Calls of the file system fail: errors are named, nothing acknowledged is lost, nothing false is ever read.
+
+use std::sync::Arc;
+
+use sheaf_storage::{
+    Durability, Error, FaultVfs, IterOptions, MemoryVfs, Tablet, Timestamp, Vfs, WriteBatch,
+};
+
+use crate::fixture::{Dice, deep, memory, open, small_options};
+use crate::model::{Model, forward, random_batch};
+
+fn put(key: &str, value: &str) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    batch.put(key, value);
+    batch
+}
+
+fn faulty() -> (MemoryVfs, FaultVfs, Arc<dyn Vfs>) {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    (memory, faults.clone(), Arc::new(faults))
+}
+
+/// Everything the tablet shows now must be what the model says for its last timestamp.
+fn check(tablet: &Tablet, history: &[(Timestamp, WriteBatch)]) -> Timestamp {
+    let last = tablet.last_timestamp();
+    let mut model = Model::default();
+    history.iter().filter(|(at, _)| *at <= last).for_each(|(at, batch)| model.apply(batch, *at));
+    let mut iter = tablet.snapshot().iter(IterOptions::default()).unwrap();
+    assert_eq!(forward(&mut iter), model.scan(last, None, None));
+    last
+}
+
+#[test]
+fn a_failed_sync_of_the_log_poisons_until_reopened() {
+    let (_, faults, vfs) = faulty();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    tablet.commit(put("a", "1"), None).unwrap();
+    faults.add_rule("fail sync *.wal once").unwrap();
+    assert!(matches!(tablet.commit(put("a", "2"), None), Err(Error::Io { operation: "sync", .. })));
+    assert!(matches!(tablet.commit(put("a", "3"), None), Err(Error::Poisoned(_))));
+    assert!(matches!(tablet.flush(), Err(Error::Poisoned(_))));
+    assert_eq!(tablet.get(b"a").unwrap().as_deref(), Some(&b"1"[..]), "reads go on");
+    drop((store, tablet));
+    let store = open(&vfs, small_options()).unwrap();
+    let found = store.tablet().get(b"a").unwrap().unwrap();
+    assert!(matches!(&*found, b"1" | b"2"), "the failed commit is there whole or not at all");
+    store.tablet().commit(put("a", "4"), None).unwrap();
+}
+
+#[test]
+fn a_torn_write_of_the_log_loses_only_what_failed() {
+    let (_, faults, vfs) = faulty();
+    let store = open(&vfs, small_options()).unwrap();
+    store.tablet().commit(put("a", "1"), Some(Durability::Async)).unwrap();
+    faults.add_rule("tear write *.wal once").unwrap();
+    assert!(store.tablet().commit(put("b", &"x".repeat(2_000)), Some(Durability::Async)).is_err());
+    drop(store);
+    for round in 0..3 {
+        let store = open(&vfs, small_options()).unwrap();
+        assert_eq!(store.tablet().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(store.tablet().get(b"b").unwrap(), None);
+        store.tablet().commit(put("round", &round.to_string()), None).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_harms_nothing() {
+    for room in ["full 0", "full 1KiB", "full 10KiB", "full 40KiB"] {
+        let (_, faults, vfs) = faulty();
+        let store = open(&vfs, small_options()).unwrap();
+        let tablet = store.tablet();
+        tablet.commit(put("a", "1"), None).unwrap();
+        faults.add_rule(room).unwrap();
+        let mut dice = Dice::new(9);
+        let first_error = loop {
+            if let Err(error) = tablet.commit(random_batch(&mut dice, 50), None) {
+                break error;
+            }
+        };
+        assert!(matches!(first_error, Error::Full { .. } | Error::Poisoned(_)), "{first_error}");
+        assert!(first_error.to_string().contains("no space left"), "{first_error}");
+        assert_eq!(tablet.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        drop((store, tablet));
+        faults.clear_rules();
+        let store = open(&vfs, small_options()).unwrap();
+        assert_eq!(store.tablet().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        store.tablet().compact_all().unwrap();
+    }
+}
+
+/// A workload that reaches flush, compaction, manifest roll, blob collection, checkpoint and reopening. Stops at the
+/// first error, which it returns with how many commits were acknowledged as synced.
+fn workload(
+    vfs: &Arc<dyn Vfs>,
+    history: &mut Vec<(Timestamp, WriteBatch)>,
+    batches: &[WriteBatch],
+) -> (usize, Option<Error>) {
+    let mut synced = 0;
+    let mut run = || -> Result<(), Error> {
+        for (half, batches) in batches.chunks(batches.len().div_ceil(2)).enumerate() {
+            let store = open(vfs, small_options())?;
+            let tablet = store.tablet();
+            let commit = |batch: &WriteBatch, history: &mut Vec<(Timestamp, WriteBatch)>| {
+                let last = tablet.last_timestamp();
+                // What fails may have reached the log all the same, at the next timestamp.
+                history.push((last.advance(1_000), batch.clone()));
+                tablet.commit(batch.clone(), Some(Durability::Sync))
+            };
+            for batch in batches {
+                commit(batch, history)?;
+                synced += 1;
+            }
+            tablet.checkpoint(format!("/copy{half}").as_ref())?;
+            tablet.compact_all()?;
+            store.close()?;
+        }
+        Ok(())
+    };
+    let error = run().err();
+    (synced, error)
+}
+
+fn fail_at(index: u64, once: bool, batches: &[WriteBatch]) -> bool {
+    let (_, faults, vfs) = faulty();
+    let rule = if once { format!("fail any after {index} once") } else { format!("fail any after {index}") };
+    faults.add_rule(&rule).unwrap();
+    let mut history = Vec::new();
+    let (synced, error) = workload(&vfs, &mut history, batches);
+    let struck = faults.failures() > 0;
+    assert!(error.is_none() || struck, "{error:?}");
+    faults.clear_rules();
+    let store = match open(&vfs, small_options()) {
+        Ok(store) => store,
+        Err(error) => panic!("after {rule}: {error}"),
+    };
+    let last = check(&store.tablet(), &history);
+    let there = history.iter().filter(|(at, _)| *at <= last).count();
+    assert!(there >= synced, "after {rule}: {synced} commits were synced, {there} are there");
+    struck
+}
+
+#[test]
+fn deep_every_io_fails() {
+    let mut dice = Dice::new(4);
+    let batches: Vec<WriteBatch> =
+        (0..if deep() { 160 } else { 120 }).map(|_| random_batch(&mut dice, 60)).collect();
+    let stride = if deep() { 1 } else { 11 };
+    let (mut index, mut runs) = (0, 0);
+    loop {
+        let once = fail_at(index, true, &batches);
+        let for_good = fail_at(index, false, &batches);
+        runs += 2;
+        if !once && !for_good {
+            break;
+        }
+        index += stride;
+    }
+    println!("stage every_io_fails: {runs} runs, call indexes up to {index}");
+    assert!(index > 300, "the workload makes too few calls: {index}");
+}
