@@ -13,6 +13,7 @@ mod array_filter;
 mod number;
 mod operator;
 mod path;
+mod pipeline;
 mod rename;
 mod replacement;
 mod scalar;
@@ -26,6 +27,7 @@ use crate::{Error, ErrorCode, Result};
 use apply::Run;
 use array_filter::ArrayFilters;
 use path::Component;
+pub use pipeline::UpdatePipeline;
 use tree::{Branch, Node};
 
 /// What an update is read with.
@@ -43,6 +45,8 @@ pub enum Update {
     Replacement(RawDocumentBuf),
     /// Operators on paths.
     Operators(Operators),
+    /// Stages that reshape the document.
+    Pipeline(UpdatePipeline),
 }
 
 /// Operators on paths, and the array filters they refer to.
@@ -73,6 +77,26 @@ pub struct Updated {
 }
 
 impl Update {
+    /// Reads an update in any of its forms: a document or, for a pipeline, an array.
+    pub fn parse_value(value: ValueRef<'_>, context: &UpdateContext<'_>) -> Result<Self> {
+        match value {
+            ValueRef::Document(document) => Self::parse(document, context),
+            ValueRef::Array(stages) => {
+                if !context.array_filters.is_empty() {
+                    let reason = "a pipeline takes no arrayFilters";
+                    return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
+                }
+                UpdatePipeline::parse(stages, &mut context.scope.clone()).map(Self::Pipeline)
+            }
+            other => {
+                let kind = other.kind().name();
+                let reason =
+                    format!("an update is a document or an array of stages, not a value of type {kind}");
+                Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason))
+            }
+        }
+    }
+
     /// Reads a replacement or a document of operators. The kind is decided by the first key: operators start with a
     /// dollar.
     pub fn parse(document: RawDocument<'_>, context: &UpdateContext<'_>) -> Result<Self> {
@@ -97,6 +121,7 @@ impl Update {
         let updated = match self {
             Self::Replacement(replacement) => replacement::apply(document, replacement.as_raw())?,
             Self::Operators(operators) => operators.apply(document, arguments)?,
+            Self::Pipeline(pipeline) => pipeline.apply(document, arguments.environment)?,
         };
         let limit = DOCUMENT_BYTES_MAX;
         let size = updated.document.as_bytes().len();
@@ -123,7 +148,13 @@ impl Operators {
             path: Vec::new(),
         };
         Ok(match run.document(&self.root)? {
-            Some(Value::Document(value)) => Updated { document: value.as_raw().to_buf(), modified: true },
+            Some(Value::Document(value)) => {
+                let after = value.as_raw();
+                if !arguments.is_insert {
+                    check_new_fields(document, after)?;
+                }
+                Updated { document: after.to_buf(), modified: true }
+            }
             _ => Updated { document: document.to_buf(), modified: false },
         })
     }
@@ -167,14 +198,14 @@ fn check_filters_used(operators: &Operators) -> Result<()> {
     let mut used = Vec::new();
     collect_filtered(&operators.root, &mut used);
     let given: Vec<&str> = operators.filters.names().collect();
-    if let Some(unused) = given.iter().find(|name| !used.contains(name)) {
-        let reason = format!("the array filter for '{unused}' is used by no path of the update");
-        return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
-    }
     if let Some(missing) = used.iter().find(|name| !given.contains(name)) {
         return Err(bad_value(format!(
             "no array filter speaks of '{missing}', as the path '$[{missing}]' needs"
         )));
+    }
+    if let Some(unused) = given.iter().find(|name| !used.contains(name)) {
+        let reason = format!("the array filter for '{unused}' is used by no path of the update");
+        return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
     }
     Ok(())
 }
@@ -188,6 +219,19 @@ fn collect_filtered<'t>(branch: &'t Branch, used: &mut Vec<&'t str>) {
             collect_filtered(branch, used);
         }
     }
+}
+
+/// No operator gives the document a field that starts with a dollar; below the top they may.
+fn check_new_fields(before: RawDocument<'_>, after: RawDocument<'_>) -> Result<()> {
+    for element in after {
+        let key = element.key();
+        if key.starts_with('$') && before.get_element(key).is_none() {
+            let reason =
+                format!("the field '{key}' starts with a dollar, which a field of a stored document cannot");
+            return Err(Error::new(ErrorCode::DOLLAR_PREFIXED_FIELD_NAME, reason));
+        }
+    }
+    Ok(())
 }
 
 /// `_id` stays what it is, to the byte.

@@ -43,10 +43,16 @@ impl BitTest {
     /// Whether `value` (`None`: missing) fulfils it. What has no bits, such as a fraction, never does.
     pub fn matches(&self, value: Option<ValueRef<'_>>) -> bool {
         match value {
-            Some(ValueRef::Binary(binary)) => self.test(|position| {
-                let byte = usize::try_from(position / 8).ok().and_then(|index| binary.bytes.get(index));
-                byte.is_some_and(|byte| byte >> (position % 8) & 1 == 1)
-            }),
+            Some(ValueRef::Binary(binary)) => {
+                // The inner length of the old subtype is part of its bits.
+                let inner = u32::try_from(binary.bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+                let inner: &[u8] = if binary.subtype == 2 { &inner } else { &[] };
+                self.test(|position| {
+                    let index = usize::try_from(position / 8).unwrap_or(usize::MAX);
+                    let byte = inner.iter().chain(binary.bytes).nth(index);
+                    byte.is_some_and(|byte| byte >> (position % 8) & 1 == 1)
+                })
+            }
             Some(number) => integral(number)
                 .is_some_and(|number| self.test(|position| number >> position.min(63) & 1 == 1)),
             None => false,

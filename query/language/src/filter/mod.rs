@@ -12,6 +12,7 @@ mod equalities;
 mod matching;
 pub mod membership;
 pub(crate) mod modulo;
+mod normalize;
 mod operators;
 mod parse;
 pub mod path;
@@ -28,7 +29,7 @@ pub use matching::MatchedPosition;
 pub use place::Place;
 pub use predicate::{Condition, Equality, ExpressionTest, Predicate};
 
-use sheaf_document::{RawDocument, ValueRef};
+use sheaf_document::{Element, RawArray, RawDocument, ValueRef};
 
 use crate::Result;
 use crate::expression::{Environment, Scope};
@@ -47,7 +48,7 @@ impl Filter {
 
     /// Reads a filter. The scope gives the collation and the variables that `$expr` may use.
     pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
-        let predicate = parse::clauses(document, parse::Level::Document, scope)?;
+        let predicate = normalize::normalize(parse::clauses(document, parse::Level::Document, scope)?);
         place::check_near(&predicate)?;
         Ok(Self { predicate })
     }
@@ -111,6 +112,29 @@ impl ElementFilter {
             ElementCondition::Document(parse::clauses(document, parse::Level::Element, scope)?)
         };
         Ok(Self { condition })
+    }
+
+    /// The first element of an array that fulfils it, arrays among the elements being looked into as documents of their
+    /// positions.
+    pub fn find<'a>(
+        &self,
+        array: RawArray<'a>,
+        environment: &mut Environment,
+    ) -> Result<Option<Element<'a>>> {
+        for element in array.elements() {
+            let value = match element.value() {
+                ValueRef::Array(inner) if matches!(self.condition, ElementCondition::Document(_)) => {
+                    ValueRef::Document(
+                        RawDocument::from_bytes(inner.as_bytes()).unwrap_or(RawDocument::EMPTY),
+                    )
+                }
+                value => value,
+            };
+            if self.matches(value, environment)? {
+                return Ok(Some(element));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the value fulfils it.

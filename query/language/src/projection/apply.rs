@@ -49,6 +49,8 @@ impl<'a> Application<'a, '_> {
                         out.append_value(element.key(), &value);
                     }
                 }
+                // Behind what is kept, as what is computed.
+                Some(Entry::FirstMatch(_)) if self.mode == Mode::Inclusion => {}
                 Some(entry) => self.field(entry, element, out)?,
             }
         }
@@ -63,6 +65,11 @@ impl<'a> Application<'a, '_> {
                 Entry::Compute(expression) if self.mode == Mode::Inclusion || !is_present => {
                     let value = expression.evaluate(self.root, self.environment)?;
                     out.append_value(name, &value);
+                }
+                Entry::FirstMatch(filter) if self.mode == Mode::Inclusion => {
+                    if let Some(ValueRef::Array(array)) = source.get(name) {
+                        self.first_match(name, filter, array, out)?;
+                    }
                 }
                 Entry::Nested(nested) if nested.computes && !is_present => {
                     out.try_document(name, |out| self.document(nested, RawDocument::EMPTY, out))?;
@@ -171,13 +178,10 @@ impl<'a> Application<'a, '_> {
         array: RawArray<'a>,
         out: &mut DocumentBuilder,
     ) -> Result<()> {
-        for element in array.elements() {
-            if filter.matches(element.value(), self.environment)? {
-                out.array(key, |out| {
-                    out.push_element(element);
-                });
-                break;
-            }
+        if let Some(element) = filter.find(array, self.environment)? {
+            out.array(key, |out| {
+                out.push_element(element);
+            });
         }
         Ok(())
     }

@@ -272,7 +272,7 @@ impl Node {
     /// Puts an entry at the end of a path.
     pub(super) fn insert(&mut self, path: &[&str], entry: Entry) -> std::result::Result<(), Collision> {
         let Some((name, rest)) = path.split_first() else { return Err(Collision::Above) };
-        self.computes |= matches!(entry, Entry::Compute(_));
+        self.computes |= matches!(entry, Entry::Compute(_) | Entry::FirstMatch(_));
         let known = self.fields.iter().position(|(known, _)| **known == **name);
         match known.and_then(|position| self.fields.get_mut(position)) {
             Some((_, Entry::Nested(nested))) if !rest.is_empty() => nested.insert(rest, entry),

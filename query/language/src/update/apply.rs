@@ -96,6 +96,7 @@ impl<'t> Run<'_, 't> {
             Some(ValueRef::Array(array)) => self.walk_array(branches, array),
             Some(other) => {
                 self.require_elements(branches, Some(other.kind()))?;
+                self.children(branches)?;
                 if branches.iter().any(|branch| branch.creates(self.is_insert)) {
                     let kind = other.kind().name();
                     return Err(

@@ -20,8 +20,11 @@ impl ArrayFilters {
     pub fn parse(context: &UpdateContext<'_>) -> Result<Self> {
         let mut filters = BTreeMap::new();
         for document in context.array_filters {
-            let name = identifier(*document)?;
             let filter = Filter::parse(*document, &mut context.scope.clone())?;
+            if filter.near().is_some() {
+                return Err(Error::location(5_626_500, "an array filter cannot have $near"));
+            }
+            let name = identifier(*document)?;
             if filters.insert(name.into(), filter).is_some() {
                 let reason = format!("more than one array filter speaks of '{name}'");
                 return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));

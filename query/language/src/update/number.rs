@@ -1,7 +1,7 @@
 //! `$inc`, `$mul`, `$bit`: arithmetic that keeps types. Int grows to long where it must; a long that would overflow is
 //! an error; double and decimal absorb the narrower.
 
-use sheaf_document::{Decimal128, Value, ValueRef};
+use sheaf_document::{Decimal128, Value, ValueRef, compare_refs};
 
 use super::apply::Change;
 use super::operator::{Operator, own};
@@ -116,7 +116,11 @@ impl Arithmetic {
                 self.name()
             ))
         })?;
-        Ok(Change::to(current, result))
+        // Adding nothing to a negative zero or to a decimal's trailing zeros leaves them as they are.
+        let same = result
+            .as_ref()
+            .is_some_and(|result| result.kind() == now.kind() && compare_refs(result, now, None).is_eq());
+        Ok(if same { Change::Keep } else { Change::Set(result) })
     }
 }
 

@@ -88,7 +88,7 @@ pub fn parse(text: &str) -> Result<Vec<Component>> {
             let reason = format!("the update path '{text}' contains an empty field name");
             return Err(Error::new(ErrorCode::EMPTY_FIELD_NAME, reason));
         }
-        components.push(component(name, text)?);
+        components.push(component(name));
     }
     let misplaced =
         |reason: &str| Err(Error::new(ErrorCode::BAD_VALUE, format!("the update path '{text}' {reason}")));
@@ -104,23 +104,13 @@ pub fn parse(text: &str) -> Result<Vec<Component>> {
     Ok(components)
 }
 
-fn component(name: &str, path: &str) -> Result<Component> {
+fn component(name: &str) -> Component {
     if name == "$" {
-        return Ok(Component::Matched);
+        return Component::Matched;
     }
     if let Some(identifier) = name.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']')) {
-        return Ok(if identifier.is_empty() {
-            Component::Every
-        } else {
-            Component::Filtered(identifier.into())
-        });
+        return if identifier.is_empty() { Component::Every } else { Component::Filtered(identifier.into()) };
     }
-    // The fields of a DBRef are the only ones that may start with a dollar.
-    if name.starts_with('$') && !matches!(name, "$ref" | "$id" | "$db") {
-        let reason = format!(
-            "the field '{name}' in '{path}' cannot be updated by an operator: it starts with a dollar"
-        );
-        return Err(Error::new(ErrorCode::DOLLAR_PREFIXED_FIELD_NAME, reason));
-    }
-    Ok(Component::Field(FieldName::new(name)))
+    // Whether the field may start with a dollar depends on where it ends up: see the check after applying.
+    Component::Field(FieldName::new(name))
 }

@@ -30,7 +30,8 @@ pub fn apply(before: RawDocument<'_>, replacement: RawDocument<'_>) -> Result<Up
             builder.append_element(element);
         }
     }
+    // As MongoDB counts: a replacement that leaves `_id` to be filled in differs from what is there.
+    let modified = replacement.as_bytes() != before.as_bytes();
     let document = builder.build();
-    let modified = document.as_bytes() != before.as_bytes();
     Ok(Updated { document, modified })
 }
