@@ -20,6 +20,7 @@ mod array;
 mod bitwise;
 mod comparison;
 mod conditional;
+mod convert;
 mod date;
 mod environment;
 mod explain;
@@ -71,6 +72,7 @@ const FAMILIES: &[&[Operator]] = &[
     comparison::OPERATORS,
     conditional::OPERATORS,
     inspect::OPERATORS,
+    convert::OPERATORS,
     iteration::OPERATORS,
     literal::OPERATORS,
     logical::OPERATORS,
@@ -111,6 +113,8 @@ pub(crate) enum Node {
     Conditional(Box<conditional::Conditional>),
     /// A literal, or what was folded into one. Arrays are in bytes form.
     Constant(Value<'static>),
+    /// `$convert` and its short forms.
+    Convert(Box<convert::Convert>),
     /// `$a.b`.
     Field(FieldPath),
     /// `$getField`, `$setField`, `$unsetField`.
@@ -202,6 +206,7 @@ impl Expression {
             Node::ClusterTime => Ok(frame.environment.cluster_time.map_or(Value::Missing, Value::Timestamp)),
             Node::Conditional(conditional) => conditional.evaluate(frame),
             Node::Constant(value) => Ok(borrow(value)),
+            Node::Convert(convert) => convert.evaluate(frame),
             Node::Field(path) => Ok(path.walk(frame.root)),
             Node::FieldAccess(access) => access.evaluate(frame),
             Node::Iteration(iteration) => iteration.evaluate(frame),

@@ -17,6 +17,9 @@ mod truncate;
 mod unit;
 pub(super) mod zone;
 
+pub(super) use from_string::parse_date_text;
+pub(super) use to_string::format_date_iso;
+
 use sheaf_document::Value;
 
 use super::operator::Operator;

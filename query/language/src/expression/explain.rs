@@ -120,6 +120,7 @@ impl Node {
                 Conditional::IfNull { .. } => "$ifNull",
                 Conditional::Switch { .. } => "$switch",
             },
+            Self::Convert(convert) => convert.name(),
             Self::FieldAccess(access) => access.name(),
             Self::Iteration(iteration) => iteration.name(),
             Self::Let(_) => "$let",
@@ -145,6 +146,7 @@ impl Node {
                 _ => call.arguments.iter().for_each(|argument| visit("", argument)),
             },
             Self::Conditional(conditional) => visit_conditional(conditional, visit),
+            Self::Convert(convert) => convert.for_each_child(visit),
             Self::FieldAccess(access) => access.for_each_child(visit),
             Self::Iteration(iteration) => iteration.for_each_child(visit),
             Self::Let(binding) => {

@@ -61,6 +61,11 @@ fn evaluate<'a>(arguments: &mut Arguments<'a>, _: &mut Environment) -> Result<Va
     format_date(date, format.as_deref().unwrap_or(default), &zone).map(Value::from)
 }
 
+/// A date as `$toString` writes it.
+pub(in super::super) fn format_date_iso(date: i64) -> Result<String> {
+    format_date(date, FORMAT_UTC, &Zone::UTC)
+}
+
 /// Formats a date. Only the years 0 to 9999 can be written.
 fn format_date(date: i64, format: &str, zone: &Zone) -> Result<String> {
     let offset = zone.offset_millis(date);
