@@ -48,6 +48,7 @@ mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, Result};
+pub use inspect::inspect;
 pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
 pub use read::snapshot::Snapshot;

@@ -2,6 +2,7 @@
 //! damaged file. Printing goes on past damaged parts where the rest can still be found, and says where they are.
 
 mod blob;
+mod log;
 mod sstable;
 
 use std::io::Write;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
 use crate::sstable::footer::SSTABLE_MAGIC;
 use crate::vfs::{Vfs, VfsFile};
+use crate::wal;
 
 /// Prints the file at `path` to `out`, whatever it is.
 pub fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, out: &mut dyn Write) -> Result<()> {
@@ -26,11 +28,19 @@ pub fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, out: &mut dyn Write) -> Result<(
     if first == BLOB_MAGIC {
         return blob::inspect(&*file, path, length, out);
     }
+    if first == wal::header::MAGIC {
+        let head = read_at(&*file, path, 0, length.min(wal::header::HEADER_BYTES as u64))?;
+        return log::inspect(file, path, &head, out);
+    }
     match path.file_name().and_then(|name| name.to_str()).map(FileKind::of) {
         Some(FileKind::Sstable(_)) => {
             Err(Error::corruption(path, length.saturating_sub(8), "not an sstable"))
         }
         Some(FileKind::Blob(_)) => Err(Error::corruption(path, 0, "not a blob file")),
+        Some(FileKind::Manifest(_)) => Err(Error::corruption(path, 0, "not a manifest")),
+        _ if path.extension().is_some_and(|extension| extension == "wal") => {
+            Err(Error::corruption(path, 0, "not a log segment"))
+        }
         _ => Err(Error::invalid(format!("{} is no file of a store", path.display()))),
     }
 }
