@@ -10,9 +10,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod corruption;
 mod crash;
 mod faults;
 mod fixture;
+mod inspect;
 mod lifecycle;
+mod metamorphic;
 mod model;
 mod transaction;

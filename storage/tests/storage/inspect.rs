@@ -1,0 +1,68 @@
+//! Every file of a store has one printed form.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sheaf_storage::{Error, Vfs, WriteBatch, inspect};
+
+use crate::fixture::{DIRECTORY, memory, open, small_options};
+
+fn print(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<String, Error> {
+    let mut out = Vec::new();
+    inspect(vfs, path, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn every_file_of_a_store_prints() {
+    let (memory, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let mut batch = WriteBatch::new();
+    batch.put(b"dlarge".to_vec(), vec![b'v'; 300]);
+    batch.put(b"small".to_vec(), b"one".to_vec());
+    tablet.commit(batch, None).unwrap();
+    tablet.flush().unwrap();
+    let mut batch = WriteBatch::new();
+    batch.delete(b"small".to_vec());
+    batch.delete_range(b"x".to_vec(), b"y".to_vec());
+    tablet.commit(batch, None).unwrap();
+    store.close().unwrap();
+    let mut printed = String::new();
+    for (path, _) in memory.files() {
+        if path.extension().is_some() || path.ends_with("STORE") {
+            printed += &print(&vfs, &path).unwrap();
+        }
+    }
+    for expected in [
+        "log segment ",
+        "manifest ",
+        "store ",
+        "\"small\" @1000.1 put \"one\"",
+        "delete \"small\"",
+        "delete range \"x\" .. \"y\"",
+        "blob file 0",
+        "+ L0 sstable ",
+        "+ blob file ",
+        " bytes stored, 300 long",
+        ": mark group 0",
+        "applied index 1",
+    ] {
+        assert!(printed.contains(expected), "no {expected:?} in:\n{printed}");
+    }
+}
+
+#[test]
+fn what_is_no_file_of_a_store_is_said_to_be_none() {
+    let (memory, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    store.close().unwrap();
+    let path = Path::new(DIRECTORY).join("readme.txt");
+    vfs.create(&path).unwrap().append(b"not ours, but long enough for a head and a foot").unwrap();
+    assert!(matches!(print(&vfs, &path), Err(Error::InvalidInput(_))));
+    let table = Path::new(DIRECTORY).join("0000000009.sst");
+    vfs.create(&table).unwrap().append(b"short").unwrap();
+    assert!(matches!(print(&vfs, &table), Err(Error::Corruption { .. })));
+    assert!(matches!(print(&vfs, Path::new("/db/nowhere")), Err(Error::Io { .. })));
+    drop(memory);
+}
