@@ -24,3 +24,5 @@ pub(crate) const API_VERSION_ERROR: ErrorCode = ErrorCode(322);
 pub(crate) const API_STRICT_ERROR: ErrorCode = ErrorCode(323);
 /// Fields of the stable API without its version.
 pub(crate) const API_FIELDS_WITHOUT_VERSION: ErrorCode = ErrorCode(4_886_600);
+/// This server does not do it.
+pub(crate) const COMMAND_NOT_SUPPORTED: ErrorCode = ErrorCode(115);

@@ -40,6 +40,11 @@ const ATTACHED: [&str; 22] = [
 /// The fields of the stable API.
 const API_FIELDS: [&str; 3] = ["apiVersion", "apiStrict", "apiDeprecationErrors"];
 
+/// Whether this field is attached by clients and means nothing.
+pub(crate) fn is_attached(key: &str) -> bool {
+    ATTACHED.contains(&key)
+}
+
 /// What was read of them.
 #[derive(Debug, Default)]
 pub(crate) struct Generic<'a> {

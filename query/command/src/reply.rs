@@ -90,3 +90,10 @@ pub(crate) fn append_cursor(
         cursor.append("ns", namespace);
     });
 }
+
+/// Appends the error of one operation of a `bulkWrite`: `code`, `errmsg` and what goes beside them.
+pub(crate) fn append_item_error(body: &mut DocumentBuilder, error: &Error) {
+    body.append("code", error.code.0);
+    append_details(body, error);
+    body.append("errmsg", error.message.as_str());
+}

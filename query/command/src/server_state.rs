@@ -1,8 +1,51 @@
 //! What administrative commands set and others show.
 
+use std::collections::BTreeMap;
+
+use sheaf_document::RawDocumentBuf;
+
+use crate::commands::parameters::Parameters;
+use crate::commands::plan_cache::IndexFilter;
+
 /// The state. Nothing of it survives a restart.
 #[derive(Debug, Default)]
 pub(crate) struct ServerState {
     /// How often `fsync` with `lock` was called without its `fsyncUnlock`.
     pub(crate) fsync_locks: u32,
+    /// Profiling by database.
+    pub(crate) profiles: BTreeMap<String, Profile>,
+    /// Concerns of commands that send none.
+    pub(crate) default_concerns: DefaultConcerns,
+    /// What `setParameter` set.
+    pub(crate) parameters: Parameters,
+    /// Index filters by namespace.
+    pub(crate) index_filters: BTreeMap<String, Vec<IndexFilter>>,
+}
+
+/// What the profiler of a database would record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Profile {
+    /// 0 nothing, 1 slow operations, 2 all.
+    pub(crate) level: i32,
+    /// What counts as slow, in milliseconds.
+    pub(crate) slow_millis: i32,
+    /// Which share of slow operations is recorded.
+    pub(crate) sample_rate: f64,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self { level: 0, slow_millis: 100, sample_rate: 1.0 }
+    }
+}
+
+/// Defaults that were set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DefaultConcerns {
+    /// For reads.
+    pub(crate) read: Option<RawDocumentBuf>,
+    /// For writes.
+    pub(crate) write: Option<RawDocumentBuf>,
+    /// When, in milliseconds since 1970.
+    pub(crate) updated_millis: Option<i64>,
 }

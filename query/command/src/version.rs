@@ -19,3 +19,6 @@ pub(crate) const WRITE_BATCH_MAX: usize = 100_000;
 
 /// Largest document in bytes, as clients are told.
 pub(crate) const DOCUMENT_BYTES_MAX: i32 = 16 * 1024 * 1024;
+
+/// What `featureCompatibilityVersion` says.
+pub(crate) const FEATURE_COMPATIBILITY_VERSION: &str = "8.2";

@@ -7,8 +7,11 @@ use crate::clock::now_millis;
 use crate::request::Request;
 use crate::version::SPOKEN_VERSION;
 
+/// Writes one section.
+type Section = fn(&Request<'_>, &mut DocumentBuilder);
+
 /// Sections that are there unless they are switched off by name: `{serverStatus: 1, section: 0}`.
-const SECTIONS: [(&str, fn(&Request<'_>, &mut DocumentBuilder)); 14] = [
+const SECTIONS: [(&str, Section); 14] = [
     ("asserts", asserts),
     ("connections", connections),
     ("defaultRWConcern", default_concerns),

@@ -1,0 +1,29 @@
+//! `renameCollection`: `{renameCollection: namespace, to: namespace, dropTarget}`, on the admin database.
+
+use sheaf_document::{DocumentBuilder, ValueRef};
+use sheaf_engine::operation::RenameCollectionOperation;
+use sheaf_engine::{Namespace, Result};
+
+use crate::request::Request;
+
+pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let arguments = &request.arguments;
+    let from = match request.subject() {
+        ValueRef::String(namespace) => namespace,
+        ValueRef::Null | ValueRef::Undefined => return arguments.required("renameCollection", None),
+        other => return Err(arguments.wrong_type("renameCollection", other, "a string")),
+    };
+    let to = arguments.required("to", arguments.string("to")?)?;
+    let drop_target = match arguments.present("dropTarget") {
+        None => false,
+        // A UUID names the collection that may be dropped; any is fine for us.
+        Some(ValueRef::Binary(_)) => true,
+        Some(_) => arguments.flag("dropTarget")?.unwrap_or(false),
+    };
+    arguments.ignore(&["stayTemp", "collectionUUID"]);
+    arguments.finish()?;
+    let operation =
+        RenameCollectionOperation { from: Namespace::parse(from)?, to: Namespace::parse(to)?, drop_target };
+    request.session.engine().rename_collection(&operation)?;
+    Ok(DocumentBuilder::new())
+}
