@@ -5,7 +5,7 @@ use sheaf_document::{DocumentBuilder, RawDocumentBuf, Value, ValueRef};
 use sheaf_engine::{Database, DatabaseOptions};
 
 fn connect(replica_set: Option<&str>) -> CommandSession {
-    let database = Database::in_memory(DatabaseOptions::default()).unwrap();
+    let database = Database::in_memory(DatabaseOptions::default()).expect("memory suffices");
     let identity = Identity { replica_set: replica_set.map(str::to_owned), ..Identity::default() };
     Commands::new(database, identity).connect()
 }
