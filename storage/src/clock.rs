@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Seconds since 1970.
     fn wall_seconds(&self) -> u32;
+    /// Milliseconds since 1970, for dates that documents get.
+    fn wall_millis(&self) -> u64;
     /// Microseconds since an arbitrary start; never goes back.
     fn monotonic_micros(&self) -> u64;
 }
@@ -30,6 +32,11 @@ impl Clock for SystemClock {
     fn wall_seconds(&self) -> u32 {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         u32::try_from(since_epoch.map_or(0, |duration| duration.as_secs())).unwrap_or(u32::MAX)
+    }
+
+    fn wall_millis(&self) -> u64 {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        u64::try_from(since_epoch.map_or(0, |duration| duration.as_millis())).unwrap_or(u64::MAX)
     }
 
     fn monotonic_micros(&self) -> u64 {
@@ -59,6 +66,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn wall_seconds(&self) -> u32 {
         u32::try_from(self.micros.load(Ordering::Relaxed) / 1_000_000).unwrap_or(u32::MAX)
+    }
+
+    fn wall_millis(&self) -> u64 {
+        self.micros.load(Ordering::Relaxed) / 1_000
     }
 
     fn monotonic_micros(&self) -> u64 {

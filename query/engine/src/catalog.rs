@@ -1,9 +1,72 @@
 //! What exists: databases, collections and their indexes.
+//!
+//! The catalog is one immutable map behind an `Arc` ([`CatalogState`]). A reader clones the `Arc` and sees one state of
+//! affairs for as long as it likes; a change commits its records to the store first and then puts a new map in place.
+//! Changes run one at a time.
+//!
+//! Writers of documents hold the *gate* of their collection (shared) from looking the collection up until their
+//! commit, and a change that affects the collection's keys holds it exclusively. So no document is written into a
+//! collection that was dropped, or past an index that was added, in between.
 
+mod change;
+mod change_indexes;
+mod collection;
 mod collection_options;
 mod index_key;
 mod index_specification;
+mod load;
+mod record;
+mod state;
 
+pub(crate) use change_indexes::same_key;
+pub(crate) use collection::{Collection, collator};
 pub use collection_options::{CollectionOptions, ValidationAction, ValidationLevel};
 pub use index_key::{IndexField, IndexFieldKind, IndexKeyPattern};
+pub(crate) use index_specification::ID_INDEX_NAME;
 pub use index_specification::IndexSpecification;
+pub(crate) use record::multikey_record;
+pub(crate) use state::CatalogState;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use sheaf_storage::Tablet;
+
+use crate::{Error, Namespace, Result, error_code};
+
+/// The catalog of an open database.
+pub(crate) struct Catalog {
+    tablet: Tablet,
+    state: RwLock<Arc<CatalogState>>,
+    /// Held by the one change that runs; the next identifier to give out.
+    changes: Mutex<u32>,
+}
+
+impl Catalog {
+    /// The state of affairs now.
+    pub(crate) fn state(&self) -> Arc<CatalogState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, state: CatalogState) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+
+    /// The collection or view of this name.
+    pub(crate) fn find(&self, namespace: &Namespace) -> Option<Arc<Collection>> {
+        self.state().find(namespace).cloned()
+    }
+
+    /// As [`Catalog::find`], where it must exist.
+    pub(crate) fn get(&self, namespace: &Namespace) -> Result<Arc<Collection>> {
+        self.find(namespace).ok_or_else(|| not_found(namespace))
+    }
+
+    /// Whether this is the collection of its name still, with the same indexes and options.
+    pub(crate) fn is_current(&self, collection: &Arc<Collection>) -> bool {
+        self.state().find(&collection.namespace).is_some_and(|current| Arc::ptr_eq(current, collection))
+    }
+}
+
+fn not_found(namespace: &Namespace) -> Error {
+    Error::new(error_code::NAMESPACE_NOT_FOUND, format!("there is no collection {namespace}"))
+}

@@ -3,13 +3,18 @@
 //! A [`Cursor`] is a value: whoever holds it pulls batches from it. Doors whose clients name cursors by number keep
 //! them in the [`CursorRegistry`] between two requests.
 
+mod execution;
+mod position;
 mod registry;
 
+pub(crate) use execution::Execution;
+pub(crate) use position::Position;
 pub use registry::{CursorRegistry, KilledCursors};
 
 use std::collections::VecDeque;
 
 use sheaf_document::RawDocumentBuf;
+use sheaf_storage::Timestamp;
 
 use crate::{Namespace, Result};
 
@@ -30,12 +35,25 @@ pub struct Cursor {
 enum Source {
     /// They are all there already.
     Ready(VecDeque<RawDocumentBuf>),
+    /// A plan is run for them; the fingerprint is its operation's.
+    Plan { execution: Box<Execution>, fingerprint: u64 },
 }
 
 impl Cursor {
     /// A cursor over documents that are there already, e.g. a listing.
     pub fn from_documents(namespace: Namespace, documents: impl IntoIterator<Item = RawDocumentBuf>) -> Self {
         Self { namespace, source: Source::Ready(documents.into_iter().collect()) }
+    }
+
+    /// A cursor over a plan's rows, behind the first `rows` of them.
+    pub(crate) fn from_plan(
+        namespace: Namespace,
+        mut execution: Execution,
+        fingerprint: u64,
+        rows: u64,
+    ) -> Result<Self> {
+        execution.skip(rows)?;
+        Ok(Self { namespace, source: Source::Plan { execution: Box::new(execution), fingerprint } })
     }
 
     /// What it reads.
@@ -46,7 +64,10 @@ impl Cursor {
     /// The next documents: at most `documents_max`, and no more than `bytes_max` bytes unless a single document is
     /// larger. An empty batch does not mean the end (`documents_max` may be 0): ask [`Cursor::is_exhausted`].
     pub fn next_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {
-        let Source::Ready(ready) = &mut self.source;
+        let ready = match &mut self.source {
+            Source::Ready(ready) => ready,
+            Source::Plan { execution, .. } => return execution.next_batch(documents_max, bytes_max),
+        };
         let mut batch = Batch::default();
         let mut bytes = 0usize;
         while batch.documents.len() < documents_max {
@@ -60,17 +81,35 @@ impl Cursor {
         Ok(batch)
     }
 
-    /// Whether every document was returned.
+    /// Whether it is known that every document was returned. A plan may notice its end only when it is asked for
+    /// more, so this may still be `false` behind the last document.
     pub fn is_exhausted(&self) -> bool {
-        let Source::Ready(ready) = &self.source;
-        ready.is_empty()
+        match &self.source {
+            Source::Ready(ready) => ready.is_empty(),
+            Source::Plan { execution, .. } => execution.is_exhausted(),
+        }
     }
 
     /// Where the cursor stands, for `resume_after` of the same operation later: a plan fingerprint, the read timestamp
     /// and the last position, in the engine's own bytes. `None` if this answer cannot be resumed. The bytes are not
     /// secret but must come back unchanged: a door that hands them to clients seals them.
     pub fn position(&self) -> Option<Vec<u8>> {
-        None
+        match &self.source {
+            Source::Ready(_) => None,
+            Source::Plan { execution, fingerprint } => {
+                let read_timestamp = execution.context().snapshot.timestamp();
+                let rows = execution.returned;
+                Some(Position { fingerprint: *fingerprint, read_timestamp, rows }.encode())
+            }
+        }
+    }
+
+    /// The moment the answer is read at, where it comes from stored documents.
+    pub fn read_timestamp(&self) -> Option<Timestamp> {
+        match &self.source {
+            Source::Ready(_) => None,
+            Source::Plan { execution, .. } => Some(execution.context().snapshot.timestamp()),
+        }
     }
 }
 

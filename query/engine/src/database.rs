@@ -5,11 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sheaf_storage::StoreOptions;
+use sheaf_document::ObjectId;
+use sheaf_language::expression::Environment;
+use sheaf_storage::{DiskVfs, KeyspaceOptions, MemoryVfs, PrefixRule, Store, StoreOptions, Tablet, Vfs};
 
-use crate::Result;
+use crate::catalog::Catalog;
 use crate::cursor::CursorRegistry;
+use crate::entropy::Entropy;
+use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
 use crate::session::{Session, SessionId};
+use crate::{Error, Result, error_code};
 
 /// How a database is opened. Start from [`DatabaseOptions::default`].
 #[derive(Clone, Debug)]
@@ -36,25 +41,48 @@ pub struct Database {
 
 struct Inner {
     options: DatabaseOptions,
+    store: Store,
+    tablet: Tablet,
+    catalog: Catalog,
     cursors: CursorRegistry,
+    entropy: Entropy,
     sessions_opened: AtomicU64,
 }
 
 impl Database {
     /// Opens the database in a directory, which is created if the options say so.
     pub fn open(path: impl AsRef<Path>, options: DatabaseOptions) -> Result<Self> {
-        let _ = path.as_ref();
-        Ok(Self::new(options))
+        Self::open_with(Arc::new(DiskVfs), path.as_ref(), options)
     }
 
     /// Opens a new database that lives in memory and ends with its last clone.
     pub fn in_memory(options: DatabaseOptions) -> Result<Self> {
-        Ok(Self::new(options))
+        Self::open_with(Arc::new(MemoryVfs::new()), Path::new("/memory"), options)
     }
 
-    fn new(options: DatabaseOptions) -> Self {
-        let inner = Inner { options, cursors: CursorRegistry::default(), sessions_opened: AtomicU64::new(0) };
-        Self { inner: Arc::new(inner) }
+    /// Opens the database in a directory of any file system.
+    pub fn open_with(vfs: Arc<dyn Vfs>, path: &Path, mut options: DatabaseOptions) -> Result<Self> {
+        for keyspace in [DOCUMENTS, INDEXES] {
+            let own =
+                KeyspaceOptions { prefix: PrefixRule::Fixed(PREFIX_BYTES), ..KeyspaceOptions::default() };
+            options.store.keyspaces.entry(keyspace).or_insert(own);
+        }
+        let seed = vfs.unique_id().map_err(|error| {
+            Error::new(error_code::FILE_STREAM_FAILED, format!("no random numbers to be had: {error}"))
+        })?;
+        let store = Store::open(vfs, path, options.store.clone())?;
+        let tablet = store.tablet();
+        let catalog = Catalog::open(tablet.clone())?;
+        let inner = Inner {
+            options,
+            store,
+            tablet,
+            catalog,
+            cursors: CursorRegistry::default(),
+            entropy: Entropy::new(seed),
+            sessions_opened: AtomicU64::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Opens a session.
@@ -73,9 +101,45 @@ impl Database {
         &self.inner.cursors
     }
 
+    /// The store under it: statistics, checkpoints, verification.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
     /// Ends background work and syncs what was acknowledged. Operations on any clone fail from now on.
     pub fn close(&self) -> Result<()> {
-        Ok(())
+        Ok(self.inner.store.close()?)
+    }
+
+    /// Milliseconds since 1970, by the clock of the options.
+    pub fn now_millis(&self) -> i64 {
+        i64::try_from(self.inner.options.store.clock.wall_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// 64 random bits, e.g. for the number of a cursor.
+    pub fn random(&self) -> u64 {
+        self.inner.entropy.next()
+    }
+
+    /// A new object id.
+    pub fn new_object_id(&self) -> ObjectId {
+        self.inner.entropy.object_id(self.inner.options.store.clock.wall_seconds())
+    }
+
+    pub(crate) fn new_uuid(&self) -> [u8; 16] {
+        self.inner.entropy.uuid()
+    }
+
+    pub(crate) fn new_environment(&self) -> Environment {
+        Environment::new(self.now_millis(), self.random())
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    pub(crate) fn tablet(&self) -> &Tablet {
+        &self.inner.tablet
     }
 }
 

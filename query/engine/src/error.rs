@@ -38,6 +38,11 @@ impl Error {
         self
     }
 
+    /// An error with a location code: a number that names one spot of the language.
+    pub(crate) fn location(code: i32, message: impl Into<String>) -> Self {
+        Self::new(ErrorCode(code), message)
+    }
+
     /// An error for a state that the code rules out: a defect, reported instead of a panic.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(error_code::INTERNAL_ERROR, message)

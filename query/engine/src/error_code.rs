@@ -83,3 +83,19 @@ pub const FILE_STREAM_FAILED: ErrorCode = ErrorCode(39);
 pub const INCOMPATIBLE_SERVER_VERSION: ErrorCode = ErrorCode(188);
 /// The data directory is in use.
 pub const DATABASE_LOCKED: ErrorCode = ErrorCode(98);
+/// A database exists whose name differs by case only.
+pub const DATABASE_DIFFERS_BY_CASE: ErrorCode = ErrorCode(13297);
+/// Two fields of an index lead through different arrays of one document.
+pub const CANNOT_INDEX_PARALLEL_ARRAYS: ErrorCode = ErrorCode(171);
+/// Several indexes have the key pattern.
+pub const AMBIGUOUS_INDEX_KEY_PATTERN: ErrorCode = ErrorCode(181);
+/// The value cannot be an `_id`.
+pub const INVALID_ID_FIELD: ErrorCode = ErrorCode(53);
+/// A field name starts with a dollar sign where it must not.
+pub const DOLLAR_PREFIXED_FIELD_NAME: ErrorCode = ErrorCode(52);
+/// No plan can answer the query under the given hint.
+pub const NO_QUERY_EXECUTION_PLANS: ErrorCode = ErrorCode(291);
+/// The distinct values do not fit into one document.
+pub const DISTINCT_TOO_LARGE: ErrorCode = ErrorCode(17217);
+/// A filter gives a path two values where one document is to be made from it.
+pub const NOT_SINGLE_VALUE_FIELD: ErrorCode = ErrorCode(54);

@@ -4,13 +4,21 @@
 //! shell) calls the operations of a session, which are plain structs ([`operation`]); none has semantics of its own.
 
 pub mod catalog;
+mod collection;
 mod cursor;
 mod database;
+mod entropy;
 mod error;
 pub mod error_code;
+mod executor;
+mod index;
+mod key_layout;
 mod namespace;
 pub mod operation;
+mod plan;
+mod planner;
 mod session;
+mod value_text;
 
 pub use cursor::{Batch, Cursor, CursorRegistry, KilledCursors};
 pub use database::{Database, DatabaseOptions};

@@ -1,8 +1,23 @@
 //! Sessions: one client's view of a database, and the door to its operations.
 
-mod operations;
+mod aggregate;
+mod catalog;
+mod count;
+mod distinct;
+mod explain;
+mod find;
+mod reading;
 
-use crate::Database;
+pub(crate) use reading::ReadOptions;
+
+use std::sync::Arc;
+
+use sheaf_language::expression::Environment;
+use sheaf_storage::Durability;
+
+use crate::catalog::Collection;
+use crate::collection::write::WriteContext;
+use crate::{Database, Error, Namespace, Result, error_code};
 
 /// Identity of a session within its database's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +44,43 @@ impl Session {
     pub const fn database(&self) -> &Database {
         &self.database
     }
+
+    /// The collection to write to; created if it does not exist.
+    pub(crate) fn collection_for_write(&self, namespace: &Namespace) -> Result<Arc<Collection>> {
+        let collection = self.database.catalog().ensure(namespace, || self.database.new_uuid())?;
+        check_writable(&collection)?;
+        Ok(collection)
+    }
+
+    /// The collection to write to, if it exists.
+    pub(crate) fn existing_for_write(&self, namespace: &Namespace) -> Result<Option<Arc<Collection>>> {
+        let collection = self.database.catalog().find(namespace);
+        if let Some(collection) = &collection {
+            check_writable(collection)?;
+        }
+        Ok(collection)
+    }
+
+    pub(crate) fn write_context(&self, durability: Option<Durability>) -> WriteContext<'_> {
+        WriteContext { tablet: self.database.tablet(), catalog: self.database.catalog(), durability }
+    }
+
+    /// The surroundings of expressions that belong to a collection, such as its validator.
+    pub(crate) fn environment(&self, collection: &Collection) -> Environment {
+        let mut environment = self.database.new_environment();
+        environment.collator.clone_from(&collection.collator);
+        environment
+    }
+}
+
+fn check_writable(collection: &Collection) -> Result<()> {
+    if collection.options.view_on.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+        format!("{} is a view and cannot be written to", collection.namespace),
+    ))
 }
 
 impl Drop for Session {

@@ -253,6 +253,3 @@ fn check_id(before: RawDocument<'_>, after: RawDocument<'_>) -> Result<()> {
 fn bad_value(reason: impl Into<String>) -> Error {
     Error::new(ErrorCode::BAD_VALUE, reason)
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,7 +12,6 @@
 
 mod corruption;
 mod crash;
-mod damage;
 mod faults;
 mod fixture;
 mod inspect;

@@ -46,6 +46,11 @@ impl Filter {
         Self { predicate: Predicate::TRUE }
     }
 
+    /// The filter of a predicate, such as the part of another filter that an index leaves open.
+    pub const fn from_predicate(predicate: Predicate) -> Self {
+        Self { predicate }
+    }
+
     /// Reads a filter. The scope gives the collation and the variables that `$expr` may use.
     pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
         let predicate = normalize::normalize(parse::clauses(document, parse::Level::Document, scope)?);

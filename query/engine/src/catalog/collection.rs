@@ -1,0 +1,90 @@
+//! A collection or view as the catalog holds it: immutable; a change makes a new one.
+
+use std::sync::{Arc, RwLock};
+
+use sheaf_document::{Collate, RawDocumentBuf};
+use sheaf_language::Collation;
+use sheaf_language::expression::Scope;
+use sheaf_language::filter::Filter;
+
+use super::collection_options::CollectionOptions;
+use super::index_specification::ID_INDEX_NAME;
+use crate::index::Index;
+use crate::key_layout::CollectionId;
+use crate::{Namespace, Result};
+
+/// A collection or view.
+pub(crate) struct Collection {
+    /// Identity in keys.
+    pub(crate) id: CollectionId,
+    /// Its name now.
+    pub(crate) namespace: Namespace,
+    /// Identity across renames.
+    pub(crate) uuid: [u8; 16],
+    /// What it was created with.
+    pub(crate) options: CollectionOptions,
+    /// Its indexes, the one on `_id` first. That one has no entries: the documents' own keys serve.
+    pub(crate) indexes: Vec<Arc<Index>>,
+    /// How strings compare by default.
+    pub(crate) collator: Option<Arc<dyn Collate>>,
+    /// What documents must match.
+    pub(crate) validator: Option<Filter>,
+    /// Held shared by writers of documents, exclusively by changes of this collection's keys. Shared by all
+    /// successors of this value.
+    pub(crate) gate: Arc<RwLock<()>>,
+}
+
+impl Collection {
+    /// Compiles what the options say.
+    pub(super) fn new(
+        id: CollectionId,
+        namespace: Namespace,
+        uuid: [u8; 16],
+        options: CollectionOptions,
+        indexes: Vec<Arc<Index>>,
+    ) -> Result<Self> {
+        let collator = collator(options.collation.as_ref())?;
+        let mut scope = Scope::new();
+        scope.set_collator(collator.clone());
+        let validator = match &options.validator {
+            Some(validator) => Some(Filter::parse(validator.as_raw(), &mut scope)?),
+            None => None,
+        };
+        let gate = Arc::new(RwLock::new(()));
+        Ok(Self { id, namespace, uuid, options, indexes, collator, validator, gate })
+    }
+
+    /// The same collection after a change.
+    pub(super) fn changed(
+        &self,
+        namespace: Namespace,
+        options: CollectionOptions,
+        indexes: Vec<Arc<Index>>,
+    ) -> Result<Self> {
+        let changed = Self::new(self.id, namespace, self.uuid, options, indexes)?;
+        Ok(Self { gate: Arc::clone(&self.gate), ..changed })
+    }
+
+    /// The indexes that have entries of their own.
+    pub(crate) fn secondary_indexes(&self) -> impl Iterator<Item = &Arc<Index>> {
+        self.indexes.iter().filter(|index| index.specification.name != ID_INDEX_NAME)
+    }
+
+    /// The index of this name.
+    pub(crate) fn index_named(&self, name: &str) -> Option<&Arc<Index>> {
+        self.indexes.iter().find(|index| index.specification.name == name)
+    }
+
+    /// How strings compare in document keys and by default.
+    pub(crate) fn collate(&self) -> Option<&dyn Collate> {
+        self.collator.as_deref()
+    }
+}
+
+/// The collator of a collation document; none for binary order.
+pub(crate) fn collator(collation: Option<&RawDocumentBuf>) -> Result<Option<Arc<dyn Collate>>> {
+    match collation {
+        Some(document) => Ok(Collation::parse(document.as_raw())?.shared()),
+        None => Ok(None),
+    }
+}

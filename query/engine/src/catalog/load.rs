@@ -1,0 +1,90 @@
+//! Reading the catalog when a database is opened, and finishing what was interrupted.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use sheaf_storage::{IterOptions, Snapshot, Tablet, WriteBatch};
+
+use super::record::{self, FORMAT_VERSION};
+use super::{Catalog, CatalogState};
+use crate::key_layout::{self, IndexId, KeyRange};
+use crate::{Error, Result, error_code};
+
+impl Catalog {
+    /// Reads the catalog of a store, or begins one.
+    pub(crate) fn open(tablet: Tablet) -> Result<Self> {
+        let snapshot = tablet.snapshot();
+        let mut batch = WriteBatch::new();
+        check_format(&snapshot, &mut batch)?;
+        let next = match snapshot.get(&key_layout::sequence())? {
+            Some(value) => {
+                let next = record::read_number(&value, "next")?;
+                u32::try_from(next).map_err(|_| record::damaged("the sequence is out of range"))?
+            }
+            None => 1,
+        };
+        remove_interrupted(&snapshot, &mut batch)?;
+        if !batch.is_empty() {
+            tablet.commit(batch, None)?;
+        }
+        let mut state = CatalogState::default();
+        for_each(&snapshot, key_layout::collections(), |_, value| {
+            let collection = record::read_collection(value, |index| read_multikey(&snapshot, index))?;
+            state.put(Arc::new(collection));
+            Ok(())
+        })?;
+        Ok(Self { tablet, state: RwLock::new(Arc::new(state)), changes: Mutex::new(next) })
+    }
+}
+
+fn check_format(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()> {
+    let Some(value) = snapshot.get(&key_layout::format())? else {
+        let record = record::number_record("version", i64::from(FORMAT_VERSION));
+        batch.put(key_layout::format(), record.into_bytes());
+        return Ok(());
+    };
+    let found = record::read_number(&value, "version")?;
+    if found == i64::from(FORMAT_VERSION) {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::INCOMPATIBLE_SERVER_VERSION,
+        format!("the database has format version {found}, this build reads {FORMAT_VERSION}"),
+    ))
+}
+
+/// Deletes the entries of indexes whose building was interrupted.
+fn remove_interrupted(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()> {
+    for_each(snapshot, key_layout::constructions(), |key, _| {
+        let id = key_layout::id_of_meta_key(key).ok_or_else(|| record::damaged("a key has no identifier"))?;
+        let entries = key_layout::entries(IndexId(id));
+        batch.delete_range(entries.lower, entries.upper);
+        batch.delete(key_layout::multikey(IndexId(id)));
+        batch.delete(key.to_vec());
+        Ok(())
+    })
+}
+
+fn read_multikey(snapshot: &Snapshot, index: IndexId) -> Result<Vec<u64>> {
+    match snapshot.get(&key_layout::multikey(index))? {
+        Some(value) => record::read_multikey(&value),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn for_each(
+    snapshot: &Snapshot,
+    range: KeyRange,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut entries = snapshot.iter(IterOptions {
+        lower: Some(range.lower),
+        upper: Some(range.upper),
+        ..IterOptions::default()
+    })?;
+    let mut valid = entries.seek_to_first()?;
+    while valid {
+        visit(entries.key(), entries.value())?;
+        valid = entries.next()?;
+    }
+    Ok(())
+}

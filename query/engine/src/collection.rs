@@ -1,0 +1,19 @@
+//! Writing documents: each with its index entries, in one transaction.
+//!
+//! A write reads at its transaction's snapshot and puts effects (keys and values) into it. If another transaction
+//! committed one of these keys meanwhile, the commit conflicts and the whole evaluation runs again on a newer
+//! snapshot; callers never see that ([`write::retrying`]).
+
+mod change;
+mod delete;
+mod document_id;
+mod document_write;
+mod duplicate;
+mod find_and_modify;
+mod insert;
+mod matching;
+mod update;
+mod validate;
+pub(crate) mod write;
+
+pub(crate) use duplicate::duplicate_key;

@@ -1,0 +1,103 @@
+//! A parsed update with everything it needs to be applied to one document after the other.
+
+use sheaf_document::{RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_language::expression::Environment;
+use sheaf_language::update::{Update, UpdateArguments, UpdateContext, Updated};
+
+use super::document_id::{check_id, with_id};
+use super::matching::Target;
+use super::validate::validate;
+use super::write::DocumentTransaction;
+use crate::catalog::Collection;
+use crate::planner::Query;
+use crate::session::Session;
+use crate::{Error, Result, error_code};
+
+/// A parsed update.
+pub(super) struct Change {
+    update: Update,
+    bypass_validation: bool,
+}
+
+impl Change {
+    /// Parses an update: a document of operators, a replacement, or an array of stages.
+    pub(super) fn parse(
+        update: ValueRef<'_>,
+        array_filters: &[RawDocument<'_>],
+        query: &Query,
+        bypass_validation: bool,
+    ) -> Result<Self> {
+        let context = UpdateContext { array_filters, scope: &query.scope };
+        let update = match update {
+            ValueRef::Document(document) => Update::parse(document, &context)?,
+            ValueRef::Array(_) => return Err(Error::not_supported("an update by a pipeline")),
+            other => {
+                return Err(Error::new(
+                    error_code::FAILED_TO_PARSE,
+                    format!(
+                        "an update must be a document or an array of stages, not of type {}",
+                        other.kind().name()
+                    ),
+                ));
+            }
+        };
+        Ok(Self { update, bypass_validation })
+    }
+
+    /// Whether it replaces the whole document.
+    pub(super) fn is_replacement(&self) -> bool {
+        self.update.is_replacement()
+    }
+
+    /// Changes a document that matched. Returns it as it is now; nothing if it stays as it was.
+    pub(super) fn apply(
+        &self,
+        transaction: &mut DocumentTransaction,
+        collection: &Collection,
+        target: &Target,
+        query: &Query,
+        environment: &mut Environment,
+    ) -> Result<Option<RawDocumentBuf>> {
+        let before = target.document()?;
+        let position = query.filter.match_position(before, environment)?.unwrap_or_default();
+        let mut arguments = UpdateArguments { matched_index: position.0, is_insert: false, environment };
+        let Updated { document: after, modified } = self.update.apply(before, &mut arguments)?;
+        if !modified || after.as_raw().as_bytes() == before.as_bytes() {
+            return Ok(None);
+        }
+        if !self.bypass_validation {
+            validate(collection, Some(before), after.as_raw(), environment)?;
+        }
+        transaction.replace(collection, &target.document_key, before, after.clone())?;
+        Ok(Some(after))
+    }
+
+    /// Inserts the document that filter and update make together. Returns it.
+    pub(super) fn upsert(
+        &self,
+        session: &Session,
+        transaction: &mut DocumentTransaction,
+        collection: &Collection,
+        query: &Query,
+        environment: &mut Environment,
+    ) -> Result<RawDocumentBuf> {
+        let seed =
+            if self.is_replacement() { query.filter.upsert_id()? } else { query.filter.upsert_document()? };
+        let mut arguments = UpdateArguments { matched_index: None, is_insert: true, environment };
+        let Updated { document: made, .. } = self.update.apply(seed.as_raw(), &mut arguments)?;
+        if let Some(id) = made.as_raw().get("_id") {
+            check_id(id)?;
+        }
+        let document = with_id(made.as_raw(), || session.database().new_object_id())?;
+        if !self.bypass_validation {
+            validate(collection, None, document.as_raw(), environment)?;
+        }
+        transaction.insert(collection, document.clone())?;
+        Ok(document)
+    }
+}
+
+/// The `_id` of a document that was made.
+pub(super) fn owned_id(document: &RawDocumentBuf) -> Value<'static> {
+    Value::from(document.as_raw().get("_id")).into_owned()
+}

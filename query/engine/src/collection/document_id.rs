@@ -1,0 +1,65 @@
+//! The `_id` of a document: what may be one, and putting one into a document without.
+
+use sheaf_document::{DOCUMENT_BYTES_MAX, DocumentBuilder, ObjectId, RawDocument, RawDocumentBuf, ValueRef};
+
+use crate::{Error, Result, error_code};
+
+/// Refuses types that cannot be an `_id`, and field names in it that cannot be told from operators.
+pub(crate) fn check_id(id: ValueRef<'_>) -> Result<()> {
+    match id {
+        ValueRef::Array(_) | ValueRef::Regex(_) | ValueRef::Undefined => Err(Error::new(
+            error_code::INVALID_ID_FIELD,
+            format!("_id must not be of type {}", id.kind().name()),
+        )),
+        ValueRef::Document(nested) => match nested.iter().find(|element| element.key().starts_with('$')) {
+            Some(element) => Err(Error::new(
+                error_code::DOLLAR_PREFIXED_FIELD_NAME,
+                format!("the field \"{}\" of _id must not start with '$'", element.key()),
+            )),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// The `_id` of a stored document.
+pub(crate) fn id_of(document: RawDocument<'_>) -> Result<ValueRef<'_>> {
+    document
+        .get("_id")
+        .ok_or_else(|| Error::new(error_code::DATA_CORRUPTION_DETECTED, "a stored document has no _id"))
+}
+
+/// A document as it is stored: `_id` first, made by `new_id` if there is none.
+pub(crate) fn with_id(
+    document: RawDocument<'_>,
+    new_id: impl FnOnce() -> ObjectId,
+) -> Result<RawDocumentBuf> {
+    let stored = match document.first() {
+        Some(first) if first.key_bytes() == b"_id" => document.to_buf(),
+        _ => {
+            let mut out = DocumentBuilder::with_capacity(document.len_bytes() + 17);
+            match document.get_element("_id") {
+                Some(id) => out.append_element(id),
+                None => out.append("_id", new_id()),
+            };
+            for element in document.iter().filter(|element| element.key_bytes() != b"_id") {
+                out.append_element(element);
+            }
+            out.build()
+        }
+    };
+    check_id(id_of(stored.as_raw())?)?;
+    check_size(stored.as_raw())?;
+    Ok(stored)
+}
+
+/// Refuses a document larger than may be stored.
+pub(crate) fn check_size(document: RawDocument<'_>) -> Result<()> {
+    if document.len_bytes() <= DOCUMENT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::OBJECT_TOO_LARGE,
+        format!("the document has {} bytes, the limit is {DOCUMENT_BYTES_MAX}", document.len_bytes()),
+    ))
+}

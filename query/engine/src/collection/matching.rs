@@ -1,0 +1,144 @@
+//! The documents that an update or delete is about.
+//!
+//! Writes to one document find it at their transaction's snapshot; if it changed meanwhile the commit conflicts and
+//! everything runs again. Writes to many documents find all of them at one snapshot, which also keeps a document that
+//! an update moves in an index from being met twice; then they write part by part, each in its own transaction,
+//! which looks at the newest version of each document and leaves out what does not match any more.
+
+use std::time::Duration;
+
+use sheaf_document::{RawDocument, RawDocumentBuf};
+use sheaf_language::expression::Environment;
+use sheaf_storage::ValueSlice;
+
+use super::write::DocumentTransaction;
+use crate::catalog::Collection;
+use crate::cursor::Execution;
+use crate::executor::Row;
+use crate::plan::PhysicalPlan;
+use crate::planner::{self, Query};
+use crate::session::{ReadOptions, Session};
+use crate::{Error, Result, error_code};
+use std::sync::Arc;
+
+/// Documents of one part of a write to many.
+const PART_DOCUMENTS: usize = 1_000;
+
+/// Bytes of documents of one part of a write to many.
+const PART_BYTES: usize = 8 << 20;
+
+/// A document that is about to be changed, as the transaction sees it.
+pub(super) struct Target {
+    pub(super) document_key: Vec<u8>,
+    bytes: ValueSlice,
+}
+
+impl Target {
+    /// The document.
+    pub(super) fn document(&self) -> Result<RawDocument<'_>> {
+        RawDocument::from_bytes(&self.bytes).map_err(|error| {
+            Error::new(error_code::DATA_CORRUPTION_DETECTED, format!("a stored document is damaged: {error}"))
+        })
+    }
+
+    /// The newest version of a row's document, if it is still there.
+    pub(super) fn current(
+        transaction: &DocumentTransaction,
+        collection: &Collection,
+        row: &Row,
+    ) -> Result<Option<Self>> {
+        let bytes = transaction.read(collection, &row.document_key)?;
+        Ok(bytes.map(|bytes| Self { document_key: row.document_key.clone(), bytes }))
+    }
+
+    /// Whether it matches, given that the row did.
+    pub(super) fn still_matches(
+        &self,
+        row: &Row,
+        query: &Query,
+        environment: &mut Environment,
+    ) -> Result<bool> {
+        let now = self.document()?;
+        if row.document()?.as_bytes() == now.as_bytes() {
+            return Ok(true);
+        }
+        Ok(query.filter.matches(now, environment)?)
+    }
+}
+
+/// Deletes a document.
+pub(super) fn delete_target(
+    transaction: &mut DocumentTransaction,
+    collection: &Collection,
+    target: &Target,
+) -> Result<RawDocumentBuf> {
+    let before = target.document()?;
+    transaction.remove(collection, &target.document_key, before)?;
+    Ok(before.to_buf())
+}
+
+/// The documents that match at one snapshot, part by part.
+pub(super) struct Matches {
+    execution: Execution,
+}
+
+impl Matches {
+    /// The next part; empty at the end.
+    pub(super) fn next_part(&mut self) -> Result<Vec<Row>> {
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        while part.len() < PART_DOCUMENTS && bytes < PART_BYTES {
+            let Some(row) = self.execution.next_row()? else { break };
+            bytes += row.memory_bytes();
+            part.push(row);
+        }
+        Ok(part)
+    }
+}
+
+impl Session {
+    /// The first document that matches, at the transaction's snapshot.
+    pub(super) fn first_match(
+        &self,
+        transaction: &DocumentTransaction,
+        collection: &Arc<Collection>,
+        query: &Query,
+        max_time: Option<Duration>,
+    ) -> Result<Option<Target>> {
+        let plan = first_only(planner::plan_documents(Some(collection), query)?);
+        let snapshot = self.snapshot(Some(transaction.transaction.snapshot_timestamp()))?;
+        let options = ReadOptions { max_time, ..ReadOptions::default() };
+        let mut execution = self.start(&plan, snapshot, &query.collation, options);
+        match execution.next_row()? {
+            Some(row) => Target::current(transaction, collection, &row),
+            None => Ok(None),
+        }
+    }
+
+    /// All documents that match now.
+    pub(super) fn all_matches(
+        &self,
+        collection: &Arc<Collection>,
+        query: &Query,
+        max_time: Option<Duration>,
+    ) -> Result<Matches> {
+        let snapshot = self.snapshot(None)?;
+        let plan = planner::plan_documents(Some(collection), query)?;
+        let options = ReadOptions { max_time, ..ReadOptions::default() };
+        Ok(Matches { execution: self.start(&plan, snapshot, &query.collation, options) })
+    }
+
+    /// The surroundings of a query's expressions.
+    pub(super) fn query_environment(&self, query: &Query) -> Environment {
+        let mut environment = self.database().new_environment();
+        environment.collator.clone_from(&query.collation.collator);
+        environment
+    }
+}
+
+fn first_only(plan: PhysicalPlan) -> PhysicalPlan {
+    match plan {
+        PhysicalPlan::Sort { sort, input, .. } => PhysicalPlan::Sort { sort, limit: Some(1), input },
+        other => PhysicalPlan::Limit { limit: 1, input: Box::new(other) },
+    }
+}

@@ -1,0 +1,96 @@
+//! A plan that is being run for a cursor.
+
+use std::collections::VecDeque;
+
+use super::Batch;
+use crate::Result;
+use crate::executor::{BATCH_ROWS, ExecutionContext, Operator, Row};
+use crate::plan::PhysicalPlan;
+
+/// A plan that is being run: its operators, what they share, and rows that were pulled but not returned yet.
+pub(crate) struct Execution {
+    root: Operator,
+    context: ExecutionContext,
+    ready: VecDeque<Row>,
+    is_at_end: bool,
+    /// Rows returned so far, those skipped for a resumed cursor included.
+    pub(super) returned: u64,
+}
+
+impl Execution {
+    /// Starts a plan.
+    pub(crate) fn new(plan: &PhysicalPlan, context: ExecutionContext) -> Self {
+        let root = Operator::build(plan);
+        Self { root, context, ready: VecDeque::new(), is_at_end: false, returned: 0 }
+    }
+
+    /// The operators, for their counts.
+    pub(crate) fn root(&self) -> &Operator {
+        &self.root
+    }
+
+    pub(super) fn context(&self) -> &ExecutionContext {
+        &self.context
+    }
+
+    /// What the operators share, for callers that evaluate rows themselves.
+    pub(crate) fn context_mut(&mut self) -> &mut ExecutionContext {
+        &mut self.context
+    }
+
+    /// The next row.
+    pub(crate) fn next_row(&mut self) -> Result<Option<Row>> {
+        if self.ready.is_empty() {
+            self.refill(BATCH_ROWS)?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Pulls up to `wanted` rows; at the end it notes that.
+    fn refill(&mut self, wanted: usize) -> Result<()> {
+        if self.is_at_end {
+            return Ok(());
+        }
+        self.context.check_time()?;
+        let mut rows = Vec::new();
+        self.root.pull(&mut self.context, wanted, &mut rows)?;
+        self.is_at_end = rows.is_empty();
+        self.ready.extend(rows);
+        Ok(())
+    }
+
+    pub(super) fn next_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {
+        let mut batch = Batch::default();
+        let mut bytes = 0usize;
+        while batch.documents.len() < documents_max {
+            if self.ready.is_empty() {
+                self.refill((documents_max - batch.documents.len()).min(BATCH_ROWS))?;
+            }
+            let Some(row) = self.ready.pop_front() else { break };
+            let len = row.document()?.len_bytes();
+            bytes = bytes.saturating_add(len);
+            if bytes > bytes_max && !batch.documents.is_empty() {
+                self.ready.push_front(row);
+                break;
+            }
+            batch.documents.push(row.into_document()?);
+            self.returned += 1;
+        }
+        Ok(batch)
+    }
+
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.ready.is_empty() && (self.is_at_end || self.root.is_finished())
+    }
+
+    /// Passes over rows that an earlier cursor returned.
+    pub(super) fn skip(&mut self, rows: u64) -> Result<()> {
+        while self.returned < rows {
+            if self.next_row()?.is_none() {
+                break;
+            }
+            self.returned += 1;
+        }
+        Ok(())
+    }
+}

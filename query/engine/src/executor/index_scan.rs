@@ -1,0 +1,105 @@
+//! IXSCAN: the entries of an index within bounds, each document once.
+
+use std::collections::HashSet;
+
+use sheaf_storage::{Iter, IterOptions, ValueSlice};
+
+use super::{Examined, ExecutionContext, Row};
+use crate::Result;
+use crate::index::entry;
+use crate::key_layout::{self, KeyRange};
+use crate::plan::{IndexScanPlan, ScanDirection};
+
+/// Entries looked at between two looks at the clock.
+const CHECK_EVERY: u64 = 256;
+
+pub(super) struct IndexScan {
+    is_unique: bool,
+    /// Whether this is the index on `_id`, whose entries are the documents themselves.
+    is_primary: bool,
+    direction: ScanDirection,
+    /// The ranges left, the next one last.
+    ranges: Vec<KeyRange>,
+    iter: Option<Iter>,
+    /// Documents returned, where one may have several entries within the bounds.
+    seen: Option<HashSet<Vec<u8>>>,
+    pub(super) examined: Examined,
+}
+
+impl IndexScan {
+    pub(super) fn new(plan: &IndexScanPlan) -> Self {
+        let mut ranges = plan.ranges.clone();
+        if plan.direction == ScanDirection::Forward {
+            ranges.reverse();
+        }
+        Self {
+            is_unique: plan.index.specification.unique,
+            is_primary: plan.index.specification.key.is_id(),
+            direction: plan.direction,
+            ranges,
+            iter: None,
+            seen: plan.is_multikey.then(HashSet::new),
+            examined: Examined::default(),
+        }
+    }
+
+    pub(super) fn pull(
+        &mut self,
+        context: &mut ExecutionContext,
+        wanted: usize,
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
+        let end = rows.len() + wanted;
+        while rows.len() < end {
+            if !self.advance(context)? {
+                return Ok(());
+            }
+            self.examined.keys += 1;
+            if self.examined.keys.is_multiple_of(CHECK_EVERY) {
+                context.check_time()?;
+            }
+            let Some(iter) = &self.iter else { return Ok(()) };
+            if self.is_primary {
+                let document_key = iter.key().get(key_layout::PREFIX_BYTES..).unwrap_or_default().to_vec();
+                rows.push(Row::stored(ValueSlice::copied(iter.value()), document_key));
+                continue;
+            }
+            let parts = entry::split(iter.key(), iter.value(), self.is_unique)?;
+            if let Some(seen) = &mut self.seen
+                && !seen.insert(parts.document_key.to_vec())
+            {
+                continue;
+            }
+            rows.push(Row::entry(parts.document_key.to_vec()));
+        }
+        Ok(())
+    }
+
+    /// Goes to the next entry; `false` at the end of the last range.
+    fn advance(&mut self, context: &ExecutionContext) -> Result<bool> {
+        if let Some(iter) = &mut self.iter {
+            let valid = match self.direction {
+                ScanDirection::Forward => iter.next()?,
+                ScanDirection::Backward => iter.prev()?,
+            };
+            if valid {
+                return Ok(true);
+            }
+        }
+        while let Some(range) = self.ranges.pop() {
+            let options =
+                IterOptions { lower: Some(range.lower), upper: Some(range.upper), ..IterOptions::default() };
+            let mut iter = context.snapshot.iter(options)?;
+            let valid = match self.direction {
+                ScanDirection::Forward => iter.seek_to_first()?,
+                ScanDirection::Backward => iter.seek_to_last()?,
+            };
+            self.iter = Some(iter);
+            if valid {
+                return Ok(true);
+            }
+        }
+        self.iter = None;
+        Ok(false)
+    }
+}

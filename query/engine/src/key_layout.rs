@@ -1,0 +1,170 @@
+//! The keys of the store, as `KEY_LAYOUT.md` draws them.
+
+use sheaf_document::{Collate, ValueRef};
+use sheaf_storage::Keyspace;
+
+use crate::{Error, Result, error_code};
+
+/// The catalog.
+pub(crate) const META: Keyspace = Keyspace(0x10);
+/// Documents.
+pub(crate) const DOCUMENTS: Keyspace = Keyspace(0x20);
+/// Index entries.
+pub(crate) const INDEXES: Keyspace = Keyspace(0x30);
+
+/// Longest key of a document or index entry, in bytes: half of what the store allows, so that anything that has to be
+/// put around a key later finds room.
+pub(crate) const KEY_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes in front of an encoded `_id` or of the fields of an index entry: the keyspace and an identifier.
+pub(crate) const PREFIX_BYTES: usize = 5;
+
+/// Identity of a collection, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CollectionId(pub(crate) u32);
+
+/// Identity of an index, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct IndexId(pub(crate) u32);
+
+const META_FORMAT: u8 = 1;
+const META_SEQUENCE: u8 = 2;
+const META_COLLECTION: u8 = 3;
+const META_MULTIKEY: u8 = 4;
+const META_CONSTRUCTION: u8 = 5;
+
+fn with_id(prefix: &[u8], id: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(prefix.len() + 4 + 16);
+    key.extend_from_slice(prefix);
+    key.extend_from_slice(&id.to_be_bytes());
+    key
+}
+
+/// Key of the format record.
+pub(crate) fn format() -> Vec<u8> {
+    vec![META.0, META_FORMAT]
+}
+
+/// Key of the sequence of identifiers.
+pub(crate) fn sequence() -> Vec<u8> {
+    vec![META.0, META_SEQUENCE]
+}
+
+/// Key of a collection's record.
+pub(crate) fn collection(id: CollectionId) -> Vec<u8> {
+    with_id(&[META.0, META_COLLECTION], id.0)
+}
+
+/// Bounds of all collection records.
+pub(crate) fn collections() -> KeyRange {
+    KeyRange { lower: vec![META.0, META_COLLECTION], upper: vec![META.0, META_COLLECTION + 1] }
+}
+
+/// Key of an index's multikey paths.
+pub(crate) fn multikey(id: IndexId) -> Vec<u8> {
+    with_id(&[META.0, META_MULTIKEY], id.0)
+}
+
+/// Key of the mark of an index that is being built.
+pub(crate) fn construction(id: IndexId) -> Vec<u8> {
+    with_id(&[META.0, META_CONSTRUCTION], id.0)
+}
+
+/// Bounds of all such marks.
+pub(crate) fn constructions() -> KeyRange {
+    KeyRange { lower: vec![META.0, META_CONSTRUCTION], upper: vec![META.0, META_CONSTRUCTION + 1] }
+}
+
+/// The identifier at the end of a catalog key.
+pub(crate) fn id_of_meta_key(key: &[u8]) -> Option<u32> {
+    key.get(2..)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// Keys from `lower` to in front of `upper`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    pub(crate) lower: Vec<u8>,
+    pub(crate) upper: Vec<u8>,
+}
+
+/// What all documents of a collection begin with.
+pub(crate) fn documents_prefix(id: CollectionId) -> Vec<u8> {
+    with_id(&[DOCUMENTS.0], id.0)
+}
+
+/// All documents of a collection.
+pub(crate) fn documents(id: CollectionId) -> KeyRange {
+    prefix_range(documents_prefix(id))
+}
+
+/// Key of the document with this document key.
+pub(crate) fn document(id: CollectionId, document_key: &[u8]) -> Vec<u8> {
+    let mut key = documents_prefix(id);
+    key.extend_from_slice(document_key);
+    key
+}
+
+/// What all entries of an index begin with.
+pub(crate) fn entries_prefix(id: IndexId) -> Vec<u8> {
+    with_id(&[INDEXES.0], id.0)
+}
+
+/// All entries of an index.
+pub(crate) fn entries(id: IndexId) -> KeyRange {
+    prefix_range(entries_prefix(id))
+}
+
+/// All keys that begin with `prefix`, which must not be all ones.
+pub(crate) fn prefix_range(prefix: Vec<u8>) -> KeyRange {
+    let upper = successor(&prefix);
+    KeyRange { lower: prefix, upper }
+}
+
+/// The first key behind all keys that begin with `prefix`. A prefix of ones only has none within its keyspace; it
+/// cannot occur, because the keyspace byte is below 0xFF.
+pub(crate) fn successor(prefix: &[u8]) -> Vec<u8> {
+    let mut upper = prefix.to_vec();
+    while let Some(last) = upper.pop() {
+        if last < u8::MAX {
+            upper.push(last + 1);
+            break;
+        }
+    }
+    upper
+}
+
+/// The document key of an `_id`, by the collection's collation.
+pub(crate) fn document_key(id: ValueRef<'_>, collator: Option<&dyn Collate>) -> Result<Vec<u8>> {
+    let mut key = Vec::with_capacity(24);
+    sheaf_document::key::encode(id, false, collator, &mut key);
+    check_key_len(key.len(), "_id")?;
+    Ok(key)
+}
+
+/// Refuses a key that is too long; `what` names it in the message.
+pub(crate) fn check_key_len(len: usize, what: &str) -> Result<()> {
+    if len <= KEY_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::KEY_TOO_LONG,
+        format!("the key of {what} has {len} bytes, the limit is {KEY_BYTES_MAX}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_exactly_their_prefix() {
+        let range = documents(CollectionId(0x00FF_FFFF));
+        assert_eq!(range.lower, [0x20, 0x00, 0xFF, 0xFF, 0xFF]);
+        assert_eq!(range.upper, [0x20, 0x01]);
+        assert!(range.lower < document(CollectionId(0x00FF_FFFF), &[0xFF, 0xFF]));
+        assert!(range.upper > document(CollectionId(0x00FF_FFFF), &[0xFF, 0xFF]));
+        assert!(range.upper <= documents(CollectionId(0x0100_0000)).lower);
+        assert_eq!(id_of_meta_key(&collection(CollectionId(7))), Some(7));
+        assert_eq!(id_of_meta_key(&format()), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! Physical plans: trees of plain enums. One [`Display`](std::fmt::Display) prints them for people and tests;
+//! `explain` shows the same tree as documents.
+
+mod bounds;
+mod display;
+
+pub(crate) use bounds::{FieldBounds, Interval, bracket};
+
+use std::sync::Arc;
+
+use sheaf_document::Value;
+use sheaf_language::{Filter, Projection, SortSpec};
+
+use crate::catalog::Collection;
+use crate::index::Index;
+use crate::key_layout::KeyRange;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScanDirection {
+    Forward,
+    Backward,
+}
+
+/// How a query is run. Variants in alphabetical order.
+#[derive(Clone)]
+pub(crate) enum PhysicalPlan {
+    /// Emits every document of a collection that matches, in the order of `_id`.
+    CollectionScan {
+        collection: Arc<Collection>,
+        direction: ScanDirection,
+        /// Only this part of the collection.
+        range: Option<KeyRange>,
+        filter: Option<Arc<Filter>>,
+    },
+    /// Emits nothing: the collection does not exist, or nothing can match.
+    Empty,
+    /// Emits the documents that its input points at, if they match.
+    Fetch { collection: Arc<Collection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
+    /// Emits the rows that match.
+    Filter { filter: Arc<Filter>, input: Box<PhysicalPlan> },
+    /// Emits the document with this `_id`, if there is one and it matches.
+    IdLookup {
+        collection: Arc<Collection>,
+        id: Value<'static>,
+        document_key: Vec<u8>,
+        filter: Option<Arc<Filter>>,
+    },
+    /// Emits pointers to documents in the order of an index.
+    IndexScan(IndexScanPlan),
+    /// Emits the first rows.
+    Limit { limit: u64, input: Box<PhysicalPlan> },
+    /// Emits other documents made from its input's. `filter` is the query's, if the projection is positional.
+    Project { projection: Arc<Projection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
+    /// Emits all rows but the first.
+    Skip { skip: u64, input: Box<PhysicalPlan> },
+    /// Emits the rows in order; buffers all of them, or the first `limit`.
+    Sort { sort: Arc<SortSpec>, limit: Option<u64>, input: Box<PhysicalPlan> },
+    /// Emits the rows of all inputs, each document once; buffers the keys of the documents.
+    Union { inputs: Vec<PhysicalPlan> },
+}
+
+/// A scan of an index within bounds.
+#[derive(Clone)]
+pub(crate) struct IndexScanPlan {
+    pub(crate) index: Arc<Index>,
+    /// For each field of the key, what is looked for.
+    pub(crate) bounds: Vec<FieldBounds>,
+    /// The same as ranges of keys, in the order of the index.
+    pub(crate) ranges: Vec<KeyRange>,
+    pub(crate) direction: ScanDirection,
+    /// Whether a document may have several entries.
+    pub(crate) is_multikey: bool,
+}
+
+impl PhysicalPlan {
+    /// The plan's inputs.
+    pub(crate) fn inputs(&self) -> &[PhysicalPlan] {
+        match self {
+            Self::CollectionScan { .. } | Self::Empty | Self::IdLookup { .. } | Self::IndexScan(_) => &[],
+            Self::Fetch { input, .. }
+            | Self::Filter { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Project { input, .. }
+            | Self::Skip { input, .. }
+            | Self::Sort { input, .. } => std::slice::from_ref(input),
+            Self::Union { inputs } => inputs,
+        }
+    }
+
+    /// The name explain prints.
+    pub(crate) fn stage_name(&self) -> &'static str {
+        match self {
+            Self::CollectionScan { .. } => "COLLSCAN",
+            Self::Empty => "EOF",
+            Self::Fetch { .. } => "FETCH",
+            Self::Filter { .. } => "MATCH",
+            Self::IdLookup { .. } => "IDHACK",
+            Self::IndexScan(_) => "IXSCAN",
+            Self::Limit { .. } => "LIMIT",
+            Self::Project { .. } => "PROJECTION_DEFAULT",
+            Self::Skip { .. } => "SKIP",
+            Self::Sort { .. } => "SORT",
+            Self::Union { .. } => "OR",
+        }
+    }
+}

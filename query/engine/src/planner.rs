@@ -1,0 +1,20 @@
+//! From a query to the plan that runs it.
+//!
+//! 1. [`query`]: the user's documents become typed values (filter, sort, projection, collation).
+//! 2. [`predicate_bounds`]: each conjunct of the filter says which values of its path it can match.
+//! 3. [`candidate`]: each index takes the conjuncts it can serve and says how far it gets with them.
+//! 4. [`access`]: the best candidate, a union of several for an `$or`, or a collection scan becomes the access path.
+//! 5. [`find`]: sort, skip, limit and projection go on top.
+//!
+//! Pure: reads nothing but the catalog's collection and the query.
+
+mod access;
+mod candidate;
+mod find;
+mod partial;
+mod predicate_bounds;
+mod query;
+mod ranges;
+
+pub(crate) use find::{plan_documents, plan_find};
+pub(crate) use query::{Query, QueryCollation, QueryOptions};

@@ -1,0 +1,172 @@
+//! The access path: how the matching documents of a collection are found.
+
+use std::sync::Arc;
+
+use sheaf_document::Value;
+use sheaf_language::Filter;
+use sheaf_language::filter::comparison::{Comparison, ComparisonOperator};
+use sheaf_language::filter::{Condition, Predicate};
+
+use super::candidate::Candidate;
+use super::predicate_bounds::conjuncts;
+use super::query::{HintChoice, Query};
+use crate::catalog::Collection;
+use crate::key_layout;
+use crate::plan::{PhysicalPlan, ScanDirection};
+use crate::{Error, Result, error_code};
+
+/// How the matching documents are found, and whether they come in the order of the query's sort.
+pub(crate) struct Access {
+    pub(crate) plan: PhysicalPlan,
+    pub(crate) is_sorted: bool,
+}
+
+/// Chooses the access path for a query.
+pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Access> {
+    let parts = conjuncts(query.filter.predicate());
+    if parts.iter().any(|part| matches!(part, Predicate::Constant(false))) {
+        return Ok(Access { plan: PhysicalPlan::Empty, is_sorted: true });
+    }
+    match &query.hint {
+        HintChoice::Natural(direction) => Ok(collection_scan(collection, query, *direction)),
+        HintChoice::Index(name) => hinted(collection, query, &parts, name),
+        HintChoice::None => {
+            if let Some(lookup) = id_lookup(collection, query, &parts)? {
+                return Ok(Access { plan: lookup, is_sorted: true });
+            }
+            let best = best_candidate(collection, query, &parts);
+            if best.as_ref().is_none_or(|best| best.bounded_fields == 0)
+                && let Some(plan) = union(collection, query, &parts)
+            {
+                return Ok(Access { plan, is_sorted: false });
+            }
+            match best {
+                Some(best) => Ok(fetch(collection, &parts, best)),
+                None => Ok(collection_scan(collection, query, ScanDirection::Forward)),
+            }
+        }
+    }
+}
+
+fn collection_scan(collection: &Arc<Collection>, query: &Query, direction: ScanDirection) -> Access {
+    let filter = (!query.filter.is_everything()).then(|| Arc::clone(&query.filter));
+    let plan =
+        PhysicalPlan::CollectionScan { collection: Arc::clone(collection), direction, range: None, filter };
+    Access { plan, is_sorted: query.sort.is_none() }
+}
+
+fn hinted(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate], name: &str) -> Result<Access> {
+    let candidate =
+        collection.index_named(name).and_then(|index| Candidate::of(collection, index, parts, query, true));
+    match candidate {
+        Some(candidate) => Ok(fetch(collection, parts, candidate)),
+        None => Err(Error::new(
+            error_code::NO_QUERY_EXECUTION_PLANS,
+            format!("the index \"{name}\" that the hint names does not hold all documents of this query"),
+        )),
+    }
+}
+
+/// The lookup for `{_id: value}`, perhaps with more conditions beside it.
+fn id_lookup(
+    collection: &Arc<Collection>,
+    query: &Query,
+    parts: &[&Predicate],
+) -> Result<Option<PhysicalPlan>> {
+    let same_collation = collection.options.collation == query.collation.document;
+    for (position, part) in parts.iter().enumerate() {
+        let Predicate::Field {
+            path,
+            condition: Condition::Comparison(Comparison { operator: ComparisonOperator::Equal, operand }),
+        } = part
+        else {
+            continue;
+        };
+        let is_id = path.as_str() == "_id";
+        let is_scalar =
+            !matches!(operand, Value::Array(_) | Value::Undefined | Value::Missing | Value::Regex { .. });
+        let by_bytes = !matches!(operand, Value::String(_) | Value::Symbol(_) | Value::Document(_));
+        let Some(id) = operand.as_ref().filter(|_| is_id && is_scalar && (same_collation || by_bytes)) else {
+            continue;
+        };
+        let rest: Vec<_> =
+            parts.iter().enumerate().filter(|(other, _)| *other != position).map(|(_, p)| *p).collect();
+        return Ok(Some(PhysicalPlan::IdLookup {
+            collection: Arc::clone(collection),
+            id: operand.clone(),
+            document_key: key_layout::document_key(id, collection.collate())?,
+            filter: rest_filter(&rest),
+        }));
+    }
+    Ok(None)
+}
+
+fn best_candidate(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Option<Candidate> {
+    let useful = |candidate: &Candidate| candidate.bounded_fields > 0 || candidate.provides_sort;
+    let candidates = collection
+        .indexes
+        .iter()
+        .filter_map(|index| Candidate::of(collection, index, parts, query, false).filter(useful));
+    // Of equals the older index wins.
+    let mut best: Option<Candidate> = None;
+    for candidate in candidates {
+        if best.as_ref().is_none_or(|best| candidate.score() > best.score()) {
+            best = Some(candidate);
+        }
+    }
+    best
+}
+
+fn fetch(collection: &Arc<Collection>, parts: &[&Predicate], candidate: Candidate) -> Access {
+    if candidate.scan.ranges.is_empty() {
+        return Access { plan: PhysicalPlan::Empty, is_sorted: true };
+    }
+    let open: Vec<_> = parts
+        .iter()
+        .zip(&candidate.settled)
+        .filter(|(_, settled)| !**settled)
+        .map(|(part, _)| *part)
+        .collect();
+    let plan = PhysicalPlan::Fetch {
+        collection: Arc::clone(collection),
+        filter: rest_filter(&open),
+        input: Box::new(PhysicalPlan::IndexScan(candidate.scan)),
+    };
+    Access { plan, is_sorted: candidate.provides_sort }
+}
+
+/// A filter of the conjuncts that are left; none if there are none.
+fn rest_filter(parts: &[&Predicate]) -> Option<Arc<Filter>> {
+    match parts {
+        [] => None,
+        [only] => Some(Arc::new(Filter::from_predicate((*only).clone()))),
+        several => {
+            let several = several.iter().map(|part| (*part).clone()).collect();
+            Some(Arc::new(Filter::from_predicate(Predicate::And(several))))
+        }
+    }
+}
+
+/// A union of index scans for an `$or` each of whose branches an index serves.
+fn union(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Option<PhysicalPlan> {
+    for (position, part) in parts.iter().enumerate() {
+        let Predicate::Or(branches) = part else { continue };
+        let inputs: Option<Vec<_>> = branches
+            .iter()
+            .map(|branch| {
+                let parts = conjuncts(branch);
+                let best = best_candidate(collection, query, &parts)?;
+                (best.bounded_fields > 0).then(|| fetch(collection, &parts, best).plan)
+            })
+            .collect();
+        let Some(inputs) = inputs else { continue };
+        let rest: Vec<_> =
+            parts.iter().enumerate().filter(|(other, _)| *other != position).map(|(_, p)| *p).collect();
+        let union = PhysicalPlan::Union { inputs };
+        return Some(match rest_filter(&rest) {
+            Some(filter) => PhysicalPlan::Filter { filter, input: Box::new(union) },
+            None => union,
+        });
+    }
+    None
+}

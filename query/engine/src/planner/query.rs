@@ -1,0 +1,174 @@
+//! A query as the planner reads it: everything parsed, names resolved.
+
+use std::sync::Arc;
+
+use sheaf_document::{Collate, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_language::expression::{Environment, Expression, Scope};
+use sheaf_language::projection::ProjectionKind;
+use sheaf_language::{Collation, Filter, Projection, SortSpec};
+
+use crate::catalog::Collection;
+use crate::operation::{CommonOptions, Hint};
+use crate::plan::ScanDirection;
+use crate::{Error, Result, error_code};
+
+/// A parsed query on one collection.
+pub(crate) struct Query {
+    pub(crate) filter: Arc<Filter>,
+    pub(crate) sort: Option<Arc<SortSpec>>,
+    pub(crate) projection: Option<Arc<Projection>>,
+    pub(crate) skip: u64,
+    pub(crate) limit: Option<u64>,
+    pub(crate) hint: HintChoice,
+    pub(crate) collation: QueryCollation,
+    /// Names for further expressions of the same operation.
+    pub(crate) scope: Scope,
+}
+
+/// How strings compare in a query.
+#[derive(Clone, Default)]
+pub(crate) struct QueryCollation {
+    /// With every field filled in; none for binary order. Two collations are the same if these are.
+    pub(crate) document: Option<RawDocumentBuf>,
+    pub(crate) collator: Option<Arc<dyn Collate>>,
+}
+
+/// What a hint (or `$natural`) asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HintChoice {
+    /// Nothing.
+    None,
+    /// A collection scan this way.
+    Natural(ScanDirection),
+    /// The index of this name, which exists.
+    Index(String),
+}
+
+/// The documents a query is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryOptions<'a> {
+    pub(crate) filter: RawDocument<'a>,
+    pub(crate) sort: Option<RawDocument<'a>>,
+    pub(crate) projection: Option<RawDocument<'a>>,
+    pub(crate) skip: u64,
+    pub(crate) limit: Option<u64>,
+    pub(crate) hint: Option<Hint<'a>>,
+    pub(crate) common: CommonOptions<'a>,
+}
+
+impl<'a> QueryOptions<'a> {
+    /// The documents that match a filter.
+    pub(crate) fn new(filter: RawDocument<'a>, hint: Option<Hint<'a>>, common: CommonOptions<'a>) -> Self {
+        Self { filter, sort: None, projection: None, skip: 0, limit: None, hint, common }
+    }
+}
+
+impl Query {
+    /// Parses a query. `collection` is none where it does not exist: everything is checked all the same.
+    pub(crate) fn parse(options: &QueryOptions<'_>, collection: Option<&Collection>) -> Result<Self> {
+        let collation = QueryCollation::parse(options.common.collation, collection)?;
+        let mut scope = Scope::new();
+        scope.set_collator(collation.collator.clone());
+        define_variables(&mut scope, options.common.let_variables)?;
+        let filter = Arc::new(Filter::parse(options.filter, &mut scope)?);
+        let mut hint = parse_hint(options.hint, collection)?;
+        let mut sort = None;
+        if let Some(document) = options.sort.filter(|document| !document.is_empty()) {
+            match natural(document)? {
+                Some(direction) => match hint {
+                    HintChoice::None => hint = HintChoice::Natural(direction),
+                    HintChoice::Natural(_) | HintChoice::Index(_) => {
+                        return Err(Error::new(
+                            error_code::BAD_VALUE,
+                            "a sort by $natural and a hint exclude each other",
+                        ));
+                    }
+                },
+                None => sort = Some(Arc::new(SortSpec::parse(document, &mut scope)?)),
+            }
+        }
+        let projection = match options.projection.filter(|document| !document.is_empty()) {
+            Some(document) => Some(Arc::new(Projection::parse(document, ProjectionKind::Find, &mut scope)?)),
+            None => None,
+        };
+        let limit = options.limit.filter(|limit| *limit > 0);
+        Ok(Self { filter, sort, projection, skip: options.skip, limit, hint, collation, scope })
+    }
+
+    /// How strings compare.
+    pub(crate) fn collate(&self) -> Option<&dyn Collate> {
+        self.collation.collator.as_deref()
+    }
+}
+
+impl QueryCollation {
+    /// The operation's collation, else the collection's.
+    pub(crate) fn parse(given: Option<RawDocument<'_>>, collection: Option<&Collection>) -> Result<Self> {
+        match given.filter(|document| !document.is_empty()) {
+            Some(document) => {
+                let collation = Collation::parse(document)?;
+                let document = (!collation.is_simple()).then(|| collation.to_document());
+                Ok(Self { document, collator: collation.shared() })
+            }
+            None => Ok(collection.map(Self::of_collection).unwrap_or_default()),
+        }
+    }
+
+    fn of_collection(collection: &Collection) -> Self {
+        Self { document: collection.options.collation.clone(), collator: collection.collator.clone() }
+    }
+}
+
+/// Defines the variables of an operation's `let`; their values are constant expressions.
+fn define_variables(scope: &mut Scope, variables: Option<RawDocument<'_>>) -> Result<()> {
+    let Some(variables) = variables else { return Ok(()) };
+    for element in variables {
+        sheaf_language::expression::check_user_variable(element.key())?;
+        let expression = Expression::parse(element.value(), scope)?;
+        let value = expression.evaluate(RawDocument::EMPTY, &mut Environment::new(0, 0))?.into_owned();
+        scope.define_constant(element.key(), value);
+    }
+    Ok(())
+}
+
+/// `{$natural: 1}` or `{$natural: -1}`; none if the document says something else.
+fn natural(document: RawDocument<'_>) -> Result<Option<ScanDirection>> {
+    let Some(value) = document.get("$natural") else { return Ok(None) };
+    let direction = match value {
+        ValueRef::Int32(1) | ValueRef::Int64(1) => Some(ScanDirection::Forward),
+        ValueRef::Int32(-1) | ValueRef::Int64(-1) => Some(ScanDirection::Backward),
+        ValueRef::Double(1.0) => Some(ScanDirection::Forward),
+        ValueRef::Double(-1.0) => Some(ScanDirection::Backward),
+        _ => None,
+    };
+    let alone = document.iter().nth(1).is_none();
+    match direction.filter(|_| alone) {
+        Some(direction) => Ok(Some(direction)),
+        None => Err(Error::new(error_code::BAD_VALUE, "$natural must stand alone and be 1 or -1")),
+    }
+}
+
+fn parse_hint(hint: Option<Hint<'_>>, collection: Option<&Collection>) -> Result<HintChoice> {
+    let Some(hint) = hint else { return Ok(HintChoice::None) };
+    if let Hint::KeyPattern(document) = hint {
+        if document.is_empty() {
+            return Ok(HintChoice::None);
+        }
+        if let Some(direction) = natural(document)? {
+            return Ok(HintChoice::Natural(direction));
+        }
+    }
+    // Without a collection there is nothing to scan and no index to miss.
+    let Some(collection) = collection else { return Ok(HintChoice::None) };
+    let found = match hint {
+        Hint::Name(name) => collection.index_named(name),
+        Hint::KeyPattern(key) => collection.indexes.iter().find(|index| crate::catalog::same_key(index, key)),
+    };
+    match found {
+        Some(index) => Ok(HintChoice::Index(index.specification.name.clone())),
+        None => Err(Error::new(
+            error_code::BAD_VALUE,
+            format!("the hint {hint:?} names no index of {}", collection.namespace),
+        )),
+    }
+}

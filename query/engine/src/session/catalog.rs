@@ -1,0 +1,194 @@
+//! Operations on the catalog.
+
+use sheaf_document::RawDocumentBuf;
+
+use super::Session;
+use crate::catalog::Collection;
+use crate::operation::{
+    CollectionInfo, CollectionKind, CollectionStatistics, CreateCollectionOperation, CreateIndexesOperation,
+    CreateIndexesOutcome, DatabaseInfo, DropCollectionOutcome, DropIndexesOperation, DropIndexesOutcome,
+    IndexStatistics, RenameCollectionOperation,
+};
+use crate::{Error, Namespace, Result, error_code, key_layout, validate_database_name};
+use sheaf_storage::IterOptions;
+
+impl Session {
+    /// Creates a collection or view. One that exists with the same options is fine.
+    pub fn create_collection(&self, operation: &CreateCollectionOperation) -> Result<()> {
+        let database = self.database();
+        database.catalog().create(&operation.namespace, operation.options.clone(), database.new_uuid())
+    }
+
+    /// Changes the options of a collection.
+    pub fn change_collection_options(
+        &self,
+        namespace: &Namespace,
+        change: impl FnOnce(&mut crate::catalog::CollectionOptions) -> Result<()>,
+    ) -> Result<()> {
+        let catalog = self.database().catalog();
+        let collection = catalog.get(namespace)?;
+        let mut options = collection.options.clone();
+        change(&mut options)?;
+        catalog.change_options(&collection, options)
+    }
+
+    /// Drops a collection or view.
+    pub fn drop_collection(&self, namespace: &Namespace) -> Result<DropCollectionOutcome> {
+        let dropped = self.database().catalog().drop_collection(namespace)?;
+        let Some(dropped) = dropped else { return Ok(DropCollectionOutcome::default()) };
+        self.database().cursors().kill_namespaces(|open| open == namespace);
+        Ok(DropCollectionOutcome { existed: true, indexes: count(dropped.indexes) })
+    }
+
+    /// Renames a collection.
+    pub fn rename_collection(&self, operation: &RenameCollectionOperation) -> Result<()> {
+        self.database().catalog().rename(&operation.from, &operation.to, operation.drop_target)?;
+        self.database().cursors().kill_namespaces(|open| *open == operation.from || *open == operation.to);
+        Ok(())
+    }
+
+    /// Drops a database with all its collections. Returns whether there was one.
+    pub fn drop_database(&self, database: &str) -> Result<bool> {
+        validate_database_name(database)?;
+        let existed = self.database().catalog().drop_database(database)?;
+        self.database().cursors().kill_namespaces(|open| open.database() == database);
+        Ok(existed)
+    }
+
+    /// Creates indexes and fills them; the collection is created if it does not exist.
+    pub fn create_indexes(&self, operation: &CreateIndexesOperation) -> Result<CreateIndexesOutcome> {
+        let catalog = self.database().catalog();
+        let created_collection = catalog.find(&operation.namespace).is_none();
+        let collection = catalog.ensure(&operation.namespace, || self.database().new_uuid())?;
+        let outcome = catalog.create_indexes(&collection, &operation.indexes)?;
+        Ok(CreateIndexesOutcome { created_collection, ..outcome })
+    }
+
+    /// Drops indexes.
+    pub fn drop_indexes(&self, operation: &DropIndexesOperation) -> Result<DropIndexesOutcome> {
+        let catalog = self.database().catalog();
+        let collection = catalog.get(&operation.namespace)?;
+        let indexes_before = catalog.drop_indexes(&collection, &operation.target)?;
+        Ok(DropIndexesOutcome { indexes_before })
+    }
+
+    /// The databases that have a collection, by name.
+    pub fn list_databases(&self) -> Result<Vec<DatabaseInfo>> {
+        let state = self.database().catalog().state();
+        let mut found = Vec::new();
+        for name in state.databases() {
+            let mut size_bytes = 0;
+            for collection in state.collections(name) {
+                size_bytes += self.statistics_of(collection)?.document_bytes;
+            }
+            found.push(DatabaseInfo { name: name.to_owned(), size_bytes, is_empty: size_bytes == 0 });
+        }
+        Ok(found)
+    }
+
+    /// The names of the databases, without measuring them.
+    pub fn database_names(&self) -> Vec<String> {
+        self.database().catalog().state().databases().map(str::to_owned).collect()
+    }
+
+    /// The collections and views of a database, by name.
+    pub fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>> {
+        validate_database_name(database)?;
+        Ok(self.database().catalog().state().collections(database).map(|found| info(found)).collect())
+    }
+
+    /// The collection of this name as `list_collections` shows it.
+    pub fn collection_info(&self, namespace: &Namespace) -> Option<CollectionInfo> {
+        self.database().catalog().find(namespace).map(|found| info(&found))
+    }
+
+    /// The indexes of a collection as `listIndexes` shows them, the one on `_id` first.
+    pub fn list_indexes(&self, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
+        let collection = self.database().catalog().get(namespace)?;
+        if collection.options.view_on.is_some() {
+            return Err(Error::new(
+                error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+                format!("{namespace} is a view and has no indexes"),
+            ));
+        }
+        Ok(collection.indexes.iter().map(|index| index.specification.to_document()).collect())
+    }
+
+    /// Figures of a collection and its indexes. Reads all of it.
+    pub fn collection_statistics(&self, namespace: &Namespace) -> Result<CollectionStatistics> {
+        match self.database().catalog().find(namespace) {
+            Some(collection) => self.statistics_of(&collection),
+            None => Ok(CollectionStatistics::default()),
+        }
+    }
+
+    fn statistics_of(&self, collection: &Collection) -> Result<CollectionStatistics> {
+        let mut statistics = CollectionStatistics::default();
+        if collection.options.view_on.is_some() {
+            return Ok(statistics);
+        }
+        let documents = self.measure(key_layout::documents(collection.id))?;
+        statistics.documents = documents.entries;
+        statistics.document_bytes = documents.value_bytes;
+        for index in &collection.indexes {
+            let measured = if index.specification.key.is_id() {
+                documents
+            } else {
+                self.measure(key_layout::entries(index.id))?
+            };
+            let bytes = if index.specification.key.is_id() {
+                measured.key_bytes
+            } else {
+                measured.key_bytes + measured.value_bytes
+            };
+            let name = index.specification.name.clone();
+            statistics.indexes.push(IndexStatistics { name, entries: measured.entries, bytes });
+        }
+        Ok(statistics)
+    }
+
+    fn measure(&self, range: key_layout::KeyRange) -> Result<Measured> {
+        let snapshot = self.database().tablet().snapshot();
+        let mut iter = snapshot.iter(IterOptions {
+            lower: Some(range.lower),
+            upper: Some(range.upper),
+            ..IterOptions::default()
+        })?;
+        let mut measured = Measured::default();
+        let mut valid = iter.seek_to_first()?;
+        while valid {
+            measured.entries += 1;
+            measured.key_bytes += count(iter.key().len());
+            measured.value_bytes += count(iter.value().len());
+            valid = iter.next()?;
+        }
+        Ok(measured)
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Measured {
+    entries: u64,
+    key_bytes: u64,
+    value_bytes: u64,
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn info(collection: &Collection) -> CollectionInfo {
+    let kind = match (&collection.options.time_series, collection.options.is_view()) {
+        (Some(_), _) => CollectionKind::TimeSeries,
+        (None, true) => CollectionKind::View,
+        (None, false) => CollectionKind::Collection,
+    };
+    let is_collection = kind == CollectionKind::Collection;
+    CollectionInfo {
+        name: collection.namespace.collection().to_owned(),
+        kind,
+        options: collection.options.to_document(),
+        uuid: is_collection.then_some(collection.uuid),
+        id_index: collection.indexes.first().map(|index| index.specification.to_document()),
+    }
+}

@@ -1,0 +1,35 @@
+//! Counting documents.
+
+use super::Session;
+use super::reading::ReadOptions;
+use crate::Result;
+use crate::operation::CountOperation;
+use crate::planner::{self, Query, QueryOptions};
+
+impl Session {
+    /// Counts documents. A collection that does not exist has none.
+    pub fn count(&self, operation: &CountOperation<'_>) -> Result<u64> {
+        let collection = self.database().catalog().find(&operation.namespace);
+        if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
+            return self.count_in_view(operation, view);
+        }
+        let query = Query::parse(&query_options(operation), collection.as_deref())?;
+        let snapshot = self.snapshot(None)?;
+        let plan = planner::plan_documents(collection.as_ref(), &query)?;
+        let options = ReadOptions { max_time: operation.common.max_time, ..ReadOptions::default() };
+        let mut execution = self.start(&plan, snapshot, &query.collation, options);
+        let mut count = 0;
+        while execution.next_row()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+pub(super) fn query_options<'a>(operation: &CountOperation<'a>) -> QueryOptions<'a> {
+    QueryOptions {
+        skip: operation.skip,
+        limit: operation.limit,
+        ..QueryOptions::new(operation.filter, operation.hint, operation.common)
+    }
+}

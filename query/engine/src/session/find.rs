@@ -1,0 +1,79 @@
+//! Finding documents.
+
+use super::Session;
+use super::reading::{Fingerprint, ReadOptions};
+use crate::catalog::Collection;
+use crate::cursor::{Cursor, Position};
+use crate::operation::FindOperation;
+use crate::planner::{self, Query, QueryOptions};
+use crate::{Error, Result, error_code};
+
+impl Session {
+    /// Finds documents. A collection that does not exist has none.
+    pub fn find(&self, operation: &FindOperation<'_>) -> Result<Cursor> {
+        refuse_unsupported(operation)?;
+        let collection = self.database().catalog().find(&operation.namespace);
+        if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
+            return self.find_in_view(operation, view);
+        }
+        let query = Query::parse(&query_options(operation), collection.as_deref())?;
+        let fingerprint = fingerprint(operation, collection.as_deref());
+        let position =
+            operation.resume_after.map(|bytes| Position::decode(bytes, fingerprint)).transpose()?;
+        let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
+        let snapshot = self.snapshot(read_timestamp)?;
+        let plan = planner::plan_find(collection.as_ref(), &query)?;
+        let options =
+            ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
+        let execution = self.start(&plan, snapshot, &query.collation, options);
+        let rows = position.map_or(0, |position| position.rows);
+        Cursor::from_plan(operation.namespace.clone(), execution, fingerprint, rows)
+    }
+}
+
+/// The parts of a find that the planner reads.
+pub(super) fn query_options<'a>(operation: &FindOperation<'a>) -> QueryOptions<'a> {
+    QueryOptions {
+        filter: operation.filter,
+        sort: operation.sort,
+        projection: operation.projection,
+        skip: operation.skip,
+        limit: operation.limit,
+        hint: operation.hint,
+        common: operation.common,
+    }
+}
+
+pub(super) fn refuse_unsupported(operation: &FindOperation<'_>) -> Result<()> {
+    let asked = [
+        ("min", operation.min.is_some()),
+        ("max", operation.max.is_some()),
+        ("returnKey", operation.return_key),
+        ("showRecordId", operation.show_record_id),
+    ];
+    if let Some((option, _)) = asked.into_iter().find(|(_, is_set)| *is_set) {
+        return Err(Error::not_supported(format_args!("the option \"{option}\" of find")));
+    }
+    if operation.tailable {
+        return Err(Error::new(
+            error_code::BAD_VALUE,
+            "only a capped collection can be read with a tailable cursor",
+        ));
+    }
+    Ok(())
+}
+
+fn fingerprint(operation: &FindOperation<'_>, collection: Option<&Collection>) -> u64 {
+    let mut fingerprint = Fingerprint::new("find", collection);
+    fingerprint
+        .add(operation.namespace.to_string().as_bytes())
+        .add_document(Some(operation.filter))
+        .add_document(operation.projection)
+        .add_document(operation.sort)
+        .add(&operation.skip.to_le_bytes())
+        .add(&operation.limit.unwrap_or(0).to_le_bytes())
+        .add_hint(operation.hint)
+        .add_document(operation.common.let_variables)
+        .add_document(operation.common.collation);
+    fingerprint.finish()
+}

@@ -1,0 +1,223 @@
+//! Inserting, finding, updating and deleting.
+
+use sheaf_document::ValueRef;
+use sheaf_engine::error_code;
+use sheaf_engine::operation::{
+    CountOperation, DistinctOperation, FindAndModifyOperation, FindOperation, Hint, Modification,
+    ReturnedDocument,
+};
+
+use crate::support::{create_index, database, delete, doc, find, find_with, insert, json, namespace, update};
+
+#[test]
+fn what_is_inserted_is_found() {
+    let session = database().session();
+    let outcome = insert(&session, &[r#"{"_id": 2, "a": "x"}"#, r#"{"a": "y", "_id": 1}"#, r#"{"_id": 3}"#]);
+    assert_eq!((outcome.inserted, outcome.errors.len()), (3, 0));
+    assert_eq!(find(&session, "{}"), [r#"{"_id":1,"a":"y"}"#, r#"{"_id":2,"a":"x"}"#, r#"{"_id":3}"#]);
+    assert_eq!(find(&session, r#"{"_id": 2}"#), [r#"{"_id":2,"a":"x"}"#]);
+    assert_eq!(find(&session, r#"{"_id": {"$numberDouble": "2.0"}}"#), [r#"{"_id":2,"a":"x"}"#]);
+    assert_eq!(find(&session, r#"{"a": null}"#), [r#"{"_id":3}"#]);
+    assert!(find(&session, r#"{"_id": 9}"#).is_empty());
+}
+
+#[test]
+fn a_document_without_an_id_gets_one_in_front() {
+    let session = database().session();
+    insert(&session, &[r#"{"a": 1}"#]);
+    let found = find(&session, "{}");
+    assert!(found[0].starts_with(r#"{"_id":{"$oid":"#), "{}", found[0]);
+}
+
+#[test]
+fn a_duplicate_id_is_refused_and_the_rest_depends_on_the_order() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id": 1}"#]);
+    let documents = [doc(r#"{"_id": 0}"#), doc(r#"{"_id": 1}"#), doc(r#"{"_id": 2}"#)];
+    let raw: Vec<_> = documents.iter().map(|document| document.as_raw()).collect();
+    let mut operation = sheaf_engine::operation::InsertOperation::new(namespace(), raw);
+    let outcome = session.insert(&operation).expect("runs");
+    assert_eq!((outcome.inserted, outcome.errors.len()), (1, 1));
+    let error = &outcome.errors[0];
+    assert_eq!((error.index, error.error.code), (1, error_code::DUPLICATE_KEY));
+    assert_eq!(
+        error.error.message,
+        "E11000 duplicate key error collection: test.things index: _id_ dup key: { _id: 1 }"
+    );
+    let details = error.error.details.as_ref().expect("details");
+    assert_eq!(json(details.as_raw()), r#"{"keyPattern":{"_id":1},"keyValue":{"_id":1}}"#);
+    operation.ordered = false;
+    let outcome = session.insert(&operation).expect("runs");
+    assert_eq!((outcome.inserted, outcome.errors.len()), (1, 2));
+    assert_eq!(find(&session, "{}").len(), 3);
+}
+
+#[test]
+fn sort_skip_limit_and_projection() {
+    let session = database().session();
+    insert(
+        &session,
+        &[
+            r#"{"_id":1,"a":3,"b":1}"#,
+            r#"{"_id":2,"a":1,"b":2}"#,
+            r#"{"_id":3,"a":2,"b":3}"#,
+            r#"{"_id":4,"b":4}"#,
+        ],
+    );
+    let (sort, projection, all) = (doc(r#"{"a": -1}"#), doc(r#"{"a": 1}"#), doc("{}"));
+    let find_sorted = || {
+        find_with(&session, all.as_raw(), |operation| {
+            operation.sort = Some(sort.as_raw());
+            operation.projection = Some(projection.as_raw());
+            operation.skip = 1;
+            operation.limit = Some(2);
+        })
+        .expect("finds")
+    };
+    let expected = [r#"{"_id":3,"a":2}"#, r#"{"_id":2,"a":1}"#];
+    assert_eq!(find_sorted(), expected);
+    create_index(&session, r#"{"key": {"a": 1}, "name": "a_1"}"#).expect("creates");
+    assert_eq!(find_sorted(), expected);
+}
+
+#[test]
+fn updates_change_documents_and_their_entries() {
+    let session = database().session();
+    create_index(&session, r#"{"key": {"n": 1}, "name": "n_1"}"#).expect("creates");
+    insert(&session, &[r#"{"_id":1,"n":1}"#, r#"{"_id":2,"n":2}"#, r#"{"_id":3,"n":3}"#]);
+    let outcome =
+        update(&session, r#"{"n": {"$gte": 2}}"#, r#"{"$inc": {"n": 10}}"#, true, false).expect("updates");
+    assert_eq!((outcome.matched, outcome.modified), (2, 2));
+    assert_eq!(find(&session, r#"{"n": {"$gt": 5}}"#), [r#"{"_id":2,"n":12}"#, r#"{"_id":3,"n":13}"#]);
+    assert!(find(&session, r#"{"n": 2}"#).is_empty());
+    let outcome = update(&session, r#"{"_id": 1}"#, r#"{"n": 7, "m": 1}"#, false, false).expect("replaces");
+    assert_eq!((outcome.matched, outcome.modified), (1, 1));
+    assert_eq!(find(&session, r#"{"n": 7}"#), [r#"{"_id":1,"n":7,"m":1}"#]);
+    let outcome = update(&session, r#"{"_id": 1}"#, r#"{"$set": {"n": 7}}"#, false, false).expect("runs");
+    assert_eq!((outcome.matched, outcome.modified), (1, 0));
+}
+
+#[test]
+fn an_upsert_makes_the_document_from_filter_and_update() {
+    let session = database().session();
+    let outcome =
+        update(&session, r#"{"_id": 5, "k": "v"}"#, r#"{"$set": {"n": 1}}"#, false, true).expect("upserts");
+    assert!(outcome.upserted_id.is_some());
+    assert_eq!(find(&session, "{}"), [r#"{"_id":5,"k":"v","n":1}"#]);
+    let again =
+        update(&session, r#"{"_id": 5, "k": "v"}"#, r#"{"$set": {"n": 2}}"#, false, true).expect("updates");
+    assert!(again.upserted_id.is_none() && again.modified == 1);
+}
+
+#[test]
+fn deletes_take_the_entries_along() {
+    let session = database().session();
+    create_index(&session, r#"{"key": {"n": 1}, "name": "n_1"}"#).expect("creates");
+    insert(&session, &[r#"{"_id":1,"n":[1,2]}"#, r#"{"_id":2,"n":2}"#, r#"{"_id":3,"n":2}"#]);
+    assert_eq!(delete(&session, r#"{"n": 2}"#, false).expect("deletes"), 1);
+    assert_eq!(find(&session, r#"{"n": 2}"#).len(), 2);
+    assert_eq!(delete(&session, r#"{"n": 2}"#, true).expect("deletes"), 2);
+    assert!(find(&session, "{}").is_empty() && find(&session, r#"{"n": 1}"#).is_empty());
+}
+
+#[test]
+fn unique_indexes_refuse_duplicates_and_let_go_of_deleted_keys() {
+    let session = database().session();
+    create_index(&session, r#"{"key": {"e": 1}, "name": "e_1", "unique": true}"#).expect("creates");
+    assert_eq!(insert(&session, &[r#"{"_id":1,"e":"a"}"#, r#"{"_id":2,"e":"b"}"#]).inserted, 2);
+    let refused = insert(&session, &[r#"{"_id":3,"e":"a"}"#]);
+    let error = &refused.errors[0].error;
+    assert_eq!(error.code, error_code::DUPLICATE_KEY);
+    assert!(error.message.ends_with(r#"index: e_1 dup key: { e: "a" }"#), "{}", error.message);
+    let error =
+        update(&session, r#"{"_id": 2}"#, r#"{"$set": {"e": "a"}}"#, false, false).expect_err("refused");
+    assert_eq!(error.code, error_code::DUPLICATE_KEY);
+    update(&session, r#"{"_id": 1}"#, r#"{"$set": {"e": "a", "x": 1}}"#, false, false).expect("its own key");
+    delete(&session, r#"{"_id": 1}"#, false).expect("deletes");
+    assert_eq!(insert(&session, &[r#"{"_id":3,"e":"a"}"#]).inserted, 1);
+}
+
+#[test]
+fn find_and_modify_returns_one_state() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id":1,"n":5}"#, r#"{"_id":2,"n":3}"#]);
+    let (filter, sort, change) = (doc("{}"), doc(r#"{"n": 1}"#), doc(r#"{"$inc": {"n": 1}}"#));
+    let modification = Modification::Update { update: ValueRef::Document(change.as_raw()), upsert: false };
+    let mut operation = FindAndModifyOperation::new(namespace(), filter.as_raw(), modification);
+    operation.sort = Some(sort.as_raw());
+    let before = session.find_and_modify(&operation).expect("runs").document.expect("a document");
+    assert_eq!(json(before.as_raw()), r#"{"_id":2,"n":3}"#);
+    operation.returned = ReturnedDocument::After;
+    let after = session.find_and_modify(&operation).expect("runs").document.expect("a document");
+    assert_eq!(json(after.as_raw()), r#"{"_id":2,"n":5}"#);
+    operation.modification = Modification::Remove;
+    operation.returned = ReturnedDocument::Before;
+    let removed = session.find_and_modify(&operation).expect("runs").document.expect("a document");
+    assert_eq!(json(removed.as_raw()), r#"{"_id":1,"n":5}"#);
+    assert_eq!(find(&session, "{}"), [r#"{"_id":2,"n":5}"#]);
+}
+
+#[test]
+fn count_and_distinct() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id":1,"t":["a","b"]}"#, r#"{"_id":2,"t":"b"}"#, r#"{"_id":3,"t":["c",["d"]]}"#]);
+    let all = doc("{}");
+    let mut count = CountOperation::new(namespace(), all.as_raw());
+    assert_eq!(session.count(&count).expect("counts"), 3);
+    count.skip = 1;
+    count.limit = Some(1);
+    assert_eq!(session.count(&count).expect("counts"), 1);
+    let values = session.distinct(&DistinctOperation::new(namespace(), "t", all.as_raw())).expect("runs");
+    assert_eq!(values.len(), 4, "{values:?}");
+}
+
+#[test]
+fn a_cursor_reads_one_moment_and_can_be_resumed() {
+    let database = database();
+    let session = database.session();
+    let documents: Vec<_> = (0..50).map(|n| format!(r#"{{"_id":{n}}}"#)).collect();
+    insert(&session, &documents.iter().map(String::as_str).collect::<Vec<_>>());
+    let all = doc("{}");
+    let mut operation = FindOperation::new(namespace(), all.as_raw());
+    let mut cursor = session.find(&operation).expect("finds");
+    assert_eq!(cursor.next_batch(20, 1 << 20).expect("reads").documents.len(), 20);
+    delete(&session, r#"{"_id": {"$gte": 25}}"#, true).expect("deletes");
+    let position = cursor.position().expect("a position");
+    operation.resume_after = Some(&position);
+    let mut resumed = session.find(&operation).expect("resumes");
+    for cursor in [&mut cursor, &mut resumed] {
+        let rest = cursor.next_batch(100, 1 << 20).expect("reads").documents;
+        assert_eq!((rest.len(), json(rest[0].as_raw())), (30, r#"{"_id":20}"#.to_owned()));
+        assert!(cursor.is_exhausted());
+    }
+    let other = doc(r#"{"_id": {"$gt": 1}}"#);
+    let mut foreign = FindOperation::new(namespace(), other.as_raw());
+    foreign.resume_after = Some(&position);
+    assert_eq!(session.find(&foreign).expect_err("foreign").code, error_code::INVALID_RESUME_TOKEN);
+}
+
+#[test]
+fn batches_keep_to_their_bytes() {
+    let session = database().session();
+    let documents: Vec<_> = (0..10).map(|n| format!(r#"{{"_id":{n},"s":"{}"}}"#, "x".repeat(100))).collect();
+    insert(&session, &documents.iter().map(String::as_str).collect::<Vec<_>>());
+    let all = doc("{}");
+    let mut cursor = session.find(&FindOperation::new(namespace(), all.as_raw())).expect("finds");
+    assert_eq!(cursor.next_batch(100, 1).expect("reads").documents.len(), 1);
+    assert_eq!(cursor.next_batch(100, 400).expect("reads").documents.len(), 3);
+    assert_eq!(cursor.next_batch(0, 400).expect("reads").documents.len(), 0);
+    assert!(!cursor.is_exhausted());
+    assert_eq!(cursor.next_batch(100, 1 << 20).expect("reads").documents.len(), 6);
+}
+
+#[test]
+fn a_hint_must_name_an_index() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id":1,"a":1}"#]);
+    let all = doc("{}");
+    let hinted = |hint| find_with(&session, all.as_raw(), |operation| operation.hint = Some(hint));
+    assert_eq!(hinted(Hint::Name("nope")).expect_err("refused").code, error_code::BAD_VALUE);
+    let natural = doc(r#"{"$natural": -1}"#);
+    assert_eq!(hinted(Hint::KeyPattern(natural.as_raw())).expect("finds").len(), 1);
+    assert_eq!(hinted(Hint::Name("_id_")).expect("finds").len(), 1);
+}

@@ -1,0 +1,7 @@
+//! Tests of the embedded database through its public surface.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod crud;
+mod lifecycle;
+mod support;
