@@ -7,9 +7,11 @@
 
 use std::cmp::Ordering;
 
+use sheaf_document::decimal::Rounding;
 use sheaf_document::{Collate, RawArray, RawDocument, Value, ValueRef, compare};
 
 use crate::expression::{self, Environment, Expression, Scope};
+use crate::filter::modulo::truncated;
 use crate::filter::path::{Component, FieldPath};
 use crate::{Error, ErrorCode, Result};
 
@@ -60,6 +62,16 @@ pub struct SortPart {
     pub direction: Direction,
 }
 
+impl SortPart {
+    /// The path that is sorted by, if it is one.
+    pub fn path(&self) -> Option<&str> {
+        match &self.by {
+            SortBy::Path(path) => Some(path.as_str()),
+            SortBy::Meta(_) => None,
+        }
+    }
+}
+
 /// A compiled sort.
 #[derive(Clone)]
 pub struct SortSpec {
@@ -76,9 +88,17 @@ impl SortSpec {
             .iter()
             .map(|element| part(element.key(), element.value(), scope))
             .collect::<Result<Vec<_>>>()?;
-        if parts.len() > SORT_PARTS_MAX {
-            let message = format!("a sort has at most {SORT_PARTS_MAX} parts, found {}", parts.len());
+        let paths: Vec<&str> = parts.iter().filter_map(SortPart::path).collect();
+        if paths.len() > SORT_PARTS_MAX {
+            let message = format!("a sort has at most {SORT_PARTS_MAX} fields, found {}", paths.len());
             return Err(Error::location(13103, message));
+        }
+        let twice = paths
+            .iter()
+            .enumerate()
+            .find(|(index, path)| paths.iter().take(*index).any(|known| known == *path));
+        if let Some((_, path)) = twice {
+            return Err(Error::location(7_472_500, format!("the sort names the field '{path}' twice")));
         }
         Ok(Self { parts })
     }
@@ -168,7 +188,12 @@ fn part(name: &str, value: ValueRef<'_>, scope: &mut Scope) -> Result<SortPart> 
             format!("the sort by '{name}' must be 1, -1 or a $meta expression, not {}", value.kind().name());
         return Err(Error::location(15974, message));
     }
-    let direction = match crate::filter::modulo::truncated(value) {
+    // As MongoDB reads a long: doubles are cut, decimals rounded.
+    let whole = match value {
+        ValueRef::Decimal128(number) => number.to_i64(Rounding::HalfEven),
+        other => truncated(other),
+    };
+    let direction = match whole {
         Some(1) => Direction::Ascending,
         Some(-1) => Direction::Descending,
         _ => return Err(Error::location(15975, format!("the sort by '{name}' must be 1 or -1"))),

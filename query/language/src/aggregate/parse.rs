@@ -165,7 +165,7 @@ fn project(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec
 
 fn matching(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {
     let document = document_argument("$match", 15_959, value)?;
-    one(Filter::parse(document, context.scope), Stage::Match)
+    one(Filter::parse_stage(document, context.scope), Stage::Match)
 }
 
 fn sort(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<Stage>> {

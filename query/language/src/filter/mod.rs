@@ -31,8 +31,8 @@ pub use predicate::{Condition, Equality, ExpressionTest, Predicate};
 
 use sheaf_document::{Element, RawArray, RawDocument, ValueRef};
 
-use crate::Result;
 use crate::expression::{Environment, Scope};
+use crate::{Error, Result};
 
 /// A compiled filter.
 #[derive(Clone, Debug)]
@@ -56,6 +56,15 @@ impl Filter {
         let predicate = normalize::normalize(parse::clauses(document, parse::Level::Document, scope)?);
         place::check_near(&predicate)?;
         Ok(Self { predicate })
+    }
+
+    /// Reads the filter of a `$match`, where nothing can be ordered by nearness.
+    pub fn parse_stage(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
+        if place::mentions_near(document) {
+            let message = "$near cannot be used in a stage; use $geoNear or $geoWithin";
+            return Err(Error::location(5_626_500, message));
+        }
+        Self::parse(document, scope)
     }
 
     /// The typed tree.

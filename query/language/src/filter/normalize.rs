@@ -23,7 +23,16 @@ pub(super) fn normalize(predicate: Predicate) -> Predicate {
             sort(&mut flat);
             Predicate::all(flat)
         }
-        Predicate::Or(list) => Predicate::Or(normalize_all(list)),
+        Predicate::Or(list) => {
+            let mut list = normalize_all(list);
+            match (list.pop(), list.is_empty()) {
+                (Some(only), true) => only,
+                (last, _) => {
+                    list.extend(last);
+                    Predicate::Or(list)
+                }
+            }
+        }
         Predicate::Nor(list) => Predicate::Nor(normalize_all(list)),
         Predicate::Not(inner) => normalize(*inner).negate(),
         Predicate::Field { path, condition: Condition::ElementDocument(inner) } => {

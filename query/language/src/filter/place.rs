@@ -72,6 +72,18 @@ impl Filter {
     }
 }
 
+/// Whether a field of the filter, however deep in its branches, has a `$near`.
+pub(super) fn mentions_near(document: RawDocument<'_>) -> bool {
+    document.iter().any(|element| match (element.key(), element.value()) {
+        ("$near" | "$nearSphere" | "$geoNear", _) => true,
+        (key, ValueRef::Document(nested)) if !key.starts_with('$') => mentions_near(nested),
+        ("$and" | "$or" | "$nor", ValueRef::Array(branches)) => {
+            branches.iter().filter_map(ValueRef::as_document).any(mentions_near)
+        }
+        _ => false,
+    })
+}
+
 fn find(predicate: &Predicate) -> Option<(&FieldPath, &Near)> {
     match predicate {
         Predicate::And(list) => list.iter().find_map(find),

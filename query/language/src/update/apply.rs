@@ -193,10 +193,10 @@ impl<'t> Run<'_, 't> {
     }
 
     fn walk_array(&mut self, branches: &[&'t Branch], array: RawArray<'_>) -> Result<Change> {
-        let mut named = BTreeMap::new();
+        let mut named: BTreeMap<usize, Vec<&'t Node>> = BTreeMap::new();
         for (name, nodes) in self.children(branches)? {
             if let Some(index) = name.as_index() {
-                named.insert(index, nodes);
+                named.entry(index).or_default().extend(nodes);
             } else if nodes.iter().any(|node| self.creates(node)) {
                 let reason = format!("'{}' is no position in the array there", name.as_str());
                 return Err(self.not_viable(&reason));

@@ -31,8 +31,7 @@ impl FieldName {
     /// This name.
     pub fn new(text: &str) -> Self {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number =
-            if digits && (text.len() == 1 || !text.starts_with('0')) { text.parse().ok() } else { None };
+        let number = if digits { text.parse().ok() } else { None };
         Self { text: text.into(), number }
     }
 
@@ -55,7 +54,7 @@ impl FieldName {
 impl Ord for FieldName {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self.number, other.number) {
-            (Some(left), Some(right)) => left.cmp(&right),
+            (Some(left), Some(right)) => left.cmp(&right).then_with(|| self.text.cmp(&other.text)),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => self.text.cmp(&other.text),
