@@ -3,9 +3,9 @@
 //! An [`AccumulatorSpec`] is read once. Each group starts an [`Accumulator`] from it, adds documents, and finishes to
 //! one value. Each says how many bytes it holds, so that whoever groups can spill.
 
-mod number;
+pub(crate) mod number;
 mod parse;
-mod percentile;
+pub(crate) mod percentile;
 mod ranked;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@
 //! Local variables live on a stack of slots. Parsing gives each binding the position at which evaluation will push it:
 //! both follow the nesting of the text, so positions agree.
 
+mod accumulate;
 mod arithmetic;
 mod array;
 mod bitwise;
@@ -60,12 +61,13 @@ pub use truth::is_truthy;
 
 use sheaf_document::{ArrayValue, DocumentBuilder, RawDocument, Value, ValueRef};
 
-use crate::Result;
+use crate::{Error, Result};
 use measure::Budget;
 use operator::{Call, Operator};
 
 /// The operators, a table per family.
 const FAMILIES: &[&[Operator]] = &[
+    accumulate::OPERATORS,
     arithmetic::OPERATORS,
     array::OPERATORS,
     bitwise::OPERATORS,
@@ -203,7 +205,9 @@ impl Expression {
             Node::Absent => Ok(Value::Missing),
             Node::Array(items) => evaluate_array(items, frame),
             Node::Call(call) => call.evaluate(frame),
-            Node::ClusterTime => Ok(frame.environment.cluster_time.map_or(Value::Missing, Value::Timestamp)),
+            Node::ClusterTime => frame.environment.cluster_time.map(Value::Timestamp).ok_or_else(|| {
+                Error::location(10_071_200, "$$CLUSTER_TIME is not known: there is no cluster clock")
+            }),
             Node::Conditional(conditional) => conditional.evaluate(frame),
             Node::Constant(value) => Ok(borrow(value)),
             Node::Convert(convert) => convert.evaluate(frame),

@@ -52,6 +52,17 @@ fn add_finite(left: Finite, right: Finite) -> Decimal128 {
     if let Some(sum) = add_narrow(high, low, distance) {
         return sum;
     }
+    if high.coefficient == 0 {
+        // A zero takes nothing away from a number below it, and of two zeros the lower exponent stays.
+        let both_negative = high.negative && low.negative;
+        return finish(Unrounded {
+            negative: if low.coefficient == 0 { both_negative } else { low.negative },
+            coefficient: low.coefficient,
+            exponent: low.exponent,
+            sticky: false,
+        })
+        .decimal;
+    }
     // A zero decides about the exponent alone, however far below it lies: then nothing may be rounded away.
     let shift = if low.coefficient == 0 { distance.min(super::DIGITS_MAX) } else { distance.min(SHIFT_MAX) };
     let low_coefficient = if shift == distance { low.coefficient } else { low.coefficient.min(1) };

@@ -174,7 +174,8 @@ impl Decimal128 {
         let result = lengthen(with_constants(|constants| {
             let base = to_float(self, constants);
             let exponent = to_float(exponent, constants);
-            let result = base.pow(&exponent, PRECISION_BITS, RoundingMode::ToEven, constants);
+            // Rounding a power correctly would look for digits without end where the power is exact.
+            let result = base.pow(&exponent, PRECISION_BITS, RoundingMode::None, constants);
             to_decimal(&result, constants)
         }));
         let largest = Self::new(false, COEFFICIENT_MAX, EXPONENT_MAX);

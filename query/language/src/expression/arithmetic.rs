@@ -5,7 +5,7 @@ use sheaf_document::decimal::Rounding;
 use sheaf_document::{Decimal128, Value};
 
 use super::Environment;
-use super::number::{Number, int_or_long};
+use super::number::{Number, f64_to_i64_truncated, int_or_long};
 use super::operator::{Arguments, Operator};
 use crate::{Error, ErrorCode, Result};
 
@@ -87,7 +87,7 @@ impl Total {
     fn into_date(self, operator: &str) -> Result<Value<'static>> {
         let millis = match self {
             Self::Int(total) | Self::Long(total) => Some(total),
-            Self::Double(total) => super::number::f64_to_i64_truncated(total.round()),
+            Self::Double(total) => f64_to_i64_truncated(total.round()),
             Self::Decimal(total) => total.to_i64(Rounding::HalfEven),
         };
         millis.map(Value::DateTime).ok_or_else(|| {
@@ -148,7 +148,15 @@ fn subtract<'a>(arguments: &mut Arguments<'a>, _: &mut Environment) -> Result<Va
         }
         (Value::DateTime(millis), right) => {
             let number = Number::of(right).ok_or_else(|| not_numeric("$subtract", right))?;
-            return subtract_from(Total::Long(*millis), number).into_date("$subtract");
+            // A fraction of a millisecond is rounded before it is taken away.
+            let taken = match number {
+                Number::Double(number) => f64_to_i64_truncated(number.round()),
+                Number::Decimal(number) => number.to_i64(Rounding::HalfEven),
+                number => number.to_i64_exact(),
+            };
+            return taken.and_then(|taken| millis.checked_sub(taken)).map(Value::DateTime).ok_or_else(|| {
+                Error::new(ErrorCode::OVERFLOW, "the date that $subtract makes does not fit")
+            });
         }
         _ => {}
     }

@@ -94,15 +94,11 @@ fn parse_switch(value: ValueRef<'_>, scope: &mut Scope) -> Result<Node> {
         let message = format!("$switch takes a document of arguments, found {}", value.kind().name());
         return Err(Error::location(40060, message));
     };
-    let mut branches = Vec::new();
+    let mut branches: Vec<ValueRef<'_>> = Vec::new();
     let mut default = None;
     for element in document {
         match (element.key(), element.value()) {
-            ("branches", ValueRef::Array(array)) => {
-                for branch in array.iter() {
-                    branches.push(parse_branch(branch, scope)?);
-                }
-            }
+            ("branches", ValueRef::Array(array)) => branches = array.iter().collect(),
             ("branches", other) => {
                 let message = format!("$switch needs an array of branches, found {}", other.kind().name());
                 return Err(Error::location(40061, message));
@@ -114,7 +110,17 @@ fn parse_switch(value: ValueRef<'_>, scope: &mut Scope) -> Result<Node> {
     if branches.is_empty() {
         return Err(Error::location(40068, "$switch needs at least one branch"));
     }
-    simplify_switch(branches, default)
+    let branches = keep_branches(&branches, &mut default, scope)?;
+    match (branches.is_empty(), default) {
+        (true, Some(default)) => Ok(default.0),
+        (true, None) => {
+            Err(Error::location(40069, "every branch of $switch is always false and there is no default"))
+        }
+        (false, default) => {
+            let branches = branches.into_boxed_slice();
+            Ok(Node::Conditional(Box::new(Conditional::Switch { branches, default })))
+        }
+    }
 }
 
 fn parse_branch(value: ValueRef<'_>, scope: &mut Scope) -> Result<(Expression, Expression)> {
@@ -137,28 +143,29 @@ fn check_branch_names(branch: RawDocument<'_>) -> Result<()> {
     }
 }
 
-/// Drops the branches that constants rule out. What remains without any branch or default can never have a value,
-/// which is an error before any document is seen.
-fn simplify_switch(branches: Vec<(Expression, Expression)>, mut default: Option<Expression>) -> Result<Node> {
+/// The branches that constants do not rule out; one that is always true becomes the default. Errors among the
+/// constants of a branch that is ruled out, or that comes after one that is always true, do not count.
+fn keep_branches(
+    values: &[ValueRef<'_>],
+    default: &mut Option<Expression>,
+    scope: &mut Scope,
+) -> Result<Vec<(Expression, Expression)>> {
     let mut kept = Vec::new();
-    for (case, then) in branches {
+    let mut decided = false;
+    for value in values {
+        let outer = std::mem::replace(&mut scope.defer_errors, true);
+        let tentative = parse_branch(*value, scope);
+        scope.defer_errors = outer;
+        let (case, _) = tentative?;
         match case.as_constant().map(is_truthy) {
+            _ if decided => {}
             Some(false) => {}
             Some(true) => {
-                default = Some(then);
-                break;
+                decided = true;
+                *default = Some(parse_branch(*value, scope)?.1);
             }
-            None => kept.push((case, then)),
+            None => kept.push(parse_branch(*value, scope)?),
         }
     }
-    match (kept.is_empty(), default) {
-        (true, Some(default)) => Ok(default.0),
-        (true, None) => {
-            Err(Error::location(40069, "every branch of $switch is always false and there is no default"))
-        }
-        (false, default) => Ok(Node::Conditional(Box::new(Conditional::Switch {
-            branches: kept.into_boxed_slice(),
-            default,
-        }))),
-    }
+    Ok(kept)
 }

@@ -18,7 +18,7 @@ mod unit;
 pub(super) mod zone;
 
 pub(super) use from_string::parse_date_text;
-pub(super) use to_string::format_date_iso;
+pub(super) use to_string::{MONTHS, format_date_iso};
 
 use sheaf_document::Value;
 

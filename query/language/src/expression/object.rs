@@ -41,7 +41,14 @@ pub(crate) fn merge(base: RawDocument<'_>, over: RawDocument<'_>) -> sheaf_docum
 fn merge_objects<'a>(arguments: &mut Arguments<'a>, environment: &mut Environment) -> Result<Value<'a>> {
     let mut budget = Budget::new(environment);
     let mut merged: Option<Value<'a>> = None;
-    for value in arguments.take_all() {
+    let mut values: Vec<Value<'a>> = arguments.take_all().into_vec();
+    // A single operand that is an array stands for its elements.
+    if let [Value::Array(_)] = values.as_slice()
+        && let Some(Value::Array(array)) = values.pop()
+    {
+        values = array.into_items();
+    }
+    for value in values {
         match value {
             Value::Document(document) => {
                 budget.add_bytes(document.as_raw().len_bytes())?;
@@ -161,6 +168,7 @@ fn constant_name(operator: &str, value: ValueRef<'_>) -> Result<Box<str>> {
         }
         ValueRef::Document(document) => match document.first() {
             Some(first) if matches!(first.key(), "$literal" | "$const") => literal(first.value()),
+            None => literal(value),
             _ => return Err(Error::location(4_161_106, format!("{operator} takes a constant field"))),
         },
         ValueRef::Array(_) => {

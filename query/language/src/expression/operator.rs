@@ -228,6 +228,11 @@ impl<'a> Arguments<'a> {
         self.expressions.get(index).is_some_and(|expression| !matches!(expression.0, Node::Absent))
     }
 
+    /// Whether every argument is constant.
+    pub(crate) fn all_constant(&self) -> bool {
+        self.expressions.iter().all(|argument| matches!(argument.0, Node::Constant(_) | Node::Absent))
+    }
+
     /// All of them.
     pub(crate) fn values(&self) -> &[Value<'a>] {
         &self.values

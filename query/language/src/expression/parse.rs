@@ -63,6 +63,9 @@ fn parse_path(text: &str, scope: &Scope) -> Result<Node> {
     let node = scope.resolve(name)?;
     match path {
         None => Ok(node.unwrap_or(Node::Root)),
+        Some("") => {
+            Err(Error::location(40353, format!("the field path '{variable}' must not end with a '.'")))
+        }
         Some(path) => Ok(with_path(node, FieldPath::parse(path)?)),
     }
 }
@@ -147,8 +150,11 @@ fn fold(node: Node, scope: &mut Scope) -> Result<Node> {
     }
     let expression = Expression(node);
     let mut frame = Frame { root: RawDocument::EMPTY, slots: Vec::new(), environment: &mut scope.folding };
-    let value = expression.run(&mut frame)?.into_owned().to_bytes_form();
-    Ok(Node::Constant(value))
+    match expression.run(&mut frame).map(|value| value.into_owned().to_bytes_form()) {
+        Ok(value) => Ok(Node::Constant(value)),
+        Err(_) if scope.defer_errors => Ok(expression.0),
+        Err(error) => Err(error),
+    }
 }
 
 /// Compiles an operand that a special operator reads from its arguments.

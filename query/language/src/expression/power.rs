@@ -2,10 +2,10 @@
 
 use sheaf_document::{Decimal128, Value};
 
-use super::Environment;
 use super::number::{Number, int_or_long};
-use super::operator::{Arguments, Operator};
+use super::operator::{Arguments, Call, Operator};
 use super::rounding::single_number;
+use super::{Environment, Expression, Node};
 use crate::{Error, ErrorCode, Result};
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -23,9 +23,16 @@ pub(super) const OPERATORS: &[Operator] = &[
         positive("$log10", 28761, arguments.get(0), f64::log10, Decimal128::logarithm_base_10)
     }),
     Operator::fixed("$pow", 2, power),
-    Operator::fixed("$sigmoid", 1, sigmoid),
+    Operator::special("$sigmoid", |value, scope| {
+        // An array is the operand itself, not a list of operands.
+        let operand = Expression::parse(value, scope)?;
+        Ok(Node::Call(Call { operator: &SIGMOID, arguments: Box::new([operand]) }))
+    }),
     Operator::fixed("$sqrt", 1, square_root),
 ];
+
+/// `$sigmoid` of its operand.
+static SIGMOID: Operator = Operator::fixed("$sigmoid", 1, sigmoid);
 
 /// A function of one number, on doubles or decimals.
 pub(super) fn apply(
@@ -59,6 +66,7 @@ fn positive<'a>(
 ) -> Result<Value<'a>> {
     match single_number(operator, value)? {
         None => Ok(Value::Null),
+        Some(number) if number.to_f64().is_nan() => Ok(Value::Double(f64::NAN)),
         Some(number) if is_positive(number) => Ok(apply(number, double, decimal)),
         Some(_) => Err(Error::location(code, format!("{operator} takes a positive number"))),
     }
@@ -82,9 +90,12 @@ fn logarithm<'a>(arguments: &mut Arguments<'a>, _: &mut Environment) -> Result<V
     if !is_positive(base) || base.to_f64() == 1.0 {
         return Err(Error::location(28759, "$log takes a positive number other than 1 as its base"));
     }
+    if argument.to_f64().is_nan() || base.to_f64().is_nan() {
+        return Ok(Value::Double(f64::NAN));
+    }
     if let (Number::Decimal(_), _) | (_, Number::Decimal(_)) = (argument, base) {
         let (argument, base) = (argument.to_decimal(), base.to_decimal());
-        let quotient = argument.logarithm_base_10() / base.logarithm_base_10();
+        let quotient = argument.natural_logarithm() / base.natural_logarithm();
         return Ok(Value::Decimal128(quotient));
     }
     Ok(Value::Double(argument.to_f64().ln() / base.to_f64().ln()))

@@ -16,6 +16,9 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::special("$regexMatch", |value, scope| parse(Kind::Match, value, scope)),
 ];
 
+/// Bytes that a pattern may have here; filters take longer ones.
+const PATTERN_BYTES_MAX: usize = 16_384;
+
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -103,6 +106,11 @@ fn compile(name: &str, regex: &Value<'_>, options: &Value<'_>) -> Result<Option<
     let Some(pattern) = pattern else { return Ok(None) };
     if pattern.contains('\0') {
         return Err(Error::location(51109, format!("the pattern of {name} contains a null byte")));
+    }
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let message =
+            format!("the pattern of {name} has {} bytes, the limit is {PATTERN_BYTES_MAX}", pattern.len());
+        return Err(Error::location(51111, message));
     }
     if options.contains('\0') {
         return Err(Error::location(51110, format!("the options of {name} contain a null byte")));

@@ -10,10 +10,10 @@ use crate::{Error, Result};
 pub(super) const OPERATORS: &[Operator] = &[
     Operator::fixed("$abs", 1, |arguments, _| absolute(arguments.get(0))),
     Operator::fixed("$ceil", 1, |arguments, _| {
-        whole("$ceil", arguments.get(0), f64::ceil, Decimal128::ceiling)
+        whole("$ceil", arguments.get(0), f64::ceil, Rounding::Ceiling)
     }),
     Operator::fixed("$floor", 1, |arguments, _| {
-        whole("$floor", arguments.get(0), f64::floor, Decimal128::floor)
+        whole("$floor", arguments.get(0), f64::floor, Rounding::Floor)
     }),
     Operator::ranged("$round", 1, 2, |arguments, _| to_place("$round", arguments, Rounding::HalfEven)),
     Operator::ranged("$trunc", 1, 2, |arguments, _| to_place("$trunc", arguments, Rounding::TowardZero)),
@@ -45,12 +45,16 @@ fn whole<'a>(
     operator: &str,
     value: &Value<'a>,
     double: fn(f64) -> f64,
-    decimal: fn(Decimal128) -> Decimal128,
+    rounding: Rounding,
 ) -> Result<Value<'a>> {
     Ok(match single_number(operator, value)? {
         None => Value::Null,
         Some(Number::Double(number)) => Value::Double(double(number)),
-        Some(Number::Decimal(number)) => Value::Decimal128(decimal(number)),
+        Some(Number::Decimal(number)) => Value::Decimal128(if number.is_finite() {
+            number.quantize(0, rounding).unwrap_or(Decimal128::NAN)
+        } else {
+            number
+        }),
         Some(number) => number.into(),
     })
 }
@@ -99,7 +103,8 @@ fn quantize(number: Decimal128, place: i32, rounding: Rounding) -> Decimal128 {
     if !number.is_finite() {
         return number;
     }
-    number.quantize(-place, rounding).unwrap_or(Decimal128::NAN)
+    // A number that has no such place is round already.
+    number.quantize(-place, rounding).unwrap_or(number)
 }
 
 fn round_double(number: f64, place: i32, rounding: Rounding) -> f64 {
@@ -107,7 +112,7 @@ fn round_double(number: f64, place: i32, rounding: Rounding) -> f64 {
         return number;
     }
     let exact = Decimal128::from_f64_digits(number, 34);
-    exact.quantize(-place, rounding).map_or(f64::NAN, Decimal128::to_f64)
+    exact.quantize(-place, rounding).map_or(number, Decimal128::to_f64)
 }
 
 fn round_integer(operator: &str, number: i64, place: i32, rounding: Rounding) -> Result<i64> {

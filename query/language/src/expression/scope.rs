@@ -31,6 +31,10 @@ pub struct Scope {
     bindings: Vec<(Box<str>, Binding)>,
     slots: usize,
     variables: usize,
+    /// Whether `$$NOW` and its kind are refused.
+    without_runtime_constants: bool,
+    /// Errors among constants are left to the evaluation.
+    pub(super) defer_errors: bool,
     /// What constants are folded in.
     pub(super) folding: Environment,
 }
@@ -44,7 +48,19 @@ impl Default for Scope {
 impl Scope {
     /// A scope with the system's variables only and binary string order.
     pub fn new() -> Self {
-        Self { bindings: Vec::new(), slots: 0, variables: 0, folding: Environment::new(0, 0) }
+        Self {
+            bindings: Vec::new(),
+            slots: 0,
+            variables: 0,
+            without_runtime_constants: false,
+            defer_errors: false,
+            folding: Environment::new(0, 0),
+        }
+    }
+
+    /// Refuses `$$NOW`, `$$CLUSTER_TIME` and `$$USER_ROLES`, where a command does not provide them.
+    pub fn forbid_runtime_constants(&mut self) {
+        self.without_runtime_constants = true;
     }
 
     /// How strings compare in this query; `None` is binary order.
@@ -103,6 +119,9 @@ impl Scope {
         Ok(Some(match name {
             "ROOT" | "CURRENT" => return Ok(None),
             "REMOVE" => Node::Constant(Value::Missing),
+            "NOW" | "CLUSTER_TIME" | "USER_ROLES" if self.without_runtime_constants => {
+                return Err(Error::location(51144, format!("the variable '{name}' is not available here")));
+            }
             "NOW" => Node::Now,
             "CLUSTER_TIME" => Node::ClusterTime,
             "USER_ROLES" => Node::UserRoles(None),

@@ -22,13 +22,22 @@ pub(super) const OPERATORS: &[Operator] = &[
     }),
     Operator::fixed("$setDifference", 2, difference),
     Operator::special("$setEquals", parse_equals),
-    Operator::variadic("$setIntersection", intersection),
+    Operator::special("$setIntersection", |value, scope| parse_commutative(&SET_INTERSECTION, value, scope)),
     Operator::fixed("$setIsSubset", 2, is_subset),
-    Operator::variadic("$setUnion", union),
+    Operator::special("$setUnion", |value, scope| parse_commutative(&SET_UNION, value, scope)),
 ];
 
 /// `$setEquals` once its operands are known to be arrays or not constant.
-const SET_EQUALS: Operator = Operator::variadic("$setEquals", equals);
+static SET_EQUALS: Operator = Operator::variadic("$setEquals", equals);
+static SET_INTERSECTION: Operator = Operator::variadic("$setIntersection", intersection);
+static SET_UNION: Operator = Operator::variadic("$setUnion", union);
+
+/// Operands in any order: constants come last, so that a null field is met before a constant of the wrong type.
+fn parse_commutative(operator: &'static Operator, value: ValueRef<'_>, scope: &mut Scope) -> Result<Node> {
+    let mut arguments = parse_list(value, scope)?;
+    arguments.sort_by_key(|argument| argument.as_constant().is_some());
+    Ok(Node::Call(Call { operator, arguments: arguments.into_boxed_slice() }))
+}
 
 fn set_operand<'v, 'a>(operator: &str, code: i32, value: &'v Value<'a>) -> Result<&'v ArrayValue<'a>> {
     match value {

@@ -80,18 +80,25 @@ fn index_of_code_points<'a>(arguments: &mut Arguments<'a>, _: &mut Environment) 
     if search.start > end {
         return Ok(Value::Int32(-1));
     }
+    if search.text.is_empty() && search.wanted.is_empty() {
+        return Ok(Value::Int32(0));
+    }
     let byte_at = |position: usize| {
         search.text.char_indices().nth(position).map_or(search.text.len(), |(byte, _)| byte)
     };
     let (start_byte, end_byte) = (byte_at(search.start), byte_at(end));
-    let window = search.text.get(start_byte..end_byte).unwrap_or_default();
-    let found = window.find(search.wanted);
+    // A match begins before the end; it may go on beyond it.
+    let rest = search.text.get(start_byte..).unwrap_or_default();
+    let found = rest.find(search.wanted).filter(|byte| start_byte + byte < end_byte);
     Ok(found.map_or(Value::Int32(-1), |byte| {
-        int_from_count(search.start + window.get(..byte).unwrap_or_default().chars().count())
+        int_from_count(search.start + rest.get(..byte).unwrap_or_default().chars().count())
     }))
 }
 
 fn split<'a>(arguments: &mut Arguments<'a>, environment: &mut Environment) -> Result<Value<'a>> {
+    if arguments.any_nullish() {
+        return Ok(Value::Null);
+    }
     let text = string_or_null(arguments.take(0), 40085, "$split takes a string as its first argument")?;
     let separator = string_or_null(arguments.take(1), 10_503_900, "$split takes a string as its separator")?;
     let (Some(text), Some(separator)) = (text, separator) else { return Ok(Value::Null) };

@@ -126,7 +126,7 @@ pub(super) fn to_decimal<'a>(input: &Value<'a>) -> Result<Value<'a>> {
 
 fn decimal_of_text(text: &str) -> Result<Decimal128> {
     let refused = || failure(format!("'{text}' is not read as a decimal"));
-    let (number, _) = Decimal128::parse_rounded(text).map_err(|_| refused())?;
+    let (number, _) = Decimal128::parse_rounded(&cut_digits(text)).map_err(|_| refused())?;
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let nonzero = mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
@@ -134,4 +134,19 @@ fn decimal_of_text(text: &str) -> Result<Decimal128> {
         return Err(refused());
     }
     Ok(number)
+}
+
+/// The text with every digit after the 34th significant one made 0: what does not fit is cut off, not rounded.
+fn cut_digits(text: &str) -> String {
+    let mut significant = 0;
+    let mut in_exponent = false;
+    let cut = |letter: char| {
+        in_exponent |= matches!(letter, 'e' | 'E');
+        if in_exponent || !letter.is_ascii_digit() {
+            return letter;
+        }
+        significant += usize::from(significant > 0 || letter != '0');
+        if significant > 34 { '0' } else { letter }
+    };
+    text.chars().map(cut).collect()
 }

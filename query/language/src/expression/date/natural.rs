@@ -37,7 +37,9 @@ impl Found {
 
 /// Reads a date; nothing if the text is none.
 pub(super) fn read(text: &str) -> Option<Written> {
-    let text = text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\0');
+    let text = text.trim_matches(|letter: char| {
+        letter.is_ascii_whitespace() || matches!(letter, '\u{B}' | '\u{A0}' | '\0')
+    });
     let mut found = Found::default();
     if let Some(rest) = leading_date(text, &mut found) {
         let rest = match rest.strip_prefix(['T', 't']) {

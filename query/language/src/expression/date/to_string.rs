@@ -24,7 +24,7 @@ const FORMAT_UTC: &str = "%Y-%m-%dT%H:%M:%S.%LZ";
 const FORMAT_LOCAL: &str = "%Y-%m-%dT%H:%M:%S.%L";
 
 /// The English names of the months.
-pub(super) const MONTHS: [&str; 12] = [
+pub(in super::super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

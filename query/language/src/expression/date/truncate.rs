@@ -37,8 +37,9 @@ fn evaluate<'a>(arguments: &mut Arguments<'a>, _: &mut Environment) -> Result<Va
     if (2..5).any(|index| arguments.given(index) && arguments.get(index).is_nullish()) {
         let week_only = arguments.given(4)
             && !(2..4).any(|index| arguments.given(index) && arguments.get(index).is_nullish());
+        // Among constants a start of the week that does not matter has been left out.
         let is_week = matches!(arguments.get(1), Value::String(unit) if unit == "week");
-        if !week_only || is_week {
+        if !week_only || is_week || !arguments.all_constant() {
             return Ok(Value::Null);
         }
     }
