@@ -87,13 +87,8 @@ impl StoreInner {
         }
         let closed_log = {
             // Whoever leads the commit queue now finishes first; nobody begins after.
-            let order = lock(&tablet.order);
-            match tablet.log.get() {
-                Some(log) if tablet.poison.check().is_ok() => {
-                    log.close(crate::tablet::LOCAL_TERM, order.last_index, order.last_timestamp)
-                }
-                _ => Ok(()),
-            }
+            let _order = lock(&tablet.order);
+            tablet.close_log()
         };
         tablet.stop.store(true, Ordering::Release);
         tablet.work.wake();

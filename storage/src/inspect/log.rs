@@ -58,7 +58,6 @@ fn print_record(record: &Record, offset: u64, path: &Path, out: &mut dyn Write) 
     let head = &record.head;
     let kind = match head.kind {
         RecordKind::Batch => "batch",
-        RecordKind::Mark => "mark",
     };
     let place = format!("group {} term {} index {} @{}", head.group, head.term, head.index, head.timestamp);
     put(out, path, format_args!("  {offset}: {kind} {place}"))?;
@@ -98,6 +97,7 @@ fn print_edit(edit: &VersionEdit, offset: u64, path: &Path, out: &mut dyn Write)
     note("applied index", edit.applied_index.map(|index| index.to_string()));
     note("last timestamp", edit.last_timestamp.map(|timestamp| timestamp.to_string()));
     note("history floor", edit.history_floor.map(|timestamp| timestamp.to_string()));
+    note("log promise", edit.log_promise.map(|at| format!("segment {} offset {}", at.segment, at.offset)));
     put(out, path, format_args!("{head}"))?;
     for (level, id) in &edit.removed_tables {
         put(out, path, format_args!("    - L{level} sstable {id}"))?;

@@ -8,6 +8,7 @@ use crate::file_id::FileId;
 use crate::limits::LEVELS;
 use crate::manifest::version_edit::{BlobMeta, TableBound, TableMeta, VersionEdit};
 use crate::timestamp::Timestamp;
+use crate::wal::log::LogPosition;
 
 const ADDED_TABLE: u64 = 1;
 const REMOVED_TABLE: u64 = 2;
@@ -19,6 +20,7 @@ const LOG_SEGMENT: u64 = 7;
 const APPLIED_INDEX: u64 = 8;
 const LAST_TIMESTAMP: u64 = 9;
 const HISTORY_FLOOR: u64 = 10;
+const LOG_PROMISE: u64 = 11;
 
 /// The stored form.
 pub fn encode(edit: &VersionEdit) -> Vec<u8> {
@@ -57,6 +59,12 @@ pub fn encode(edit: &VersionEdit) -> Vec<u8> {
         if let Some(number) = number {
             field(tag, &|body| put_varint(body, number));
         }
+    }
+    if let Some(position) = edit.log_promise {
+        field(LOG_PROMISE, &|body| {
+            put_varint(body, position.segment);
+            put_varint(body, position.offset);
+        });
     }
     out
 }
@@ -122,6 +130,10 @@ fn decode_field(edit: &mut VersionEdit, tag: u64, body: &mut &[u8]) -> Option<()
         APPLIED_INDEX => edit.applied_index = Some(take_varint(body)?),
         LAST_TIMESTAMP => edit.last_timestamp = Some(Timestamp(take_varint(body)?)),
         HISTORY_FLOOR => edit.history_floor = Some(Timestamp(take_varint(body)?)),
+        LOG_PROMISE => {
+            let (segment, offset) = (take_varint(body)?, take_varint(body)?);
+            edit.log_promise = Some(LogPosition { segment, offset });
+        }
         _ => return None,
     }
     Some(())
@@ -215,11 +227,12 @@ mod tests {
             applied_index: Some(12),
             last_timestamp: Some(Timestamp(13)),
             history_floor: Some(Timestamp(14)),
+            log_promise: Some(LogPosition { segment: 15, offset: 1 << 33 }),
         };
         let bytes = encode(&edit);
         assert_eq!(decode(&bytes), Some(edit));
         let whole_fields = (0..bytes.len()).filter(|&length| decode(&bytes[..length]).is_some()).count();
-        assert_eq!(whole_fields, 10, "a cut is noticed anywhere but between two fields");
+        assert_eq!(whole_fields, 11, "a cut is noticed anywhere but between two fields");
         assert_eq!(decode(&[99, 0]), None);
         assert_eq!(decode(&[2, 2, 7, 1]), None, "there is no level 7");
     }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::file_id::FileId;
 use crate::timestamp::Timestamp;
+use crate::wal::log::LogPosition;
 
 /// Where an sstable's keys end. An exclusive bound comes from a range tombstone that reaches beyond the last key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,8 @@ pub struct VersionEdit {
     pub next_epoch: Option<u64>,
     /// Log segments below this number are no longer needed.
     pub log_segment: Option<u64>,
+    /// The log is on disk up to here.
+    pub log_promise: Option<LogPosition>,
     /// The log index up to which all records are in sstables.
     pub applied_index: Option<u64>,
     /// The newest timestamp in sstables.

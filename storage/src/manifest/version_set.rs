@@ -27,6 +27,7 @@ use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{ChunkContext, frame};
 use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind};
+use crate::wal::log::LogPosition;
 use crate::wal::reader::LogReader;
 
 /// What a tablet knows beside its files.
@@ -34,6 +35,8 @@ use crate::wal::reader::LogReader;
 pub struct Progress {
     /// Log segments below this number are no longer needed.
     pub log_segment: u64,
+    /// The log is on disk up to here.
+    pub log_promise: LogPosition,
     /// The log index up to which all records are in sstables.
     pub applied_index: u64,
     /// The newest timestamp in sstables.
@@ -46,6 +49,7 @@ impl Progress {
     /// Takes over what an edit says.
     fn apply(&mut self, edit: &VersionEdit) {
         self.log_segment = edit.log_segment.unwrap_or(self.log_segment);
+        self.log_promise = edit.log_promise.unwrap_or(self.log_promise);
         self.applied_index = edit.applied_index.unwrap_or(self.applied_index);
         self.last_timestamp = edit.last_timestamp.unwrap_or(self.last_timestamp);
         self.history_floor = edit.history_floor.unwrap_or(self.history_floor);
@@ -247,6 +251,7 @@ impl VersionSet {
             next_file: Some(FileId(self.next_file.load(Ordering::Relaxed))),
             next_epoch: Some(self.next_epoch.load(Ordering::Relaxed)),
             log_segment: Some(state.progress.log_segment),
+            log_promise: Some(state.progress.log_promise),
             applied_index: Some(state.progress.applied_index),
             last_timestamp: Some(state.progress.last_timestamp),
             history_floor: Some(state.progress.history_floor),

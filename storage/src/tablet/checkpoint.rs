@@ -15,7 +15,7 @@ use crate::tablet::open::Place;
 use crate::tablet::verify::check_file;
 use crate::tablet::{Tablet, TabletInner};
 use crate::vfs::Vfs;
-use crate::wal::log::{Log, LogTail};
+use crate::wal::log::{Log, LogPosition, LogTail};
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 << 10;
@@ -37,10 +37,11 @@ impl Tablet {
         if names.iter().any(|name| name == store::STORE_FILE) || !tablet_names.is_empty() {
             return Err(Error::invalid(format!("{} is not empty", directory.display())));
         }
-        let (version, progress) = inner.versions.version_and_progress();
+        let (version, mut progress) = inner.versions.version_and_progress();
         inner.link_files(&version, &tablet_directory)?;
         let tail = LogTail { next_number: progress.log_segment, ..LogTail::default() };
         Log::begin(Arc::clone(vfs), &place.log_directory(), identity, tail, Arc::new(Poison::default()))?;
+        progress.log_promise = LogPosition::default();
         let target = FileOpener {
             vfs: Arc::clone(vfs),
             directory: tablet_directory.clone(),

@@ -25,9 +25,9 @@ use crate::wal::record::{RecordHead, RecordKind, encode_operations};
 use crate::write_batch::{Operation, WriteBatch};
 
 /// The only replication group there is yet.
-pub(crate) const LOCAL_GROUP: u64 = 0;
+const LOCAL_GROUP: u64 = 0;
 /// The only term there is yet.
-pub(crate) const LOCAL_TERM: u64 = 1;
+const LOCAL_TERM: u64 = 1;
 /// Without durability, the buffer is handed to the system beyond this.
 const UNWRITTEN_BYTES_MAX: usize = 256 << 10;
 /// A commit waits at most this long for background work before it is refused.

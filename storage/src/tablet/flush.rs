@@ -49,6 +49,7 @@ impl TabletInner {
         let outcome = compaction::flush(&context, &memtables, self.versions.next_epoch())?;
         let mut edit = outcome.edit;
         edit.log_segment = Some(log_segment);
+        edit.log_promise = Some(self.log()?.synced_position());
         edit.applied_index = Some(applied_index);
         edit.last_timestamp = Some(last_timestamp);
         edit.history_floor = Some(floor);

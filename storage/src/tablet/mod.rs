@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
-use crate::manifest::VersionSet;
+use crate::manifest::{VersionEdit, VersionSet};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::poison::Poison;
@@ -40,7 +40,6 @@ use crate::vfs::Vfs;
 use crate::wal::log::Log;
 
 pub(crate) use background::{Workers, start_workers};
-pub(crate) use commit::LOCAL_TERM;
 pub use statistics::{LevelStatistics, MemoryReport, TabletStatistics};
 pub use verify::VerifyReport;
 
@@ -153,6 +152,14 @@ impl TabletInner {
         let retained = u32::try_from(self.options.retention.as_secs()).unwrap_or(u32::MAX);
         let since = self.options.clock.wall_seconds().saturating_sub(retained);
         visible.min(Timestamp::from_parts(since, 0))
+    }
+
+    /// Makes the log durable and says so in the manifest, so that what is lost from it later is noticed.
+    pub(crate) fn close_log(&self) -> Result<()> {
+        let Some(log) = self.log.get().filter(|_| self.poison.check().is_ok()) else { return Ok(()) };
+        log.sync()?;
+        let log_promise = Some(log.synced_position());
+        self.versions.install(VersionEdit { log_promise, ..VersionEdit::default() }, |_| {})
     }
 
     /// Forgets a snapshot.

@@ -122,6 +122,7 @@ pub(crate) fn recover(place: &Place, options: &Arc<StoreOptions>) -> Result<Tabl
         directory: &log_directory,
         identity: place.identity,
         first: progress.log_segment,
+        promised: progress.log_promise,
     };
     let tail = replay.run(|segment, record| replayed.take(&log_directory, options, segment, record))?;
     if read_only {

@@ -14,11 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::poison::Poison;
-use crate::timestamp::Timestamp;
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::{ChunkContext, frame};
 use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_path};
-use crate::wal::record::{RecordHead, RecordKind, encode_head, encode_operations};
+use crate::wal::record::{RecordHead, encode_head};
 
 /// The write-ahead log of a store.
 #[derive(Debug)]
@@ -67,10 +66,17 @@ struct Inner {
     buffer: Vec<u8>,
     /// Segments before this one whose files are still there.
     older: Vec<u64>,
-    /// Where the last mark ended, so that closing twice leaves one.
-    marked: u64,
     /// Counters.
     statistics: LogStatistics,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPosition {
+    /// The segment.
+    pub segment: u64,
+    /// The offset in it, in bytes.
+    pub offset: u64,
 }
 
 /// What the log continues.
@@ -187,23 +193,10 @@ impl Log {
         Ok(header.number)
     }
 
-    /// Leaves a mark that promises everything before it is synced, and syncs that too.
-    pub fn close(&self, term: u64, index: u64, timestamp: Timestamp) -> Result<()> {
-        self.sync()?;
-        {
-            let inner = self.lock();
-            if inner.marked == inner.written && inner.buffer.is_empty() {
-                return Ok(());
-            }
-        }
-        let mut no_operations = Vec::new();
-        encode_operations(&mut no_operations, &[]);
-        let head = RecordHead { kind: RecordKind::Mark, group: 0, term, index, timestamp };
-        self.append(&mut Vec::new(), &head, &no_operations);
-        self.sync()?;
-        let mut inner = self.lock();
-        inner.marked = inner.written;
-        Ok(())
+    /// How far the log is known to be on disk.
+    pub fn synced_position(&self) -> LogPosition {
+        let inner = self.lock();
+        LogPosition { segment: inner.number, offset: inner.synced }
     }
 
     /// Removes the files of segments below `number`. A file that cannot be removed is tried again next time.
@@ -279,7 +272,6 @@ fn create_segment(vfs: &dyn Vfs, directory: &Path, header: &LogHeader) -> Result
         synced: HEADER_BYTES as u64,
         buffer: Vec::new(),
         older: Vec::new(),
-        marked: 0,
         statistics: LogStatistics::default(),
     })
 }

@@ -13,7 +13,7 @@
 //! damage without further proof.
 //!
 //! What this cannot see: damage to the very last synced records of the last file, if no later chunk promises them. A
-//! store that is closed leaves a mark whose promise covers all before it.
+//! store that is closed leaves such a promise in its manifest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -10,8 +10,6 @@ use crate::write_batch::Operation;
 pub enum RecordKind {
     /// A write batch.
     Batch,
-    /// Nothing; its chunk carries the promise that all before it is synced.
-    Mark,
 }
 
 /// A record's place in the order.
@@ -66,7 +64,6 @@ pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
 pub fn encode_head(out: &mut Vec<u8>, head: &RecordHead) {
     out.push(match head.kind {
         RecordKind::Batch => 1,
-        RecordKind::Mark => 2,
     });
     put_varint(out, head.group);
     put_varint(out, head.term);
@@ -79,7 +76,6 @@ pub fn decode(mut bytes: &[u8]) -> Option<Record> {
     let bytes = &mut bytes;
     let kind = match take_u8(bytes)? {
         1 => RecordKind::Batch,
-        2 => RecordKind::Mark,
         _ => return None,
     };
     let (group, term, index) = (take_varint(bytes)?, take_varint(bytes)?, take_varint(bytes)?);

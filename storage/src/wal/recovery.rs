@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::ChunkContext;
 use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
-use crate::wal::log::LogTail;
+use crate::wal::log::{LogPosition, LogTail};
 use crate::wal::reader::{LogReader, holds_chunk};
-use crate::wal::record::{Record, RecordKind, decode};
+use crate::wal::record::{Record, decode};
 
 /// A segment to replay.
 struct Link {
@@ -43,6 +43,8 @@ pub struct Replay<'a> {
     pub identity: u128,
     /// The first segment wanted.
     pub first: u64,
+    /// The log is known to have been on disk up to here.
+    pub promised: LogPosition,
 }
 
 impl Replay<'_> {
@@ -59,6 +61,11 @@ impl Replay<'_> {
         for link in chain {
             tail.number = link.number;
             tail.end = self.replay_segment(&link, &mut apply)?;
+            self.check_promise(&link, tail.end)?;
+        }
+        if tail.number < self.promised.segment {
+            let path = segment_path(self.directory, self.promised.segment);
+            return Err(Error::corruption(&path, 0, "the manifest says that this segment was written"));
         }
         Ok(tail)
     }
@@ -140,6 +147,16 @@ impl Replay<'_> {
         Ok(Some(header))
     }
 
+    /// Fails if the log ends in a segment before the place the manifest knows to have been on disk.
+    fn check_promise(&self, link: &Link, end: u64) -> Result<()> {
+        if link.number == self.promised.segment && end < self.promised.offset {
+            let detail =
+                format!("the log ends here; the manifest says it was on disk up to {}", self.promised.offset);
+            return Err(Error::corruption(&link.path, end, detail));
+        }
+        Ok(())
+    }
+
     /// Replays one segment; returns where the log ends in it.
     fn replay_segment(&self, link: &Link, apply: &mut impl FnMut(u64, Record) -> Result<()>) -> Result<u64> {
         let context = ChunkContext::new(self.identity, link.number);
@@ -148,9 +165,7 @@ impl Replay<'_> {
             let record = decode(bytes).ok_or_else(|| {
                 Error::corruption(&link.path, offset, "an intact record does not say what a record says")
             })?;
-            if record.head.kind == RecordKind::Batch {
-                apply(link.number, record)?;
-            }
+            apply(link.number, record)?;
         }
         Ok(reader.end())
     }

@@ -45,7 +45,7 @@ fn every_file_of_a_store_prints() {
         "+ L0 sstable ",
         "+ blob file ",
         " bytes stored, 300 long",
-        ": mark group 0",
+        "log promise segment",
         "applied index 1",
     ] {
         assert!(printed.contains(expected), "no {expected:?} in:\n{printed}");

@@ -12,6 +12,7 @@
 
 mod corruption;
 mod crash;
+mod damage;
 mod faults;
 mod fixture;
 mod inspect;
