@@ -13,6 +13,7 @@ mod bson_type;
 mod compare;
 pub mod decimal;
 mod error;
+pub mod json;
 pub mod key;
 mod raw;
 mod scalar;
