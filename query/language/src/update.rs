@@ -253,3 +253,6 @@ fn check_id(before: RawDocument<'_>, after: RawDocument<'_>) -> Result<()> {
 fn bad_value(reason: impl Into<String>) -> Error {
     Error::new(ErrorCode::BAD_VALUE, reason)
 }
+
+#[cfg(test)]
+mod tests;
