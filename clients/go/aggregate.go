@@ -51,5 +51,5 @@ func Aggregate[R, T any, S any](
 			message, err := stream.Recv()
 			return batch{documents: message.GetDocuments(), last: message.GetFinal() != nil}, err
 		}, nil
-	})
+	}), nil
 }

@@ -43,9 +43,9 @@ type Cursor[T any] struct {
 	err     error
 }
 
-func newCursor[T any](ctx context.Context, client *Client, open open) (*Cursor[T], error) {
+func newCursor[T any](ctx context.Context, client *Client, open open) *Cursor[T] {
 	ctx, cancel := context.WithCancel(ctx)
-	return &Cursor[T]{ctx: ctx, cancel: cancel, client: client, open: open}, nil
+	return &Cursor[T]{ctx: ctx, cancel: cancel, client: client, open: open}
 }
 
 // Next moves to the next document. It returns false at the end and on failure; Err tells which.

@@ -63,7 +63,7 @@ func (c *Collection[T]) Find(ctx context.Context, filter any, options ...FindOpt
 				documents: message.GetDocuments(), token: message.GetResumeToken(), last: message.GetFinal() != nil,
 			}, err
 		}, nil
-	})
+	}), nil
 }
 
 // FindOne returns the first document that matches a filter. ErrNotFound if there is none.
