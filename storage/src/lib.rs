@@ -29,6 +29,8 @@ pub mod manifest;
 #[doc(hidden)]
 pub mod memtable;
 mod options;
+#[doc(hidden)]
+pub mod planted;
 mod poison;
 #[doc(hidden)]
 pub mod range_tombstone;

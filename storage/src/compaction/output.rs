@@ -21,6 +21,7 @@ use crate::file_id::FileId;
 use crate::keyspace::Keyspace;
 use crate::manifest::{BlobMeta, TableHandle, TableMeta, Version};
 use crate::options::Compression;
+use crate::planted::{Bug, planted};
 use crate::range_tombstone::RangeTombstones;
 use crate::sstable::reader::Caching;
 use crate::sstable::writer::{TableFormat, TableWriter};
@@ -95,7 +96,9 @@ impl<'a> Output<'a> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         match reference {
             Some(reference) => {
-                writer.note_blob(reference.file_id, u64::from(reference.record.length));
+                if !planted(Bug::LostBlobReference) {
+                    writer.note_blob(reference.file_id, u64::from(reference.record.length));
+                }
                 writer.add(key, timestamp, kind, &reference.encode())
             }
             None => writer.add(key, timestamp, kind, value),

@@ -15,6 +15,7 @@
 //! everything is kept.
 
 use crate::entry::ValueKind;
+use crate::planted::{Bug, planted};
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
 
@@ -112,7 +113,8 @@ impl<'a> Retainer<'a> {
         if !self.ranges.is_empty() && self.ranges.covers(key, timestamp, stripe) {
             return false;
         }
-        kind != ValueKind::Delete || stripe != self.history.oldest() || deeper(key)
+        let deeper = deeper(key) && !planted(Bug::DropTombstoneEarly);
+        kind != ValueKind::Delete || stripe != self.history.oldest() || deeper
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::manifest::version::{BlobHandle, TableHandle, Version};
 use crate::manifest::version_edit::VersionEdit;
+use crate::planted::{Bug, planted};
 use crate::sstable::reader::FileOpener;
 
 impl Version {
@@ -47,6 +48,9 @@ impl Version {
         for meta in &edit.added_blobs {
             let handle = Arc::new(BlobHandle::new(meta.clone(), Arc::clone(opener)));
             next.blobs.insert(meta.file_id, handle);
+        }
+        if planted(Bug::WrongL0Order) {
+            next.levels.iter_mut().take(1).for_each(|tables| tables.reverse());
         }
         let referenced: BTreeSet<FileId> = next.blob_references().collect();
         next.blobs.retain(|id, _| referenced.contains(id));

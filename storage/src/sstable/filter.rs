@@ -9,6 +9,7 @@
 //! kind can take its place; a reader that does not know the kind reads without a filter. FORMAT.md, "Filter".
 
 use crate::coding::{Malformed, take_u8, take_u16, take_u32, u64_at};
+use crate::planted::{Bug, planted};
 
 /// Bytes of the trailer behind the lines.
 const FILTER_TRAILER_BYTES: usize = 8;
@@ -108,6 +109,9 @@ impl FilterBuilder {
 
     /// Takes a key's hash; versions of the same key come one after the other and are taken once.
     pub fn add(&mut self, hash: u64) {
+        if planted(Bug::StaleFilter) && hash.is_multiple_of(7) {
+            return;
+        }
         if self.hashes.last() != Some(&hash) {
             self.hashes.push(hash);
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::compaction::{self, JobContext};
 use crate::error::Result;
 use crate::memtable::Memtable;
+use crate::planted::{Bug, planted};
 use crate::tablet::{Tablet, TabletInner, lock};
 
 impl Tablet {
@@ -38,6 +39,9 @@ impl TabletInner {
             (memtables, newest.log_segment, newest.applied_index, newest.last_timestamp)
         };
         self.poison.check()?;
+        if planted(Bug::SegmentsGoEarly) {
+            self.log()?.remove_before(log_segment)?;
+        }
         let (floor, history) = lock(&self.watermark).raise(self.history_floor());
         let context = JobContext {
             options: &self.options,
@@ -50,7 +54,7 @@ impl TabletInner {
         let mut edit = outcome.edit;
         edit.log_segment = Some(log_segment);
         edit.log_promise = Some(self.log()?.synced_position());
-        edit.applied_index = Some(applied_index);
+        edit.applied_index = Some(applied_index).filter(|_| !planted(Bug::ForgetAppliedIndex));
         edit.last_timestamp = Some(last_timestamp);
         edit.history_floor = Some(floor);
         self.versions.install(edit, |version| {

@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{VersionEdit, VersionSet};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
+use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::read::ReadView;
 use crate::read::snapshot::Snapshot;
@@ -174,7 +175,12 @@ impl Tablet {
         let mut watermark = lock(&self.inner.watermark);
         let timestamp = self.inner.visible();
         match watermark.add(timestamp) {
-            Ok(()) => Snapshot::registered(self.clone(), timestamp),
+            Ok(()) => {
+                if planted(Bug::ForgottenSnapshot) {
+                    watermark.remove(timestamp);
+                }
+                Snapshot::registered(self.clone(), timestamp)
+            }
             // Too many snapshots: this one reads nothing and says why.
             Err(error) => Snapshot::refused(self.clone(), timestamp, error),
         }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::manifest::VersionSet;
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
+use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::read::ReadView;
 use crate::sstable::reader::FileOpener;
@@ -160,6 +161,10 @@ impl Replayed {
         apply(&self.active, head.timestamp, &record.operations);
         self.last_index = head.index;
         self.last_timestamp = self.last_timestamp.max(head.timestamp);
+        if planted(Bug::DoubleApply) {
+            self.last_timestamp = self.last_timestamp.next();
+            apply(&self.active, self.last_timestamp, &record.operations);
+        }
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::limits::RECORD_BYTES_MAX;
+use crate::planted::{Bug, planted};
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{BLOCK_BYTES, CHUNK_HEADER_BYTES, ChunkContext, ChunkKind, parse};
 use crate::wal::header::HEADER_BYTES;
@@ -91,7 +92,15 @@ impl LogReader {
             let at = self.offset;
             let in_block = usize::try_from(at - self.block_offset).unwrap_or(usize::MAX);
             let bytes = self.block.get(in_block..).unwrap_or_default();
-            let Some(chunk) = parse(bytes, self.context) else { return self.meet_bad_chunk(at) };
+            let Some(chunk) = parse(bytes, self.context) else {
+                if planted(Bug::ReadPastTornTail) {
+                    start = None;
+                    self.record.clear();
+                    self.offset += 1;
+                    continue;
+                }
+                return self.meet_bad_chunk(at);
+            };
             let continues = matches!(chunk.kind, ChunkKind::Middle | ChunkKind::Last);
             if continues != start.is_some() {
                 return Err(Error::corruption(&self.path, at, "a chunk does not continue the one before it"));

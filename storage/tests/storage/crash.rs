@@ -54,11 +54,17 @@ impl Wrecker {
 }
 
 /// A run of commits with crash clones taken on the way.
-fn commit_and_wreck(seed: u64, commits: usize, one_in: u64) -> (Vec<(Timestamp, WriteBatch)>, Vec<Wreck>) {
+fn commit_and_wreck(
+    seed: u64,
+    commits: usize,
+    one_in: u64,
+    rules: &[&str],
+) -> (Vec<(Timestamp, WriteBatch)>, Vec<Wreck>) {
     let (memory, _) = memory();
     let wrecks = Arc::new(Mutex::new(Vec::new()));
     let (synced, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let faults = FaultVfs::new(Arc::new(memory.clone()));
+    rules.iter().for_each(|rule| faults.add_rule(rule).unwrap());
     let wrecker = Wrecker {
         memory,
         dice: Mutex::new(Dice::new(seed ^ 0xabcd)),
@@ -155,15 +161,21 @@ fn check(wreck: &Wreck, history: &[(Timestamp, WriteBatch)], dice: &mut Dice) ->
     points
 }
 
-#[test]
-fn deep_crash() {
-    let (floor, commits) = if deep() { (50_000, 600) } else { (2_000, 300) };
+/// Takes and checks crash points until there are `floor`; `rules` are faults of the disk. Returns how many points and
+/// seeds it took.
+pub fn crash(floor: u64, commits: usize, rules: &[&str]) -> (u64, u64) {
     let (mut points, mut seed) = (0, 0);
     while points < floor {
         seed += 1;
-        let (history, wrecks) = commit_and_wreck(seed, commits, 30);
+        let (history, wrecks) = commit_and_wreck(seed, commits, 30, rules);
         let mut dice = Dice::new(seed * 7);
         points += wrecks.iter().map(|wreck| check(wreck, &history, &mut dice)).sum::<u64>();
     }
-    println!("stage crash: {points} points over {seed} seeds");
+    (points, seed)
+}
+
+#[test]
+fn deep_crash() {
+    let (points, seeds) = if deep() { crash(50_000, 600, &[]) } else { crash(2_000, 300, &[]) };
+    println!("stage crash: {points} points over {seeds} seeds");
 }

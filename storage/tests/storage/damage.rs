@@ -72,11 +72,10 @@ fn survive(disk: &MemoryVfs, path: &Path, bytes: Vec<u8>, content: &Content, wha
     }
 }
 
-#[test]
-fn deep_damage() {
+/// Damages every `stride`th byte and length; returns how many cases there were and how many were noticed.
+pub fn damage(stride: usize) -> (u32, u32) {
     let (disk, content) = closed_store();
     assert!(content.len() > 80);
-    let stride = if deep() { 1 } else { 23 };
     let (mut cases, mut noticed) = (0_u32, 0_u32);
     for (path, _) in disk.files() {
         let original = disk.contents(&path).unwrap();
@@ -89,6 +88,12 @@ fn deep_damage() {
             cases += 2;
         }
     }
+    (cases, noticed)
+}
+
+#[test]
+fn deep_damage() {
+    let (cases, noticed) = damage(if deep() { 1 } else { 23 });
     println!("stage damage: {cases} damaged stores, {noticed} named it, the others had the right data");
     assert!(noticed > cases / 2);
 }

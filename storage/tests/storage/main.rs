@@ -19,4 +19,6 @@ mod inspect;
 mod lifecycle;
 mod metamorphic;
 mod model;
+#[cfg(feature = "planted")]
+mod planted;
 mod transaction;

@@ -223,7 +223,8 @@ impl Run {
     }
 }
 
-fn run(seed: u64, steps: u64) -> u64 {
+/// A run; returns how many flushes and compactions there were.
+pub fn run(seed: u64, steps: u64) -> u64 {
     let mut run = Run::new(seed);
     for _ in 0..steps {
         run.step();

@@ -72,7 +72,7 @@ fn own_writes_are_read_and_others_are_not() {
 }
 
 #[test]
-fn the_second_writer_of_a_key_conflicts() {
+pub fn the_second_writer_of_a_key_conflicts() {
     for flushed in [false, true] {
         let (_store, tablet) = store();
         let mut one = begin(&tablet, Isolation::Snapshot);
