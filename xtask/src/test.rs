@@ -143,8 +143,6 @@ fn deep(stage: Option<&str>, tally: &mut Tally) -> Outcome {
         "test",
         "--release",
         "--workspace",
-        "--features",
-        "sheaf-storage/planted",
         "--no-fail-fast",
         "--",
         "--nocapture",

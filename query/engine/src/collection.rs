@@ -12,8 +12,11 @@ mod duplicate;
 mod find_and_modify;
 mod insert;
 mod matching;
+mod merge_into;
 mod update;
+mod update_pipeline;
 mod validate;
 pub(crate) mod write;
+mod write_out;
 
 pub(crate) use duplicate::duplicate_key;

@@ -99,3 +99,9 @@ pub const NO_QUERY_EXECUTION_PLANS: ErrorCode = ErrorCode(291);
 pub const DISTINCT_TOO_LARGE: ErrorCode = ErrorCode(17217);
 /// A filter gives a path two values where one document is to be made from it.
 pub const NOT_SINGLE_VALUE_FIELD: ErrorCode = ErrorCode(54);
+/// Views lead to views too often.
+pub const VIEW_DEPTH_LIMIT_EXCEEDED: ErrorCode = ErrorCode(165);
+/// A stage cannot be used here.
+pub const INVALID_PIPELINE_OPERATOR: ErrorCode = ErrorCode(168);
+/// `$merge` found no document to merge with.
+pub const MERGE_STAGE_NO_MATCHING_DOCUMENT: ErrorCode = ErrorCode(13113);

@@ -6,6 +6,7 @@
 
 mod collection_scan;
 mod context;
+mod documents;
 mod fetch;
 mod filter;
 mod id_lookup;
@@ -14,8 +15,10 @@ mod limit;
 mod operator;
 mod project;
 mod row;
+mod rows;
 mod skip;
 mod sort;
+mod stage;
 mod union;
 
 pub(crate) use context::ExecutionContext;

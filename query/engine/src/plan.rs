@@ -3,12 +3,15 @@
 
 mod bounds;
 mod display;
+mod pipeline;
 
 pub(crate) use bounds::{FieldBounds, Interval, bracket};
+pub(crate) use pipeline::{PreparedStage, Source};
 
 use std::sync::Arc;
 
 use sheaf_document::Value;
+use sheaf_language::expression::Expression;
 use sheaf_language::{Filter, Projection, SortSpec};
 
 use crate::catalog::Collection;
@@ -33,6 +36,8 @@ pub(crate) enum PhysicalPlan {
         range: Option<KeyRange>,
         filter: Option<Arc<Filter>>,
     },
+    /// Emits the documents that an expression makes.
+    Documents { expression: Arc<Expression> },
     /// Emits nothing: the collection does not exist, or nothing can match.
     Empty,
     /// Emits the documents that its input points at, if they match.
@@ -56,6 +61,9 @@ pub(crate) enum PhysicalPlan {
     Skip { skip: u64, input: Box<PhysicalPlan> },
     /// Emits the rows in order; buffers all of them, or the first `limit`.
     Sort { sort: Arc<SortSpec>, limit: Option<u64>, input: Box<PhysicalPlan> },
+    /// Emits what a pipeline stage makes of its input; see [`Stage`](sheaf_language::aggregate::Stage) for what each
+    /// buffers.
+    Stage { prepared: PreparedStage, input: Box<PhysicalPlan> },
     /// Emits the rows of all inputs, each document once; buffers the keys of the documents.
     Union { inputs: Vec<PhysicalPlan> },
 }
@@ -77,13 +85,18 @@ impl PhysicalPlan {
     /// The plan's inputs.
     pub(crate) fn inputs(&self) -> &[PhysicalPlan] {
         match self {
-            Self::CollectionScan { .. } | Self::Empty | Self::IdLookup { .. } | Self::IndexScan(_) => &[],
+            Self::CollectionScan { .. }
+            | Self::Documents { .. }
+            | Self::Empty
+            | Self::IdLookup { .. }
+            | Self::IndexScan(_) => &[],
             Self::Fetch { input, .. }
             | Self::Filter { input, .. }
             | Self::Limit { input, .. }
             | Self::Project { input, .. }
             | Self::Skip { input, .. }
-            | Self::Sort { input, .. } => std::slice::from_ref(input),
+            | Self::Sort { input, .. }
+            | Self::Stage { input, .. } => std::slice::from_ref(input),
             Self::Union { inputs } => inputs,
         }
     }
@@ -92,6 +105,7 @@ impl PhysicalPlan {
     pub(crate) fn stage_name(&self) -> &'static str {
         match self {
             Self::CollectionScan { .. } => "COLLSCAN",
+            Self::Documents { .. } => "$documents",
             Self::Empty => "EOF",
             Self::Fetch { .. } => "FETCH",
             Self::Filter { .. } => "MATCH",
@@ -101,6 +115,7 @@ impl PhysicalPlan {
             Self::Project { .. } => "PROJECTION_DEFAULT",
             Self::Skip { .. } => "SKIP",
             Self::Sort { .. } => "SORT",
+            Self::Stage { prepared, .. } => prepared.stage.name(),
             Self::Union { .. } => "OR",
         }
     }

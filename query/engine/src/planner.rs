@@ -6,15 +6,19 @@
 //! 4. [`access`]: the best candidate, a union of several for an `$or`, or a collection scan becomes the access path.
 //! 5. [`find`]: sort, skip, limit and projection go on top.
 //!
+//! Pipelines ([`pipeline`]) go the same way with their first stages, and put the others on top.
+//!
 //! Pure: reads nothing but the catalog's collection and the query.
 
 mod access;
 mod candidate;
 mod find;
 mod partial;
+mod pipeline;
 mod predicate_bounds;
 mod query;
 mod ranges;
 
 pub(crate) use find::{plan_documents, plan_find};
-pub(crate) use query::{Query, QueryCollation, QueryOptions};
+pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
+pub(crate) use query::{HintChoice, Query, QueryCollation, QueryOptions};

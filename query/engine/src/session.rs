@@ -7,6 +7,7 @@ mod distinct;
 mod explain;
 mod find;
 mod reading;
+mod view;
 
 pub(crate) use reading::ReadOptions;
 

@@ -16,7 +16,6 @@ mod damage;
 mod faults;
 mod fixture;
 mod inspect;
-mod kill;
 mod lifecycle;
 mod metamorphic;
 mod model;

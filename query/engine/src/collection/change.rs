@@ -1,11 +1,13 @@
 //! A parsed update with everything it needs to be applied to one document after the other.
 
 use sheaf_document::{RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_language::aggregate::Pipeline;
 use sheaf_language::expression::Environment;
-use sheaf_language::update::{Update, UpdateArguments, UpdateContext, Updated};
+use sheaf_language::update::{Update, UpdateArguments, UpdateContext};
 
 use super::document_id::{check_id, with_id};
 use super::matching::Target;
+use super::update_pipeline;
 use super::validate::validate;
 use super::write::DocumentTransaction;
 use crate::catalog::Collection;
@@ -15,8 +17,13 @@ use crate::{Error, Result, error_code};
 
 /// A parsed update.
 pub(super) struct Change {
-    update: Update,
+    update: Kind,
     bypass_validation: bool,
+}
+
+enum Kind {
+    Update(Update),
+    Pipeline(Pipeline),
 }
 
 impl Change {
@@ -29,8 +36,14 @@ impl Change {
     ) -> Result<Self> {
         let context = UpdateContext { array_filters, scope: &query.scope };
         let update = match update {
-            ValueRef::Document(document) => Update::parse(document, &context)?,
-            ValueRef::Array(_) => return Err(Error::not_supported("an update by a pipeline")),
+            ValueRef::Document(document) => Kind::Update(Update::parse(document, &context)?),
+            ValueRef::Array(_) if !array_filters.is_empty() => {
+                return Err(Error::new(
+                    error_code::FAILED_TO_PARSE,
+                    "an update by a pipeline takes no arrayFilters",
+                ));
+            }
+            ValueRef::Array(stages) => Kind::Pipeline(update_pipeline::parse(stages.iter(), &query.scope)?),
             other => {
                 return Err(Error::new(
                     error_code::FAILED_TO_PARSE,
@@ -46,7 +59,7 @@ impl Change {
 
     /// Whether it replaces the whole document.
     pub(super) fn is_replacement(&self) -> bool {
-        self.update.is_replacement()
+        matches!(&self.update, Kind::Update(update) if update.is_replacement())
     }
 
     /// Changes a document that matched. Returns it as it is now; nothing if it stays as it was.
@@ -59,10 +72,16 @@ impl Change {
         environment: &mut Environment,
     ) -> Result<Option<RawDocumentBuf>> {
         let before = target.document()?;
-        let position = query.filter.match_position(before, environment)?.unwrap_or_default();
-        let mut arguments = UpdateArguments { matched_index: position.0, is_insert: false, environment };
-        let Updated { document: after, modified } = self.update.apply(before, &mut arguments)?;
-        if !modified || after.as_raw().as_bytes() == before.as_bytes() {
+        let after = match &self.update {
+            Kind::Pipeline(pipeline) => update_pipeline::apply(pipeline, before, environment)?,
+            Kind::Update(update) => {
+                let position = query.filter.match_position(before, environment)?.unwrap_or_default();
+                let mut arguments =
+                    UpdateArguments { matched_index: position.0, is_insert: false, environment };
+                update.apply(before, &mut arguments)?.document
+            }
+        };
+        if after.as_raw().as_bytes() == before.as_bytes() {
             return Ok(None);
         }
         if !self.bypass_validation {
@@ -83,8 +102,13 @@ impl Change {
     ) -> Result<RawDocumentBuf> {
         let seed =
             if self.is_replacement() { query.filter.upsert_id()? } else { query.filter.upsert_document()? };
-        let mut arguments = UpdateArguments { matched_index: None, is_insert: true, environment };
-        let Updated { document: made, .. } = self.update.apply(seed.as_raw(), &mut arguments)?;
+        let made = match &self.update {
+            Kind::Pipeline(pipeline) => update_pipeline::apply(pipeline, seed.as_raw(), environment)?,
+            Kind::Update(update) => {
+                let mut arguments = UpdateArguments { matched_index: None, is_insert: true, environment };
+                update.apply(seed.as_raw(), &mut arguments)?.document
+            }
+        };
         if let Some(id) = made.as_raw().get("_id") {
             check_id(id)?;
         }

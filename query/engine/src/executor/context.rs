@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sheaf_document::RawDocumentBuf;
 use sheaf_language::expression::Environment;
 use sheaf_storage::{Clock, Snapshot};
 
@@ -13,10 +14,10 @@ pub(crate) struct ExecutionContext {
     pub(crate) snapshot: Snapshot,
     /// The surroundings of its expressions.
     pub(crate) environment: Environment,
+    /// The collation that goes with the environment's collator, with every field filled in.
+    pub(crate) collation: Option<RawDocumentBuf>,
     /// Bytes that a blocking operator may hold.
     pub(crate) memory_bytes_max: usize,
-    /// Whether it may spill to disk past that.
-    pub(crate) allow_disk_use: bool,
     clock: Arc<dyn Clock>,
     /// When the operation gives up, in microseconds of the clock.
     deadline_micros: Option<u64>,
@@ -25,13 +26,24 @@ pub(crate) struct ExecutionContext {
 impl ExecutionContext {
     /// Starts an execution now.
     pub(crate) fn new(
+        clock: Arc<dyn Clock>,
         snapshot: Snapshot,
         environment: Environment,
-        clock: Arc<dyn Clock>,
+        collation: Option<RawDocumentBuf>,
         memory_bytes_max: usize,
-        allow_disk_use: bool,
     ) -> Self {
-        Self { snapshot, environment, memory_bytes_max, allow_disk_use, clock, deadline_micros: None }
+        Self { snapshot, environment, collation, memory_bytes_max, clock, deadline_micros: None }
+    }
+
+    /// Fails if a blocking operator holds more than it may.
+    pub(crate) fn check_memory(&self, operator: &str, bytes: usize) -> Result<()> {
+        if bytes <= self.memory_bytes_max {
+            return Ok(());
+        }
+        Err(Error::new(
+            error_code::QUERY_EXCEEDED_MEMORY_LIMIT,
+            format!("{operator} needs more than its {} bytes of memory", self.memory_bytes_max),
+        ))
     }
 
     /// Gives up after this time from now; none or zero: never.

@@ -1,18 +1,21 @@
 //! The operators under one name, and building them from a plan.
 
 use super::collection_scan::CollectionScan;
+use super::documents::Documents;
 use super::fetch::Fetch;
 use super::filter::FilterRows;
 use super::id_lookup::IdLookup;
 use super::index_scan::IndexScan;
 use super::limit::Limit;
 use super::project::Project;
+use super::rows::Rows;
 use super::skip::Skip;
 use super::sort::Sort;
+use super::stage::StageRows;
 use super::union::Union;
 use super::{ExecutionContext, Row};
 use crate::Result;
-use crate::plan::PhysicalPlan;
+use crate::plan::{PhysicalPlan, PreparedStage};
 
 /// What an operator looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(crate) struct Operator {
 
 enum Kind {
     CollectionScan(CollectionScan),
+    Documents(Documents),
     Empty,
     Fetch(Fetch),
     Filter(FilterRows),
@@ -39,8 +43,10 @@ enum Kind {
     IndexScan(IndexScan),
     Limit(Limit),
     Project(Project),
+    Rows(Rows),
     Skip(Skip),
     Sort(Sort),
+    Stage(StageRows),
     Union(Union),
 }
 
@@ -52,6 +58,7 @@ impl Operator {
             PhysicalPlan::CollectionScan { collection, direction, range, filter } => Kind::CollectionScan(
                 CollectionScan::new(collection, *direction, range.clone(), filter.clone()),
             ),
+            PhysicalPlan::Documents { expression } => Kind::Documents(Documents::new(expression.clone())),
             PhysicalPlan::Empty => Kind::Empty,
             PhysicalPlan::Fetch { collection, filter, input: inner } => {
                 Kind::Fetch(Fetch::new(collection.id, filter.clone(), input(inner)))
@@ -71,11 +78,62 @@ impl Operator {
             PhysicalPlan::Sort { sort, limit, input: inner } => {
                 Kind::Sort(Sort::new(sort.clone(), *limit, input(inner)))
             }
+            PhysicalPlan::Stage { prepared, input: inner } => {
+                Kind::Stage(StageRows::new(prepared.clone(), input(inner)))
+            }
             PhysicalPlan::Union { inputs } => {
                 Kind::Union(Union::new(inputs.iter().map(Self::build).collect()))
             }
         };
         Self { kind, returned: 0 }
+    }
+
+    /// Rows that are there already.
+    pub(crate) fn of_rows(rows: Vec<Row>) -> Self {
+        Self { kind: Kind::Rows(Rows::new(rows)), returned: 0 }
+    }
+
+    /// The operators of stages on top of this one.
+    pub(crate) fn with_stages(self, stages: &[PreparedStage]) -> Result<Self> {
+        let stages: Vec<_> = stages.iter().collect();
+        let plan = crate::planner::add_stages(PhysicalPlan::Empty, &stages)?;
+        let mut input = Some(self);
+        Ok(Self::build_over(&plan, &mut input))
+    }
+
+    /// As [`Operator::build`], with `bottom` in the place of the plan's empty source.
+    fn build_over(plan: &PhysicalPlan, bottom: &mut Option<Self>) -> Self {
+        match (plan.inputs(), bottom.take()) {
+            ([], Some(bottom)) => bottom,
+            ([input], taken) => {
+                *bottom = taken;
+                let input = Self::build_over(input, bottom);
+                let mut operator = Self::build(plan);
+                operator.set_input(input);
+                operator
+            }
+            _ => Self::build(plan),
+        }
+    }
+
+    fn set_input(&mut self, new: Self) {
+        let input = match &mut self.kind {
+            Kind::CollectionScan(_)
+            | Kind::Documents(_)
+            | Kind::Empty
+            | Kind::IdLookup(_)
+            | Kind::IndexScan(_)
+            | Kind::Rows(_)
+            | Kind::Union(_) => return,
+            Kind::Fetch(fetch) => &mut fetch.input,
+            Kind::Filter(filter) => &mut filter.input,
+            Kind::Limit(limit) => &mut limit.input,
+            Kind::Project(project) => &mut project.input,
+            Kind::Skip(skip) => &mut skip.input,
+            Kind::Sort(sort) => &mut sort.input,
+            Kind::Stage(stage) => &mut stage.input,
+        };
+        **input = new;
     }
 
     /// Appends up to `wanted` rows; appends none only at the end.
@@ -88,6 +146,7 @@ impl Operator {
         let before = rows.len();
         match &mut self.kind {
             Kind::CollectionScan(scan) => scan.pull(context, wanted, rows),
+            Kind::Documents(documents) => documents.pull(context, wanted, rows),
             Kind::Empty => Ok(()),
             Kind::Fetch(fetch) => fetch.pull(context, wanted, rows),
             Kind::Filter(filter) => filter.pull(context, wanted, rows),
@@ -95,8 +154,13 @@ impl Operator {
             Kind::IndexScan(scan) => scan.pull(context, wanted, rows),
             Kind::Limit(limit) => limit.pull(context, wanted, rows),
             Kind::Project(project) => project.pull(context, wanted, rows),
+            Kind::Rows(ready) => {
+                ready.pull(wanted, rows);
+                Ok(())
+            }
             Kind::Skip(skip) => skip.pull(context, wanted, rows),
             Kind::Sort(sort) => sort.pull(context, wanted, rows),
+            Kind::Stage(stage) => stage.pull(context, wanted, rows),
             Kind::Union(union) => union.pull(context, wanted, rows),
         }?;
         self.returned += u64::try_from(rows.len() - before).unwrap_or(0);
@@ -106,7 +170,12 @@ impl Operator {
     /// Whether it is known, without asking for more, that nothing will follow.
     pub(crate) fn is_finished(&self) -> bool {
         match &self.kind {
-            Kind::CollectionScan(_) | Kind::IndexScan(_) | Kind::Union(_) => false,
+            Kind::CollectionScan(_)
+            | Kind::Documents(_)
+            | Kind::IndexScan(_)
+            | Kind::Rows(_)
+            | Kind::Stage(_)
+            | Kind::Union(_) => false,
             Kind::Empty => true,
             Kind::Fetch(fetch) => fetch.input.is_finished(),
             Kind::Filter(filter) => filter.input.is_finished(),
@@ -132,13 +201,19 @@ impl Operator {
     /// Its inputs.
     pub(crate) fn inputs(&self) -> &[Operator] {
         match &self.kind {
-            Kind::CollectionScan(_) | Kind::Empty | Kind::IdLookup(_) | Kind::IndexScan(_) => &[],
+            Kind::CollectionScan(_)
+            | Kind::Documents(_)
+            | Kind::Empty
+            | Kind::IdLookup(_)
+            | Kind::IndexScan(_)
+            | Kind::Rows(_) => &[],
             Kind::Fetch(fetch) => std::slice::from_ref(&fetch.input),
             Kind::Filter(filter) => std::slice::from_ref(&filter.input),
             Kind::Limit(limit) => std::slice::from_ref(&limit.input),
             Kind::Project(project) => std::slice::from_ref(&project.input),
             Kind::Skip(skip) => std::slice::from_ref(&skip.input),
             Kind::Sort(sort) => std::slice::from_ref(&sort.input),
+            Kind::Stage(stage) => std::slice::from_ref(&stage.input),
             Kind::Union(union) => &union.inputs,
         }
     }

@@ -10,7 +10,7 @@ use sheaf_document::Value;
 use sheaf_language::sort::SortSpec;
 
 use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
-use crate::{Error, Result, error_code};
+use crate::Result;
 
 pub(super) struct Sort {
     sort: Arc<SortSpec>,
@@ -77,12 +77,7 @@ impl Sort {
                 kept.truncate(limit);
                 bytes = kept.iter().map(|keyed| keyed.bytes).sum();
             }
-            if bytes > context.memory_bytes_max {
-                return Err(Error::new(
-                    error_code::QUERY_EXCEEDED_MEMORY_LIMIT,
-                    format!("sorting needs more than its {} bytes of memory", context.memory_bytes_max),
-                ));
-            }
+            context.check_memory("a sort", bytes)?;
         }
         self.order(&mut kept, context);
         kept.truncate(limit.unwrap_or(usize::MAX));

@@ -40,6 +40,7 @@ impl fmt::Display for Line<'_> {
                 }
                 Ok(())
             }
+            PhysicalPlan::Documents { .. } => f.write_str("Documents"),
             PhysicalPlan::Empty => f.write_str("Empty"),
             PhysicalPlan::Fetch { filter, .. } => {
                 f.write_str(if filter.is_some() { "Fetch: filtered" } else { "Fetch" })
@@ -71,6 +72,7 @@ impl fmt::Display for Line<'_> {
                     None => Ok(()),
                 }
             }
+            PhysicalPlan::Stage { prepared, .. } => f.write_str(prepared.stage.name()),
             PhysicalPlan::Union { .. } => f.write_str("Union"),
         }
     }

@@ -1,31 +1,150 @@
 //! Running pipelines.
 
-use sheaf_document::Value;
+use sheaf_document::{RawDocument, ValueRef};
+use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
 
 use super::Session;
-use crate::catalog::Collection;
-use crate::operation::{AggregateOperation, CountOperation, DistinctOperation, FindOperation};
-use crate::{Cursor, Error, Result};
+use super::reading::{Fingerprint, ReadOptions};
+use crate::cursor::{Cursor, Execution, Position};
+use crate::operation::{AggregateOperation, AggregateTarget};
+use crate::plan::{PhysicalPlan, PreparedStage, Source};
+use crate::planner::{self, Preparer, Query, QueryCollation, QueryOptions};
+use crate::{Error, Namespace, Result, error_code};
+
+/// The collection that pipelines without one are said to read.
+const NO_COLLECTION: &str = "$cmd.aggregate";
+
+/// A planned pipeline.
+pub(super) struct PlannedPipeline {
+    pub(super) plan: PhysicalPlan,
+    pub(super) collation: QueryCollation,
+    /// The last stage, if it writes.
+    pub(super) sink: Option<PreparedStage>,
+    pub(super) namespace: Namespace,
+}
 
 impl Session {
-    /// Runs a pipeline.
+    /// Runs a pipeline. One that writes (`$out`, `$merge`) has run when this returns, and the cursor is empty.
     pub fn aggregate(&self, operation: &AggregateOperation<'_>) -> Result<Cursor> {
-        Err(Error::not_supported(format_args!("aggregating {:?}", operation.target)))
+        let fingerprint = fingerprint(operation);
+        let position =
+            operation.resume_after.map(|bytes| Position::decode(bytes, fingerprint)).transpose()?;
+        let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
+        let snapshot = self.snapshot(read_timestamp)?;
+        let planned = self.plan_pipeline(operation)?;
+        let options = ReadOptions { max_time: operation.common.max_time };
+        let execution = self.start(&planned.plan, snapshot, &planned.collation, options);
+        if let Some(sink) = &planned.sink {
+            self.write_out(operation, &planned.namespace, sink, execution)?;
+            return Ok(Cursor::from_documents(planned.namespace, []));
+        }
+        let rows = position.map_or(0, |position| position.rows);
+        Cursor::from_plan(planned.namespace, execution, fingerprint, rows)
     }
 
-    pub(super) fn find_in_view(&self, _operation: &FindOperation<'_>, view: &Collection) -> Result<Cursor> {
-        Err(Error::not_supported(format_args!("reading the view {}", view.namespace)))
+    /// Parses and plans a pipeline. The snapshot it will read must be older.
+    pub(super) fn plan_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<PlannedPipeline> {
+        let state = self.database().catalog().state();
+        let (namespace, is_collection) = match &operation.target {
+            AggregateTarget::Collection(namespace) => (namespace.clone(), true),
+            AggregateTarget::Database(database) => (Namespace::new(database, NO_COLLECTION)?, false),
+        };
+        let collection = if is_collection { state.find(&namespace).cloned() } else { None };
+        let base = base_collection(&state, &namespace, is_collection);
+        // Parses collation, variables and hint; the filter is everything.
+        let options = QueryOptions::new(RawDocument::EMPTY, operation.hint, operation.common);
+        let mut query = Query::parse(&options, base.as_deref())?;
+        if operation.common.collation.is_none()
+            && let Some(view) = &collection
+        {
+            query.collation = QueryCollation::parse(None, Some(view))?;
+            query.scope.set_collator(query.collation.collator.clone());
+        }
+        let mut context = PipelineContext { scope: &mut query.scope, depth: 0, place: Place::Top };
+        let pipeline = Pipeline::parse(operation.pipeline.iter().copied(), &mut context)?;
+        check_target(&pipeline, is_collection)?;
+        let given = operation.common.collation.is_some().then_some(&query.collation);
+        let mut preparer = Preparer {
+            state: &state,
+            database: namespace.database(),
+            scope: &mut query.scope,
+            given_collation: given,
+        };
+        let source = if is_collection { preparer.source(&namespace)? } else { Source::default() };
+        let mut stages = preparer.prepare(pipeline)?;
+        let sink = stages.pop_if(|last| last.stage.is_sink());
+        let plan = planner::plan_pipeline(&source, None, &stages, &query.collation, query.hint)?;
+        Ok(PlannedPipeline { plan, collation: query.collation, sink, namespace })
     }
 
-    pub(super) fn count_in_view(&self, _operation: &CountOperation<'_>, view: &Collection) -> Result<u64> {
-        Err(Error::not_supported(format_args!("reading the view {}", view.namespace)))
-    }
-
-    pub(super) fn distinct_in_view(
+    fn write_out(
         &self,
-        _operation: &DistinctOperation<'_>,
-        view: &Collection,
-    ) -> Result<Vec<Value<'static>>> {
-        Err(Error::not_supported(format_args!("reading the view {}", view.namespace)))
+        operation: &AggregateOperation<'_>,
+        namespace: &Namespace,
+        sink: &PreparedStage,
+        execution: Execution,
+    ) -> Result<()> {
+        match sink.stage.as_ref() {
+            Stage::Out(out) => self.run_out(operation, namespace, out, execution),
+            Stage::Merge(merge) => self.run_merge(operation, namespace, merge, execution),
+            other => Err(Error::internal(format!("{} does not write", other.name()))),
+        }
     }
+}
+
+/// The collection under a name, behind any views: hints name its indexes.
+fn base_collection(
+    state: &crate::catalog::CatalogState,
+    namespace: &Namespace,
+    is_collection: bool,
+) -> Option<std::sync::Arc<crate::catalog::Collection>> {
+    if !is_collection {
+        return None;
+    }
+    let mut current = state.find(namespace)?;
+    // A cycle of views ends the walk; the preparation reports it.
+    for _ in 0..64 {
+        let Some(view_on) = &current.options.view_on else { return Some(std::sync::Arc::clone(current)) };
+        let below = Namespace::new(namespace.database(), view_on).ok()?;
+        current = state.find(&below)?;
+    }
+    None
+}
+
+/// A pipeline on a database makes its own documents; one on a collection must not start with `$documents`.
+fn check_target(pipeline: &Pipeline, is_collection: bool) -> Result<()> {
+    let first = pipeline.stages.first();
+    let makes_documents = first.is_some_and(Stage::is_source);
+    let refused = |message: String| Err(Error::new(error_code::INVALID_NAMESPACE, message));
+    match first {
+        None if !is_collection => {
+            refused("a pipeline on a database needs a stage that makes documents".to_owned())
+        }
+        Some(stage) if !is_collection && !makes_documents => {
+            refused(format!("{} needs a collection; this pipeline is on a database", stage.name()))
+        }
+        Some(stage @ Stage::Documents(_)) if is_collection => {
+            refused(format!("{} makes its own documents and cannot be used with a collection", stage.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fingerprint(operation: &AggregateOperation<'_>) -> u64 {
+    let mut fingerprint = Fingerprint::new("aggregate", None);
+    match &operation.target {
+        AggregateTarget::Collection(namespace) => fingerprint.add(namespace.to_string().as_bytes()),
+        AggregateTarget::Database(database) => fingerprint.add(database.as_bytes()),
+    };
+    for stage in &operation.pipeline {
+        match stage {
+            ValueRef::Document(document) => fingerprint.add_document(Some(*document)),
+            _ => fingerprint.add_document(None),
+        };
+    }
+    fingerprint
+        .add_hint(operation.hint)
+        .add_document(operation.common.let_variables)
+        .add_document(operation.common.collation);
+    fingerprint.finish()
 }

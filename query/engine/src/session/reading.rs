@@ -1,6 +1,5 @@
 //! Starting a plan: the snapshot it reads and what its operators share.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sheaf_storage::{Snapshot, Timestamp};
@@ -18,7 +17,6 @@ use crate::planner::QueryCollation;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
     pub(crate) max_time: Option<Duration>,
-    pub(crate) allow_disk_use: Option<bool>,
 }
 
 impl Session {
@@ -42,11 +40,11 @@ impl Session {
         let mut environment = database.new_environment();
         environment.collator.clone_from(&collation.collator);
         let mut context = ExecutionContext::new(
+            std::sync::Arc::clone(&database.options().store.clock),
             snapshot,
             environment,
-            Arc::clone(&database.options().store.clock),
+            collation.document.clone(),
             database.options().operator_memory_bytes_max,
-            options.allow_disk_use.unwrap_or(database.options().allow_disk_use),
         );
         context.set_time_limit(options.max_time);
         context

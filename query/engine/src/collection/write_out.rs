@@ -1,0 +1,107 @@
+//! `$out`: documents that replace a collection.
+//!
+//! They are written into a collection of a temporary name, which gets the options and indexes of the one it will
+//! replace; a rename puts it in place. So readers see the old documents or the new ones, and a pipeline that fails
+//! leaves what was there.
+
+use std::sync::Arc;
+
+use sheaf_document::RawDocumentBuf;
+use sheaf_language::aggregate::Out;
+
+use crate::catalog::{Collection, CollectionOptions};
+use crate::cursor::Execution;
+use crate::operation::{AggregateOperation, InsertOperation};
+use crate::session::Session;
+use crate::{Error, Namespace, Result, error_code};
+
+/// Documents that are inserted together.
+const PART_DOCUMENTS: usize = 1_000;
+
+impl Session {
+    /// Runs a pipeline into a collection.
+    pub(crate) fn run_out(
+        &self,
+        operation: &AggregateOperation<'_>,
+        namespace: &Namespace,
+        out: &Out,
+        mut execution: Execution,
+    ) -> Result<()> {
+        if out.time_series.is_some() {
+            return Err(Error::not_supported("$out into a time series collection"));
+        }
+        let database = out.target.database.as_deref().unwrap_or(namespace.database());
+        let target = Namespace::new(database, &out.target.collection)?;
+        let catalog = self.database().catalog();
+        let existing = catalog.find(&target);
+        check_target(existing.as_ref())?;
+        let name = format!("tmp.agg_out.{:016x}", self.database().random());
+        let temporary = Namespace::new(database, &name)?;
+        let options =
+            existing.as_ref().map_or_else(CollectionOptions::default, |found| found.options.clone());
+        catalog.create(&temporary, options, self.database().new_uuid())?;
+        let written = self
+            .write_all(operation, &temporary, &mut execution)
+            .and_then(|()| self.copy_indexes(&temporary, existing.as_ref()))
+            .and_then(|()| catalog.rename(&temporary, &target, true));
+        if written.is_err() {
+            catalog.drop_collection(&temporary)?;
+        }
+        written
+    }
+
+    fn write_all(
+        &self,
+        operation: &AggregateOperation<'_>,
+        temporary: &Namespace,
+        execution: &mut Execution,
+    ) -> Result<()> {
+        let mut part: Vec<RawDocumentBuf> = Vec::new();
+        loop {
+            let row = execution.next_row()?;
+            let is_end = row.is_none();
+            if let Some(row) = row {
+                part.push(row.into_document()?);
+            }
+            if part.len() >= PART_DOCUMENTS || is_end && !part.is_empty() {
+                let documents = part.iter().map(RawDocumentBuf::as_raw).collect();
+                let mut insert = InsertOperation::new(temporary.clone(), documents);
+                insert.bypass_document_validation = operation.bypass_document_validation;
+                insert.durability = operation.durability;
+                let outcome = self.insert(&insert)?;
+                if let Some(refused) = outcome.errors.into_iter().next() {
+                    return Err(refused.error);
+                }
+                part.clear();
+            }
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn copy_indexes(&self, temporary: &Namespace, existing: Option<&Arc<Collection>>) -> Result<()> {
+        let Some(existing) = existing else { return Ok(()) };
+        let specifications: Vec<_> =
+            existing.secondary_indexes().map(|index| index.specification.clone()).collect();
+        let catalog = self.database().catalog();
+        catalog.create_indexes(&catalog.get(temporary)?, &specifications).map(drop)
+    }
+}
+
+fn check_target(existing: Option<&Arc<Collection>>) -> Result<()> {
+    let Some(existing) = existing else { return Ok(()) };
+    if existing.options.view_on.is_some() {
+        return Err(Error::new(
+            error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+            format!("{} is a view and cannot be replaced by $out", existing.namespace),
+        ));
+    }
+    if existing.options.capped {
+        return Err(Error::location(
+            17_152,
+            format!("{} is capped and cannot be replaced by $out", existing.namespace),
+        ));
+    }
+    Ok(())
+}

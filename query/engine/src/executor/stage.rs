@@ -1,0 +1,150 @@
+//! Pipeline stages: a file per stage that does more than one call.
+//!
+//! A *streaming* stage makes any number of rows of each input row; a *blocking* one reads all of its input first.
+//! Both hand their rows out from one queue.
+
+mod facet;
+mod graph_lookup;
+mod group;
+mod lookup;
+mod sample;
+mod subpipeline;
+
+use std::collections::VecDeque;
+
+use sheaf_document::RawDocumentBuf;
+use sheaf_language::aggregate::Stage;
+
+use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
+use crate::plan::PreparedStage;
+use crate::{Error, Result};
+
+pub(super) struct StageRows {
+    prepared: PreparedStage,
+    pub(super) input: Box<Operator>,
+    ready: VecDeque<Row>,
+    /// Of a blocking stage: whether the input was read. Of `$unionWith`: whether the other side is being read.
+    is_filled: bool,
+    /// The other side of a `$unionWith`.
+    other: Option<Box<Operator>>,
+}
+
+impl StageRows {
+    pub(super) fn new(prepared: PreparedStage, input: Box<Operator>) -> Self {
+        Self { prepared, input, ready: VecDeque::new(), is_filled: false, other: None }
+    }
+
+    pub(super) fn pull(
+        &mut self,
+        context: &mut ExecutionContext,
+        wanted: usize,
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
+        let mut wanted = wanted;
+        while wanted > 0 {
+            if self.ready.is_empty() && !self.refill(context)? {
+                return Ok(());
+            }
+            let some = wanted.min(self.ready.len());
+            wanted -= some;
+            rows.extend(self.ready.drain(..some));
+        }
+        Ok(())
+    }
+
+    /// Makes more rows; `false` at the end. May make none and still say `true`.
+    fn refill(&mut self, context: &mut ExecutionContext) -> Result<bool> {
+        let stage = std::sync::Arc::clone(&self.prepared.stage);
+        match stage.as_ref() {
+            Stage::UnionWith(_) => self.union_with(context),
+            Stage::BucketAuto(_) | Stage::Facet(_) | Stage::Group(_) | Stage::Sample(_) => {
+                if std::mem::replace(&mut self.is_filled, true) {
+                    return Ok(false);
+                }
+                self.ready = self.block(&stage, context)?;
+                Ok(true)
+            }
+            streaming => self.stream(streaming, context),
+        }
+    }
+
+    fn block(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<VecDeque<Row>> {
+        let documents = match stage {
+            Stage::Group(group) => group::run(group, &mut self.input, context)?,
+            Stage::BucketAuto(buckets) => {
+                let input = read_all(&mut self.input, context, "$bucketAuto")?;
+                let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
+                buckets.run(input, &mut context.environment)?
+            }
+            Stage::Facet(facets) => vec![facet::run(facets, &self.prepared.inner, &mut self.input, context)?],
+            Stage::Sample(size) => return sample::run(*size, &mut self.input, context).map(VecDeque::from),
+            other => return Err(Error::internal(format!("{} does not block", other.name()))),
+        };
+        Ok(documents.into_iter().map(Row::built).collect())
+    }
+
+    fn stream(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<bool> {
+        context.check_time()?;
+        let mut batch = Vec::new();
+        self.input.pull(context, BATCH_ROWS, &mut batch)?;
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        for row in batch {
+            let document = row.document()?;
+            let made: Option<RawDocumentBuf> = match stage {
+                Stage::Redact(redact) => redact.apply(document, &mut context.environment)?,
+                Stage::ReplaceRoot(replace) => Some(replace.apply(document, &mut context.environment)?),
+                Stage::Unwind(unwind) => {
+                    let ready = &mut self.ready;
+                    unwind.each(document, |made| {
+                        ready.push_back(Row::built(made));
+                        Ok::<(), Error>(())
+                    })?;
+                    None
+                }
+                Stage::Lookup(lookup) => Some(lookup::attach(lookup, &self.prepared, document, context)?),
+                Stage::GraphLookup(lookup) => {
+                    Some(graph_lookup::attach(lookup, &self.prepared, document, context)?)
+                }
+                other => return Err(Error::not_supported(format_args!("the stage {}", other.name()))),
+            };
+            self.ready.extend(made.map(Row::built));
+        }
+        Ok(true)
+    }
+
+    /// First the input, then the other collection.
+    fn union_with(&mut self, context: &mut ExecutionContext) -> Result<bool> {
+        let mut batch = Vec::new();
+        if !self.is_filled {
+            self.input.pull(context, BATCH_ROWS, &mut batch)?;
+            if batch.is_empty() {
+                self.is_filled = true;
+                self.other = Some(Box::new(subpipeline::operator(&self.prepared, None, context)?));
+            }
+        }
+        if let Some(other) = &mut self.other {
+            other.pull(context, BATCH_ROWS, &mut batch)?;
+        }
+        let is_more = !batch.is_empty();
+        self.ready.extend(batch);
+        Ok(is_more)
+    }
+}
+
+/// All rows of an input, within the memory of an operator.
+fn read_all(input: &mut Operator, context: &mut ExecutionContext, stage: &str) -> Result<Vec<Row>> {
+    let mut all = Vec::new();
+    let mut bytes = 0usize;
+    loop {
+        context.check_time()?;
+        let before = all.len();
+        input.pull(context, BATCH_ROWS, &mut all)?;
+        if all.len() == before {
+            return Ok(all);
+        }
+        bytes += all.iter().skip(before).map(Row::memory_bytes).sum::<usize>();
+        context.check_memory(stage, bytes)?;
+    }
+}

@@ -1,0 +1,54 @@
+//! Running the inner pipeline of a stage over the collection it names, at the snapshot of the whole execution.
+
+use sheaf_document::{RawDocument, RawDocumentBuf};
+use sheaf_language::Filter;
+use sheaf_language::expression::Scope;
+
+use super::read_all;
+use crate::Result;
+use crate::executor::{ExecutionContext, Operator, Row};
+use crate::plan::{PreparedStage, Source};
+use crate::planner::{self, HintChoice, QueryCollation};
+
+/// The operators for the documents of the other collection that fulfil `filter`, behind the inner pipeline.
+pub(super) fn operator(
+    prepared: &PreparedStage,
+    filter: Option<&Filter>,
+    context: &ExecutionContext,
+) -> Result<Operator> {
+    let nowhere = Source::default();
+    let source = prepared.foreign.as_deref().unwrap_or(&nowhere);
+    let stages = prepared.inner.first().map(AsRef::as_ref).unwrap_or_default();
+    let collation = QueryCollation {
+        document: context.collation.clone(),
+        collator: context.environment.collator.clone(),
+    };
+    let plan = planner::plan_pipeline(source, filter, stages, &collation, HintChoice::None)?;
+    Ok(Operator::build(&plan))
+}
+
+/// All rows of it.
+pub(super) fn run(
+    prepared: &PreparedStage,
+    filter: Option<&Filter>,
+    context: &mut ExecutionContext,
+    stage: &str,
+) -> Result<Vec<Row>> {
+    read_all(&mut operator(prepared, filter, context)?, context, stage)
+}
+
+/// A filter that was made for one document.
+pub(super) fn filter(document: RawDocument<'_>, context: &ExecutionContext) -> Result<Filter> {
+    let mut scope = Scope::new();
+    scope.set_collator(context.environment.collator.clone());
+    Ok(Filter::parse(document, &mut scope)?)
+}
+
+/// The documents of rows as an array in bytes.
+pub(super) fn array_of(rows: &[Row]) -> Result<RawDocumentBuf> {
+    let mut array = sheaf_document::ArrayBuilder::new();
+    for row in rows {
+        array.push_ref(sheaf_document::ValueRef::Document(row.document()?));
+    }
+    Ok(array.build())
+}

@@ -1,0 +1,216 @@
+//! Plans of pipelines: views are spelled out, then what a scan can do moves into it.
+//!
+//! `$match` stages at the front become the filter of the access path, a `$sort` behind them its order, a `$skip` and
+//! `$limit` behind that cut it short. All other stages become operators in their order.
+
+use std::sync::Arc;
+
+use sheaf_document::{RawDocumentBuf, ValueRef};
+use sheaf_language::Filter;
+use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
+use sheaf_language::expression::Scope;
+use sheaf_language::filter::Predicate;
+
+use super::find::plan_documents;
+use super::query::{HintChoice, Query, QueryCollation};
+use crate::catalog::{CatalogState, Collection};
+use crate::plan::{PhysicalPlan, PreparedStage, Source};
+use crate::{Error, Namespace, Result, error_code};
+
+/// Views on views that are followed, as in MongoDB.
+const VIEW_DEPTH_MAX: usize = 20;
+
+/// Looks up what pipelines name.
+pub(crate) struct Preparer<'a> {
+    pub(crate) state: &'a CatalogState,
+    /// The database that names without one belong to.
+    pub(crate) database: &'a str,
+    /// Shared by all pipelines of the operation, so that their variables stay apart.
+    pub(crate) scope: &'a mut Scope,
+    /// The operation's collation, which views must have too; none if the operation did not give one.
+    pub(crate) given_collation: Option<&'a QueryCollation>,
+}
+
+impl Preparer<'_> {
+    /// Where the documents of a collection or view come from.
+    pub(crate) fn source(&mut self, namespace: &Namespace) -> Result<Source> {
+        self.source_at(namespace, 0)
+    }
+
+    fn source_at(&mut self, namespace: &Namespace, depth: usize) -> Result<Source> {
+        let Some(found) = self.state.find(namespace) else { return Ok(Source::default()) };
+        let Some(view_on) = &found.options.view_on else {
+            return Ok(Source { collection: Some(Arc::clone(found)), stages: Vec::new() });
+        };
+        if depth >= VIEW_DEPTH_MAX {
+            return Err(Error::new(
+                error_code::VIEW_DEPTH_LIMIT_EXCEEDED,
+                format!("views lead to views more than {VIEW_DEPTH_MAX} times, the last is {namespace}"),
+            ));
+        }
+        self.check_collation(found)?;
+        let below = Namespace::new(namespace.database(), view_on)?;
+        let mut source = self.source_at(&below, depth + 1)?;
+        let documents: &[RawDocumentBuf] = found.options.pipeline.as_deref().unwrap_or_default();
+        let stages = documents.iter().map(|document| ValueRef::Document(document.as_raw()));
+        let mark = self.scope.mark();
+        let mut context = PipelineContext { scope: self.scope, depth: 0, place: Place::View };
+        let pipeline = Pipeline::parse(stages, &mut context)?;
+        self.scope.forget(mark);
+        source.stages.extend(self.prepare(pipeline)?);
+        Ok(source)
+    }
+
+    fn check_collation(&self, view: &Collection) -> Result<()> {
+        let given = self.given_collation.is_none_or(|given| given.document == view.options.collation);
+        if given {
+            return Ok(());
+        }
+        Err(Error::new(
+            error_code::OPTION_NOT_SUPPORTED_ON_VIEW,
+            format!("the collation of the operation is not that of the view {}", view.namespace),
+        ))
+    }
+
+    /// Looks up what the stages of a pipeline name.
+    pub(crate) fn prepare(&mut self, pipeline: Pipeline) -> Result<Vec<PreparedStage>> {
+        pipeline.stages.into_iter().map(|stage| self.stage(stage)).collect()
+    }
+
+    fn stage(&mut self, stage: Stage) -> Result<PreparedStage> {
+        let from = match &stage {
+            Stage::Lookup(lookup) => lookup.from.as_deref(),
+            Stage::GraphLookup(lookup) => Some(lookup.from.as_str()),
+            Stage::UnionWith(union) => union.from.as_deref(),
+            _ => None,
+        };
+        let foreign = match from {
+            Some(name) => Some(Arc::new(self.source(&Namespace::new(self.database, name)?)?)),
+            None => None,
+        };
+        let pipelines: Vec<Pipeline> = match &stage {
+            Stage::Facet(facets) => facets.iter().map(|(_, pipeline)| pipeline.clone()).collect(),
+            Stage::Lookup(lookup) => lookup.pipeline.iter().cloned().collect(),
+            Stage::UnionWith(union) => vec![union.pipeline.clone()],
+            _ => Vec::new(),
+        };
+        let inner = pipelines
+            .into_iter()
+            .map(|pipeline| self.prepare(pipeline).map(Arc::from))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(PreparedStage { stage: Arc::new(stage), foreign, inner })
+    }
+}
+
+/// The plan of a pipeline over a source. `extra` is a filter in front of the pipeline's own stages.
+pub(crate) fn plan_pipeline(
+    source: &Source,
+    extra: Option<&Filter>,
+    stages: &[PreparedStage],
+    collation: &QueryCollation,
+    hint: HintChoice,
+) -> Result<PhysicalPlan> {
+    let own_filter = extra.map(|filter| PreparedStage {
+        stage: Arc::new(Stage::Match(filter.clone())),
+        foreign: None,
+        inner: Vec::new(),
+    });
+    let chain: Vec<&PreparedStage> = source.stages.iter().chain(&own_filter).chain(stages).collect();
+    if let Some(first) = chain.first()
+        && first.stage.is_source()
+    {
+        let plan = source_stage(&first.stage)?;
+        return add_stages(plan, chain.get(1..).unwrap_or_default());
+    }
+    let (query, used) = absorb(&chain, collation, hint);
+    let plan = plan_documents(source.collection.as_ref(), &query)?;
+    add_stages(plan, chain.get(used..).unwrap_or_default())
+}
+
+fn source_stage(stage: &Stage) -> Result<PhysicalPlan> {
+    match stage {
+        Stage::Documents(expression) => {
+            Ok(PhysicalPlan::Documents { expression: Arc::new(expression.clone()) })
+        }
+        other => Err(Error::not_supported(format_args!("the stage {}", other.name()))),
+    }
+}
+
+/// The query that the first stages make, and how many they are.
+fn absorb(chain: &[&PreparedStage], collation: &QueryCollation, hint: HintChoice) -> (Query, usize) {
+    let mut filters: Vec<Predicate> = Vec::new();
+    let mut used = 0;
+    while let Some(Stage::Match(filter)) = chain.get(used).map(|prepared| prepared.stage.as_ref()) {
+        filters.push(filter.predicate().clone());
+        used += 1;
+    }
+    let filter = match filters.pop() {
+        None => Filter::everything(),
+        Some(only) if filters.is_empty() => Filter::from_predicate(only),
+        Some(last) => {
+            filters.push(last);
+            Filter::from_predicate(Predicate::And(filters))
+        }
+    };
+    let mut query = Query {
+        filter: Arc::new(filter),
+        sort: None,
+        projection: None,
+        skip: 0,
+        limit: None,
+        hint,
+        collation: collation.clone(),
+        scope: Scope::new(),
+    };
+    let at = |position: usize| chain.get(position).map(|prepared| prepared.stage.as_ref());
+    if let Some(Stage::Sort(sort)) = at(used) {
+        query.sort = Some(Arc::new(sort.clone()));
+        used += 1;
+    }
+    if let (Some(Stage::Skip(skip)), Some(Stage::Limit(_))) = (at(used), at(used + 1)) {
+        query.skip = *skip;
+        used += 1;
+    }
+    if let Some(Stage::Limit(limit)) = at(used) {
+        query.limit = Some(*limit);
+        used += 1;
+    }
+    (query, used)
+}
+
+/// Puts operators for stages on top of a plan.
+pub(crate) fn add_stages(mut plan: PhysicalPlan, stages: &[&PreparedStage]) -> Result<PhysicalPlan> {
+    for (position, prepared) in stages.iter().enumerate() {
+        let input = Box::new(plan);
+        plan = match prepared.stage.as_ref() {
+            Stage::Match(filter) => PhysicalPlan::Filter { filter: Arc::new(filter.clone()), input },
+            Stage::Limit(limit) => PhysicalPlan::Limit { limit: *limit, input },
+            Stage::Skip(skip) => PhysicalPlan::Skip { skip: *skip, input },
+            Stage::Sort(sort) => {
+                let limit = limit_behind(stages.get(position + 1..).unwrap_or_default());
+                PhysicalPlan::Sort { sort: Arc::new(sort.clone()), limit, input }
+            }
+            Stage::AddFields(projection) | Stage::Project(projection) => {
+                PhysicalPlan::Project { projection: Arc::new(projection.clone()), filter: None, input }
+            }
+            stage @ (Stage::Documents(_) | Stage::System { .. } | Stage::Out(_) | Stage::Merge(_)) => {
+                return Err(Error::internal(format!("the stage {} has no operator", stage.name())));
+            }
+            _ => PhysicalPlan::Stage { prepared: (*prepared).clone(), input },
+        };
+    }
+    Ok(plan)
+}
+
+/// How many rows of a sort the stages behind it look at.
+fn limit_behind(stages: &[&PreparedStage]) -> Option<u64> {
+    let mut skipped = 0u64;
+    for prepared in stages {
+        match prepared.stage.as_ref() {
+            Stage::Skip(skip) => skipped = skipped.saturating_add(*skip),
+            Stage::Limit(limit) => return Some(limit.saturating_add(skipped)),
+            _ => return None,
+        }
+    }
+    None
+}
