@@ -1,4 +1,1 @@
 //! Workloads and the harness that measures them.
-
-pub mod key_value;
-pub mod meter;

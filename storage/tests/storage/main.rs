@@ -12,7 +12,6 @@
 
 mod corruption;
 mod crash;
-mod crash_concurrent;
 mod damage;
 mod faults;
 mod fixture;

@@ -1,1 +1,0 @@
-//! The sheaf command line: import, export, query, inspect.
