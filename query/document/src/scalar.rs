@@ -5,6 +5,16 @@
 pub struct ObjectId(pub [u8; 12]);
 
 impl ObjectId {
+    /// A new id from its three parts: seconds since the Unix epoch, five random bytes that a process keeps, and a counter
+    /// that starts at random and goes up by one with every id; the low 24 bits of it are used. The caller has the clock
+    /// and the chance.
+    pub fn from_parts(seconds: u32, process: [u8; 5], counter: u32) -> Self {
+        let [s0, s1, s2, s3] = seconds.to_be_bytes();
+        let [p0, p1, p2, p3, p4] = process;
+        let [_, c0, c1, c2] = counter.to_be_bytes();
+        Self([s0, s1, s2, s3, p0, p1, p2, p3, p4, c0, c1, c2])
+    }
+
     /// Seconds since the Unix epoch that the first four bytes say.
     pub fn seconds(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
@@ -80,4 +90,19 @@ pub struct Regex<'a> {
     pub pattern: &'a str,
     /// Option letters in alphabetical order.
     pub options: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ObjectId;
+
+    #[test]
+    fn new_ids_grow_with_time_and_counter() {
+        let id = ObjectId::from_parts(0x0102_0304, [5, 6, 7, 8, 9], 0xFF0A_0B0C);
+        assert_eq!(id.to_hex(), "0102030405060708090a0b0c");
+        assert_eq!(id.seconds(), 0x0102_0304);
+        assert_eq!(ObjectId::from_hex(&id.to_hex()), Some(id));
+        assert!(ObjectId::from_parts(7, [0; 5], 1) < ObjectId::from_parts(7, [0; 5], 2));
+        assert!(ObjectId::from_parts(7, [255; 5], 1) < ObjectId::from_parts(8, [0; 5], 0));
+    }
 }

@@ -103,10 +103,16 @@ impl<'a> ValueRef<'a> {
             Self::Boolean(truth) => out.push(u8::from(truth)),
             Self::DateTime(millis) => out.extend_from_slice(&millis.to_le_bytes()),
             Self::Regex(regex) => {
-                for text in [regex.pattern, regex.options] {
-                    out.extend_from_slice(text.as_bytes());
-                    out.push(0);
+                out.extend_from_slice(regex.pattern.as_bytes());
+                out.push(0);
+                let options = out.len();
+                out.extend_from_slice(regex.options.as_bytes());
+                // The format wants the letters in the order of the alphabet, whoever wrote them. What is no ASCII is no
+                // option and stays as it is.
+                if regex.options.is_ascii() {
+                    out.get_mut(options..).unwrap_or_default().sort_unstable();
                 }
+                out.push(0);
             }
             Self::DbPointer { namespace, id } => {
                 write_string(namespace, out);

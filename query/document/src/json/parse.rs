@@ -259,7 +259,6 @@ fn date_time(members: Members) -> Result<Value<'static>> {
             let text = Members { members: inner, depth: 0 }.text("$numberLong", "date")?;
             integer(&text, "date").map(Value::DateTime)
         }
-        Json::Number(text) => integer(&text, "date").map(Value::DateTime),
         _ => Err(invalid("date", "it is a string or a $numberLong")),
     }
 }
