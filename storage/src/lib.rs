@@ -36,6 +36,7 @@ mod poison;
 pub mod range_tombstone;
 #[doc(hidden)]
 pub mod read;
+mod salvage;
 #[doc(hidden)]
 pub mod sstable;
 mod store;
@@ -55,6 +56,7 @@ pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
 pub use read::snapshot::Snapshot;
 pub use read::{Iter, IterOptions};
+pub use salvage::{SalvageReport, salvage};
 pub use store::Store;
 pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletStatistics, VerifyReport};
 pub use timestamp::Timestamp;

@@ -191,15 +191,20 @@ fn remove_unfinished(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Opens what is there.
-fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+/// The identity in a store's `STORE` file.
+pub(crate) fn read_identity(place: &Place) -> Result<u128> {
     let path = place.directory.join(STORE_FILE);
     let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
     let mut bytes = [0; HEADER_BYTES];
     let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", &path, error))?;
-    let head = LogHeader::decode(bytes.get(..length).unwrap_or_default(), &path)?
+    LogHeader::decode(bytes.get(..length).unwrap_or_default(), &path)?
         .filter(|head| head.kind == LogKind::Store)
-        .ok_or_else(|| Error::corruption(&path, 0, "it is not the head of a store"))?;
-    place.identity = head.identity;
+        .map(|head| head.identity)
+        .ok_or_else(|| Error::corruption(&path, 0, "it is not the head of a store"))
+}
+
+/// Opens what is there.
+fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+    place.identity = read_identity(&place)?;
     recover(&place, options)
 }

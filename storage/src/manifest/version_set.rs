@@ -339,7 +339,7 @@ fn numbered(name: &str) -> Option<u64> {
 }
 
 /// All edits of the manifest `CURRENT` names.
-fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<VersionEdit>> {
+pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<VersionEdit>> {
     let id = current::read(&*opener.vfs, &opener.directory)?;
     let path = opener.directory.join(id.manifest_name());
     let file = opener.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sheaf_storage::{Error, IterOptions, MemoryVfs, Result, Vfs, WriteBatch};
+use sheaf_storage::{Error, IterOptions, MemoryVfs, Result, Store, Vfs, WriteBatch, salvage};
 
-use crate::fixture::{deep, memory, open, small_options};
+use crate::fixture::{DIRECTORY, deep, memory, open, small_options};
 use crate::model::forward;
 
 /// What a store holds.
@@ -131,4 +131,41 @@ fn verify_finds_what_reading_has_not_met() {
         matches!(report.problems.as_slice(), [Error::Corruption { file, .. }] if *file == path),
         "{report:?}"
     );
+}
+
+#[test]
+fn salvage_copies_what_can_be_read() {
+    let (disk, content) = closed_store();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let (from, to) = (Path::new(DIRECTORY), Path::new("/saved"));
+    let report = salvage(&vfs, from, &to.join("whole"), small_options()).unwrap();
+    assert!(report.lost.is_empty(), "{report:?}");
+    let saved = |name: &str| {
+        let store = Store::open(Arc::clone(&vfs), &to.join(name), small_options()).unwrap();
+        forward(&mut store.tablet().snapshot().iter(IterOptions::default()).unwrap())
+    };
+    assert_eq!(saved("whole"), content);
+    for extension in ["sst", "wal", "manifest", "blob"] {
+        let copy = disk.crash_clone(1, 100);
+        let paths = copy.files().into_iter().map(|(path, _)| path);
+        for path in paths.filter(|path| path.extension().is_some_and(|found| found == extension)) {
+            let mut bytes = copy.contents(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0xff;
+            copy.overwrite(&path, bytes).unwrap();
+        }
+        let damaged: Arc<dyn Vfs> = Arc::new(copy);
+        let report = salvage(&damaged, from, &to.join(extension), small_options()).unwrap();
+        assert!(!report.lost.is_empty(), "{extension}");
+        let store = Store::open(damaged, &to.join(extension), small_options()).unwrap();
+        let found = forward(&mut store.tablet().snapshot().iter(IterOptions::default()).unwrap());
+        assert!(found.iter().all(|pair| content.contains(pair)), "{extension}: nothing false");
+        assert!(found.len() * 4 > content.len(), "{extension}: {} of {}", found.len(), content.len());
+    }
+    assert_eq!(forward_of(&vfs), content, "the damaged store is not touched");
+}
+
+fn forward_of(vfs: &Arc<dyn Vfs>) -> Content {
+    let store = open(vfs, small_options()).unwrap();
+    forward(&mut store.tablet().snapshot().iter(IterOptions::default()).unwrap())
 }

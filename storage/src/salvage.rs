@@ -1,0 +1,300 @@
+//! Copies what can still be read of a damaged store into a new one. The damaged store is not changed.
+//!
+//! What comes over is the newest readable version of every key; history does not. Where the manifest can be read it says
+//! which sstables count; where it cannot, all that are there do, and keys deleted since may come back. An sstable with a
+//! damaged block is read from the front up to it and from the back down to it. A segment of the log is read up to the
+//! damage. Where the newest version of a key is lost, an older one may take its place. Everything lost is in the report.
+//!
+//! Steps: gather the range deletions of every source; then, source by source and newest first, write every version that
+//! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::blob::{BlobReader, BlobReference};
+use crate::cache::BlockCache;
+use crate::entry::ValueKind;
+use crate::error::{Error, Result};
+use crate::file_id::{FileId, FileKind};
+use crate::manifest::version_set::read_manifest;
+use crate::manifest::{TableMeta, VersionEdit};
+use crate::options::{Durability, StoreOptions};
+use crate::range_tombstone::{RangeTombstone, RangeTombstones};
+use crate::sstable::cursor::TableCursor;
+use crate::sstable::reader::{Caching, FileOpener, TableReader};
+use crate::store::{self, Store};
+use crate::tablet::Tablet;
+use crate::tablet::open::Place;
+use crate::timestamp::Timestamp;
+use crate::vfs::Vfs;
+use crate::wal::chunk::ChunkContext;
+use crate::wal::header::{segment_number, segment_path};
+use crate::wal::reader::LogReader;
+use crate::wal::record::{Record, decode};
+use crate::write_batch::{Operation, WriteBatch};
+
+/// Cache of the reading side.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// What a salvage found.
+#[derive(Clone, Debug, Default)]
+pub struct SalvageReport {
+    /// Sstables read, wholly or in part.
+    pub tables: usize,
+    /// Records of the log read.
+    pub records: usize,
+    /// Versions written to the new store.
+    pub versions: u64,
+    /// What could not be read.
+    pub lost: Vec<Error>,
+}
+
+/// A source of versions.
+enum Source {
+    /// The log, all of it.
+    Log(Vec<Record>),
+    /// An sstable.
+    Table(Arc<TableReader>),
+}
+
+/// A salvage under way.
+struct Salvage {
+    /// The damaged store's tablet.
+    opener: FileOpener,
+    /// The new store's.
+    target: Tablet,
+    /// The range deletions of all sources.
+    ranges: RangeTombstones,
+    /// What was found.
+    report: SalvageReport,
+}
+
+/// Copies what can be read of the store in `damaged` into a new store in `target`.
+pub fn salvage(
+    vfs: &Arc<dyn Vfs>,
+    damaged: &Path,
+    target: &Path,
+    options: StoreOptions,
+) -> Result<SalvageReport> {
+    let mut place = Place { vfs: Arc::clone(vfs), directory: damaged.to_path_buf(), identity: 0 };
+    let opener = FileOpener {
+        vfs: Arc::clone(vfs),
+        directory: place.tablet_directory(),
+        cache: Arc::new(BlockCache::new(CACHE_BYTES)),
+        read_mode: options.read_mode,
+    };
+    let new = Store::open(Arc::clone(vfs), target, options)?;
+    if new.tablet().last_timestamp() != Timestamp::ZERO {
+        return Err(Error::invalid(format!("{} is not empty", target.display())));
+    }
+    let mut report = SalvageReport::default();
+    let mut sources = Vec::new();
+    match store::read_identity(&place) {
+        Ok(identity) => {
+            place.identity = identity;
+            sources.push(Source::Log(read_log(&place, &mut report)?));
+        }
+        // Without the identity no chunk of the log can be checked.
+        Err(error) => report.lost.push(error),
+    }
+    for (id, size_bytes) in tables(&opener, place.identity, &mut report)? {
+        match TableReader::open(&opener, id, size_bytes) {
+            Ok(reader) => sources.push(Source::Table(Arc::new(reader))),
+            Err(error) => report.lost.push(error),
+        }
+    }
+    let ranges = gather_ranges(&sources);
+    let mut salvage = Salvage { opener, target: new.tablet(), ranges, report };
+    for source in sources {
+        match source {
+            Source::Log(records) => salvage.take_records(&records)?,
+            Source::Table(reader) => salvage.take_table(&reader)?,
+        }
+    }
+    salvage.target.flush()?;
+    new.close()?;
+    Ok(salvage.report)
+}
+
+/// The sstables that count, newest first, with the lengths they have.
+fn tables(opener: &FileOpener, identity: u128, report: &mut SalvageReport) -> Result<Vec<(FileId, u64)>> {
+    let mut metas: Vec<(usize, TableMeta)> = Vec::new();
+    let mut ids = match read_manifest(opener, identity) {
+        Ok(edits) => {
+            edits.iter().for_each(|edit| fold(&mut metas, edit));
+            metas.sort_by_key(|(level, meta)| (*level, std::cmp::Reverse(meta.epoch)));
+            metas.iter().map(|(_, meta)| meta.file_id).collect()
+        }
+        Err(error) => {
+            report.lost.push(error);
+            all_tables(opener)?
+        }
+    };
+    let mut found = Vec::new();
+    for id in ids.drain(..) {
+        let path = id.sstable_path(&opener.directory);
+        match opener.vfs.len(&path) {
+            Ok(size_bytes) => found.push((id, size_bytes)),
+            Err(error) => report.lost.push(Error::io("measure", &path, error)),
+        }
+    }
+    Ok(found)
+}
+
+/// Applies an edit to a list of sstables.
+fn fold(metas: &mut Vec<(usize, TableMeta)>, edit: &VersionEdit) {
+    let removed = |level: usize, id: FileId| edit.removed_tables.contains(&(level, id));
+    metas.retain(|(level, meta)| !removed(*level, meta.file_id));
+    metas.extend(edit.added_tables.iter().cloned());
+}
+
+/// All sstables in the directory, the youngest first.
+fn all_tables(opener: &FileOpener) -> Result<Vec<FileId>> {
+    let names =
+        opener.vfs.list(&opener.directory).map_err(|error| Error::io("list", &opener.directory, error))?;
+    let mut ids: Vec<FileId> = names
+        .iter()
+        .filter_map(|name| match FileKind::of(name) {
+            FileKind::Sstable(id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    ids.sort_by_key(|id| std::cmp::Reverse(*id));
+    Ok(ids)
+}
+
+/// Every record of the log that can be read, oldest first.
+fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
+    let directory = place.log_directory();
+    let names = place.vfs.list(&directory).map_err(|error| Error::io("list", &directory, error))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+    numbers.sort_unstable();
+    let mut records = Vec::new();
+    for number in numbers {
+        let path = segment_path(&directory, number);
+        let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+        let mut reader = LogReader::new(file, &path, ChunkContext::new(place.identity, number), None)?;
+        loop {
+            match reader.next_record() {
+                Ok(Some((_, bytes))) => records.extend(decode(bytes)),
+                Ok(None) => break,
+                Err(error) => {
+                    report.lost.push(error);
+                    break;
+                }
+            }
+        }
+    }
+    report.records = records.len();
+    Ok(records)
+}
+
+/// The range deletions of all sources.
+fn gather_ranges(sources: &[Source]) -> RangeTombstones {
+    let mut all = Vec::new();
+    for source in sources {
+        match source {
+            Source::Table(reader) => {
+                all.extend(reader.range_tombstones().iter().flat_map(|ranges| ranges.iter()));
+            }
+            Source::Log(records) => {
+                for record in records {
+                    all.extend(record.operations.iter().filter_map(|operation| match operation {
+                        Operation::DeleteRange { lower, upper } => Some(RangeTombstone {
+                            start: lower.clone(),
+                            end: upper.clone(),
+                            timestamp: record.head.timestamp,
+                        }),
+                        Operation::Put { .. } | Operation::Delete { .. } => None,
+                    }));
+                }
+            }
+        }
+    }
+    RangeTombstones::new(all)
+}
+
+impl Salvage {
+    /// Takes over the log, newest first.
+    fn take_records(&mut self, records: &[Record]) -> Result<()> {
+        for record in records.iter().rev() {
+            for operation in &record.operations {
+                match operation {
+                    Operation::Put { key, value } => self.take(key, record.head.timestamp, Some(value))?,
+                    Operation::Delete { key } => self.take(key, record.head.timestamp, None)?,
+                    Operation::DeleteRange { .. } => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over an sstable: from the front up to the damage, if there is any, then from the back down to it.
+    fn take_table(&mut self, reader: &Arc<TableReader>) -> Result<()> {
+        self.report.tables += 1;
+        let mut cursor = TableCursor::new(Arc::clone(reader), Caching::Past);
+        let mut moved = cursor.seek_to_first();
+        while moved.is_ok() && cursor.valid() {
+            self.take_entry(&cursor)?;
+            moved = cursor.advance();
+        }
+        let Err(damage) = moved else { return Ok(()) };
+        self.report.lost.push(damage);
+        let mut cursor = TableCursor::new(Arc::clone(reader), Caching::Past);
+        let mut moved = cursor.seek_to_last();
+        while moved.is_ok() && cursor.valid() {
+            self.take_entry(&cursor)?;
+            moved = cursor.retreat();
+        }
+        Ok(())
+    }
+
+    /// Takes over the entry a cursor stands on.
+    fn take_entry(&mut self, cursor: &TableCursor) -> Result<()> {
+        let position = cursor.position();
+        let (key, timestamp) = (position.key.to_vec(), position.timestamp);
+        match cursor.kind() {
+            ValueKind::Put => self.take(&key, timestamp, Some(cursor.value())),
+            ValueKind::Delete => self.take(&key, timestamp, None),
+            ValueKind::RangeDelete => Ok(()),
+            ValueKind::BlobHandle => match self.read_blob(cursor.value()) {
+                Ok(value) => self.take(&key, timestamp, Some(&value)),
+                Err(error) => {
+                    self.report.lost.push(error);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// The value behind a reference.
+    fn read_blob(&self, reference: &[u8]) -> Result<Vec<u8>> {
+        let reference = BlobReference::decode(reference).ok_or_else(|| {
+            Error::corruption(&self.opener.directory, 0, "a blob reference of another form")
+        })?;
+        let path = reference.file_id.blob_path(&self.opener.directory);
+        let size_bytes = self.opener.vfs.len(&path).map_err(|error| Error::io("measure", &path, error))?;
+        let reader = BlobReader::open(&self.opener, reference.file_id, size_bytes)?;
+        Ok(reader.get(&reference, Caching::Past)?.to_vec())
+    }
+
+    /// Writes a version, unless a range deletion covers it or the new store has a newer one.
+    fn take(&mut self, key: &[u8], timestamp: Timestamp, value: Option<&[u8]>) -> Result<()> {
+        if self.ranges.covers(key, timestamp, Timestamp::MAX) {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::new();
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+        match self.target.commit_at(batch, timestamp, Some(Durability::None)) {
+            Ok(_) => {
+                self.report.versions += 1;
+                Ok(())
+            }
+            Err(Error::InvalidInput(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
