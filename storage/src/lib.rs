@@ -60,7 +60,7 @@ pub use salvage::{SalvageReport, salvage};
 pub use store::Store;
 pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletStatistics, VerifyReport};
 pub use timestamp::Timestamp;
-pub use transaction::{Isolation, Savepoint, Transaction, TransactionOptions};
+pub use transaction::{Isolation, Locking, Savepoint, Transaction, TransactionOptions};
 pub use value_slice::ValueSlice;
 pub use vfs::{DiskVfs, FaultVfs, MemoryVfs, Vfs, VfsFile, VfsLock};
 pub use write_batch::{Operation, WriteBatch};

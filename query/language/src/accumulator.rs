@@ -58,10 +58,12 @@ enum Kind {
 }
 
 /// One group's state.
+#[derive(Clone)]
 pub struct Accumulator {
     state: State,
 }
 
+#[derive(Clone)]
 enum State {
     Average(Sum),
     Count(i64),
@@ -80,6 +82,16 @@ enum State {
 }
 
 impl AccumulatorSpec {
+    /// What is accumulated.
+    pub(crate) const fn argument(&self) -> &Expression {
+        &self.argument
+    }
+
+    /// Whether the documents themselves are looked at, not only the argument's value.
+    pub(crate) const fn needs_document(&self) -> bool {
+        matches!(self.kind, Kind::Bottom(_) | Kind::BottomN(..) | Kind::Top(_) | Kind::TopN(..))
+    }
+
     /// Starts a group. `key` is the group's `_id`, which the `n` of some accumulators may look at.
     pub fn start(&self, key: &Value<'_>, environment: &mut Environment) -> Result<Accumulator> {
         let mut limit = |n: &Expression| parse::limit(n, key, environment);

@@ -16,6 +16,7 @@ mod redact;
 mod replace_root;
 mod sample;
 mod unwind;
+mod window;
 mod write_stage;
 
 use sheaf_document::RawDocumentBuf;
@@ -32,6 +33,7 @@ pub use join::{GraphLookup, Lookup, UnionWith};
 pub use redact::Redact;
 pub use replace_root::ReplaceRoot;
 pub use unwind::Unwind;
+pub use window::SetWindowFields;
 pub use write_stage::{Merge, Out, Target, WhenMatched, WhenNotMatched};
 
 /// Stages one pipeline may have.
@@ -80,6 +82,8 @@ pub enum Stage {
     ReplaceRoot(ReplaceRoot),
     /// `$sample`: this many documents by chance; holds them.
     Sample(u64),
+    /// `$setWindowFields`: each document with what a window of its neighbours gives; holds everything.
+    SetWindowFields(Box<SetWindowFields>),
     /// `$skip`: all but the first documents; holds nothing.
     Skip(u64),
     /// `$sort`: the documents in order; holds everything.
@@ -142,6 +146,7 @@ impl Stage {
             Self::Redact(_) => "$redact",
             Self::ReplaceRoot(_) => "$replaceRoot",
             Self::Sample(_) => "$sample",
+            Self::SetWindowFields(_) => "$setWindowFields",
             Self::Skip(_) => "$skip",
             Self::Sort(_) => "$sort",
             Self::System { name, .. } => name,

@@ -19,6 +19,8 @@ impl ErrorCode {
     pub const TYPE_MISMATCH: Self = Self(14);
     /// A number does not fit.
     pub const OVERFLOW: Self = Self(15);
+    /// An index that is needed is not there.
+    pub const INDEX_NOT_FOUND: Self = Self(27);
     /// A path runs through something that cannot have fields.
     pub const PATH_NOT_VIABLE: Self = Self(28);
     /// Two updates touch the same path.

@@ -16,13 +16,13 @@
 //! both follow the nesting of the text, so positions agree.
 
 mod accumulate;
-mod arithmetic;
+pub(crate) mod arithmetic;
 mod array;
 mod bitwise;
 mod comparison;
 mod conditional;
 mod convert;
-mod date;
+pub(crate) mod date;
 mod environment;
 mod explain;
 mod field_path;
@@ -32,7 +32,7 @@ mod literal;
 mod logical;
 mod measure;
 mod metadata;
-mod number;
+pub(crate) mod number;
 mod object;
 mod operator;
 mod parse;

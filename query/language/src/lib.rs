@@ -13,6 +13,7 @@ mod numeric;
 pub mod projection;
 pub mod regex;
 pub mod sort;
+pub mod text;
 pub mod update;
 
 pub use collation::Collation;

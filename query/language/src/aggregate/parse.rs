@@ -4,7 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 
 use super::{
     BucketAuto, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact, ReplaceRoot, STAGES_MAX,
-    Stage, Unwind, bucket, documents, join, limits, sample, write_stage,
+    SetWindowFields, Stage, Unwind, bucket, documents, join, limits, sample, write_stage,
 };
 use crate::filter::Filter;
 use crate::projection::{Projection, ProjectionKind};
@@ -39,6 +39,9 @@ const STAGES: &[(&str, Parser)] = &[
     ("$replaceWith", |value, context| one(ReplaceRoot::parse_with(value, context.scope), Stage::ReplaceRoot)),
     ("$sample", |value, _| one(sample::parse(value), Stage::Sample)),
     ("$set", |value, context| add_fields("$set", value, context)),
+    ("$setWindowFields", |value, context| {
+        one(SetWindowFields::parse(value, context.scope).map(Box::new), Stage::SetWindowFields)
+    }),
     ("$skip", |value, _| one(limits::skip(value), Stage::Skip)),
     ("$sort", sort),
     ("$sortByCount", sort_by_count),

@@ -96,6 +96,13 @@ impl Total {
     }
 }
 
+/// The sum of two numbers, as `$add` makes it.
+pub(crate) fn sum(left: Number, right: Number) -> Value<'static> {
+    let start = Total::Int(0);
+    let add = |total: Total, number| total.combine(number, i64::checked_add, |a, b| a + b, |a, b| a + b);
+    add(add(start, left), right).into_value()
+}
+
 fn not_numeric(operator: &str, value: &Value<'_>) -> Error {
     let message = format!("{operator} takes numbers and dates, found {}", value.type_name());
     Error::new(ErrorCode::TYPE_MISMATCH, message)

@@ -4,7 +4,7 @@
 //! UTC by name. The operators are a file each: parts of a date, arithmetic, differences, truncation, and the ways from
 //! and to text. Calendar units (day and longer) follow the wall clock of the zone, shorter ones the time that passes.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 pub(super) mod calendar;
 mod difference;
 mod from_parts;
@@ -14,8 +14,8 @@ mod parts;
 mod to_parts;
 mod to_string;
 mod truncate;
-mod unit;
-pub(super) mod zone;
+pub(crate) mod unit;
+pub(crate) mod zone;
 
 pub(super) use from_string::parse_date_text;
 pub(super) use to_string::{MONTHS, format_date_iso};

@@ -65,6 +65,13 @@ impl Predicate {
             }
             Self::Expression(test) => Ok(is_truthy(&test.expression.evaluate(document, environment)?)),
             Self::Schema(schema) => schema.matches(document),
+            Self::Text(search) => {
+                let score = search.score(document)?;
+                if score.is_some() {
+                    environment.metadata.text_score = score;
+                }
+                Ok(score.is_some())
+            }
             Self::Constant(truth) => Ok(*truth),
             Self::Sample(rate) => Ok(environment.next_random() < *rate),
         }

@@ -21,6 +21,7 @@ mod predicate;
 pub mod regular;
 #[cfg(test)]
 mod tests;
+mod text;
 mod upsert;
 
 pub(crate) use parse::is_operators;
@@ -55,6 +56,7 @@ impl Filter {
     pub fn parse(document: RawDocument<'_>, scope: &mut Scope) -> Result<Self> {
         let predicate = normalize::normalize(parse::clauses(document, parse::Level::Document, scope)?);
         place::check_near(&predicate)?;
+        text::check(&predicate)?;
         Ok(Self { predicate })
     }
 

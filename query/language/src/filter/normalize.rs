@@ -65,6 +65,7 @@ fn rank(predicate: &Predicate) -> u8 {
         Predicate::And(_) => 0,
         Predicate::Or(_) => 1,
         Predicate::Field { condition, .. } => rank_condition(condition),
+        Predicate::Text(_) => 17,
         Predicate::Not(_) => 18,
         Predicate::Nor(_) => 19,
         Predicate::Constant(_) => 24,

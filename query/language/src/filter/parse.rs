@@ -10,6 +10,7 @@ use super::predicate::{Condition, ExpressionTest, Predicate};
 use super::{operators, regular::RegexTest};
 use crate::expression::{Expression, Scope};
 use crate::json_schema::Schema;
+use crate::text::{TextQuery, TextSearch};
 use crate::{Error, ErrorCode, Result};
 
 /// Where a clause stands.
@@ -99,7 +100,7 @@ fn document_operator(
         "$where" => {
             return Err(invalid("$where is refused: there is no JavaScript in this server; use $expr"));
         }
-        "$text" => return Err(invalid("$text needs a text index")),
+        "$text" => Predicate::Text(TextSearch::new(TextQuery::parse(value)?)),
         unknown => {
             return Err(invalid(format!("unknown operator '{unknown}' where a field name was expected")));
         }

@@ -14,6 +14,7 @@ use super::place::Place;
 use super::regular::RegexTest;
 use crate::expression::Expression;
 use crate::json_schema::Schema;
+use crate::text::TextSearch;
 
 /// A condition on a document.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub enum Predicate {
     Expression(Arc<ExpressionTest>),
     /// The document follows the schema.
     Schema(Arc<Schema>),
+    /// `$text`.
+    Text(TextSearch),
     /// Always, or never.
     Constant(bool),
     /// Holds for this share of the documents, at random.

@@ -21,6 +21,9 @@ impl ArrayFilters {
         let mut filters = BTreeMap::new();
         for document in context.array_filters {
             let filter = Filter::parse(*document, &mut context.scope.clone())?;
+            if filter.text().is_some() {
+                return Err(bad_value("an array filter cannot have $text"));
+            }
             if filter.near().is_some() {
                 return Err(Error::location(5_626_500, "an array filter cannot have $near"));
             }

@@ -70,7 +70,7 @@ fn evaluate<'a>(operator: &str, arguments: &Arguments<'a>, sign: i64) -> Result<
 }
 
 /// The date that many units later; nothing if it does not fit 64 bits.
-pub(super) fn add(start: i64, unit: Unit, amount: i64, zone: &Zone) -> Option<i64> {
+pub(crate) fn add(start: i64, unit: Unit, amount: i64, zone: &Zone) -> Option<i64> {
     if let Some(unit_millis) = unit.fixed_millis() {
         return start.checked_add(amount.checked_mul(unit_millis)?);
     }

@@ -1,0 +1,182 @@
+//! The functions of `$setWindowFields`: reading them, and the accumulators among them.
+
+use sheaf_document::{RawDocument, Value, ValueRef};
+
+use super::Partition;
+use super::frame::Frame;
+use super::numeric::Slope;
+use super::positional::Positional;
+use crate::accumulator::AccumulatorSpec;
+use crate::expression::{Environment, Expression, Scope};
+use crate::sort::SortSpec;
+use crate::{Error, ErrorCode, Result};
+
+/// What one output field is computed by.
+#[derive(Clone)]
+pub(super) enum Function {
+    /// An accumulator over the frame.
+    Accumulator { spec: Box<AccumulatorSpec>, frame: Frame },
+    /// `$covariancePop`, `$covarianceSamp`.
+    Covariance { x: Expression, y: Expression, sample: bool, frame: Frame },
+    /// By the place of the document in its partition.
+    Positional(Box<Positional>),
+    /// `$derivative`, `$integral`.
+    Slope(Box<Slope>),
+}
+
+fn refused(reason: impl Into<String>) -> Error {
+    Error::new(ErrorCode::FAILED_TO_PARSE, reason)
+}
+
+/// What is written in the place of one output field.
+pub(super) struct Written<'a> {
+    pub name: &'a str,
+    pub argument: ValueRef<'a>,
+    pub window: Option<ValueRef<'a>>,
+}
+
+/// Reads `{$function: argument, window: {..}}`.
+pub(super) fn parse_output(
+    field: &str,
+    value: ValueRef<'_>,
+    sort_by: Option<&SortSpec>,
+    scope: &mut Scope,
+) -> Result<Function> {
+    let ValueRef::Document(document) = value else {
+        let found = value.kind().name();
+        return Err(refused(format!("the output '{field}' is a document, not a value of type {found}")));
+    };
+    if let Some(first) = document.iter().find(|element| Positional::is_rank(element.key()))
+        && document.iter().nth(1).is_some()
+    {
+        let reason = format!("{} stands alone in its output, without a window", first.key());
+        return Err(Error::location(5_371_601, reason));
+    }
+    let written = split(field, document)?;
+    if let Some(positional) = Positional::parse(&written, sort_by, scope)? {
+        return Ok(Function::Positional(Box::new(positional)));
+    }
+    let frame = match written.window {
+        None => Frame::Whole,
+        Some(window) => Frame::parse(window, sort_by)?,
+    };
+    match written.name {
+        "$covariancePop" | "$covarianceSamp" => parse_covariance(&written, frame, scope),
+        "$derivative" | "$integral" => {
+            Slope::parse(&written, frame, sort_by, scope).map(|slope| Function::Slope(Box::new(slope)))
+        }
+        name if AccumulatorSpec::exists(name) => {
+            let spec = AccumulatorSpec::parse(name, written.argument, scope)?;
+            Ok(Function::Accumulator { spec: Box::new(spec), frame })
+        }
+        other => Err(refused(format!("'{other}' is no function of $setWindowFields"))),
+    }
+}
+
+fn split<'a>(field: &str, document: RawDocument<'a>) -> Result<Written<'a>> {
+    let (mut function, mut window) = (None, None);
+    for element in document {
+        match element.key() {
+            "window" => window = Some(element.value()),
+            name if name.starts_with('$') && function.is_none() => function = Some((name, element.value())),
+            name if name.starts_with('$') => {
+                return Err(refused(format!("the output '{field}' has more than one function")));
+            }
+            other => return Err(refused(format!("the output '{field}' has no argument '{other}'"))),
+        }
+    }
+    let (name, argument) =
+        function.ok_or_else(|| refused(format!("the output '{field}' has no function")))?;
+    Ok(Written { name, argument, window })
+}
+
+fn parse_covariance(written: &Written<'_>, frame: Frame, scope: &mut Scope) -> Result<Function> {
+    let mut parse = |value: Option<ValueRef<'_>>| match value {
+        Some(value) => Expression::parse(value, scope),
+        None => Ok(Expression::constant(Value::Null)),
+    };
+    let (x, y) = match written.argument {
+        ValueRef::Array(array) if array.count() == 2 => (parse(array.get(0))?, parse(array.get(1))?),
+        // Anything but a pair has no covariance.
+        other => {
+            parse(Some(other))?;
+            (parse(None)?, parse(None)?)
+        }
+    };
+    Ok(Function::Covariance { x, y, sample: written.name == "$covarianceSamp", frame })
+}
+
+impl Function {
+    /// The values of one partition, in the order of its documents.
+    pub(super) fn evaluate(
+        &self,
+        partition: &Partition<'_>,
+        environment: &mut Environment,
+    ) -> Result<Vec<Value<'static>>> {
+        match self {
+            Self::Accumulator { spec, frame } => accumulate(spec, frame, partition, environment),
+            Self::Covariance { x, y, sample, frame } => {
+                super::numeric::covariance(x, y, *sample, frame, partition, environment)
+            }
+            Self::Positional(positional) => positional.evaluate(partition, environment),
+            Self::Slope(slope) => slope.evaluate(partition, environment),
+        }
+    }
+}
+
+/// The values of an expression over a partition.
+pub(super) fn evaluate_all(
+    expression: &Expression,
+    partition: &Partition<'_>,
+    environment: &mut Environment,
+) -> Result<Vec<Value<'static>>> {
+    let documents = partition.documents.iter();
+    documents.map(|document| Ok(expression.evaluate(*document, environment)?.into_owned())).collect()
+}
+
+fn accumulate(
+    spec: &AccumulatorSpec,
+    frame: &Frame,
+    partition: &Partition<'_>,
+    environment: &mut Environment,
+) -> Result<Vec<Value<'static>>> {
+    let frames = frame.positions(partition)?;
+    let inputs = if spec.needs_document() {
+        Vec::new()
+    } else {
+        evaluate_all(spec.argument(), partition, environment)?
+    };
+    let start = |environment: &mut Environment| spec.start(&Value::Null, environment);
+    let mut running = start(environment)?;
+    let mut done = 0;
+    let mut last: Option<Value<'static>> = None;
+    let mut results = Vec::with_capacity(frames.len());
+    for range in frames {
+        let grows = frame.begins_with_partition();
+        if grows
+            && range.end == done
+            && let Some(last) = &last
+        {
+            results.push(last.clone());
+            continue;
+        }
+        if !grows {
+            running = start(environment)?;
+            done = range.start;
+        }
+        for place in done..range.end {
+            match (inputs.get(place), partition.documents.get(place)) {
+                (Some(value), _) => running.add_value(spec, value.clone(), environment)?,
+                (None, Some(document)) => running.add(spec, *document, environment)?,
+                (None, None) => {}
+            }
+        }
+        done = range.end;
+        let value = running.clone().finish(spec);
+        if grows {
+            last = Some(value.clone());
+        }
+        results.push(value);
+    }
+    Ok(results)
+}
