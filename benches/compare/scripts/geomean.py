@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""One line: rows N geomean R worst W (row). usage: geomean.py results/kv.jsonl --us ENGINE [--metric ops_s]
+
+Per row (workload, threads): the median over rounds of our figure divided by the best peer's of the same round. sled is no peer
+in fillsync: it answers before the disk has the write."""
+import argparse, json, math, statistics
+from collections import defaultdict
+options = argparse.ArgumentParser()
+options.add_argument("file"); options.add_argument("--us", required=True); options.add_argument("--metric", default="ops_s")
+options = options.parse_args()
+cells = defaultdict(lambda: defaultdict(dict))
+for line in open(options.file):
+    row = json.loads(line)
+    if row["workload"] in ("warmup", "ycsb_load") or not row.get(options.metric) or row["workload"].endswith("_closed_size"): continue
+    if row["workload"] == "fillsync" and row["engine"] == "sled": continue
+    cells[(row["workload"], row.get("threads", 1))][row["round"]][row["engine"]] = row[options.metric]
+ratios = {}
+for name, rounds in cells.items():
+    of_round = []
+    for engines in rounds.values():
+        peers = [value for engine, value in engines.items() if engine != options.us]
+        if options.us in engines and peers: of_round.append(engines[options.us] / max(peers))
+    if of_round: ratios[name] = statistics.median(of_round)
+if not ratios: raise SystemExit("no row has both us and a peer")
+worst = min(ratios, key=ratios.get)
+geomean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+print(f"rows {len(ratios)} geomean {geomean:.2f} worst {ratios[worst]:.2f} ({worst[0]} x{worst[1]})")
