@@ -18,6 +18,7 @@ pub mod key;
 mod raw;
 mod scalar;
 mod value;
+pub mod vector;
 
 pub use bson_type::BsonType;
 pub use compare::{compare, compare_refs, equal, hash_value};

@@ -13,7 +13,8 @@ const VALID_COUNT: usize = 728;
 const DECODE_ERROR_COUNT: usize = 75;
 const PARSE_ERROR_COUNT: usize = 180;
 
-fn bytes(case: &Json, name: &str) -> Option<Vec<u8>> {
+/// The bytes that a case gives in hexadecimal digits.
+pub fn bytes(case: &Json, name: &str) -> Option<Vec<u8>> {
     let digits = case[name].as_str()?;
     Some(
         (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect(),

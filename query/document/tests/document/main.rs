@@ -14,3 +14,4 @@ mod key_order;
 mod mutation;
 mod random;
 mod stage;
+mod vector;
