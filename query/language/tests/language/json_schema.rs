@@ -1,9 +1,7 @@
 //! The draft 4 part of the JSON Schema test suite, as far as MongoDB speaks it.
 
-use serde_json::Value as Json;
+use sheaf_document::{RawArray, RawDocument, ValueRef, json};
 use sheaf_language::json_schema::Schema;
-
-use crate::extended;
 
 /// Keywords that MongoDB refuses.
 const REFUSED: [&str; 7] = ["$comment", "$ref", "definitions", "format", "id", "default", "$schema"];
@@ -12,15 +10,19 @@ const REFUSED: [&str; 7] = ["$comment", "$ref", "definitions", "format", "id", "
 const OTHER_PATTERNS: &str = "ecmascript-regex.json";
 
 /// Whether a schema uses what MongoDB's dialect does not have.
-fn is_applicable(schema: &Json) -> bool {
+fn is_applicable(schema: ValueRef<'_>) -> bool {
     match schema {
-        Json::Object(fields) => fields.iter().all(|(name, inner)| {
-            let integer = name == "type" && inner.to_string().contains("integer");
-            !integer && !REFUSED.contains(&name.as_str()) && is_applicable(inner)
+        ValueRef::Document(fields) => fields.iter().all(|field| {
+            let integer = field.key() == "type" && format!("{:?}", field.value()).contains("integer");
+            !integer && !REFUSED.contains(&field.key()) && is_applicable(field.value())
         }),
-        Json::Array(items) => items.iter().all(is_applicable),
+        ValueRef::Array(items) => items.iter().all(is_applicable),
         _ => true,
     }
+}
+
+fn documents(value: Option<ValueRef<'_>>) -> impl Iterator<Item = RawDocument<'_>> {
+    value.and_then(ValueRef::as_array).unwrap_or(RawArray::EMPTY).iter().filter_map(ValueRef::as_document)
 }
 
 #[test]
@@ -35,19 +37,24 @@ fn every_applicable_schema_accepts_and_refuses_what_it_should() {
                 folders.push(path);
                 continue;
             }
-            let groups: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            for group in groups.as_array().unwrap() {
-                let (schema, tests) = (&group["schema"], group["tests"].as_array().unwrap());
-                if !is_applicable(schema) || path.ends_with(OTHER_PATTERNS) {
-                    skipped += tests.len();
-                    continue;
-                }
-                for test in tests {
-                    let name =
-                        format!("{}: {}: {}", path.display(), group["description"], test["description"]);
-                    match accepts(schema, &test["data"]) {
-                        Ok(accepted) if accepted == test["valid"].as_bool().unwrap() => passed += 1,
-                        outcome => failed.push(format!("{name}: {outcome:?}")),
+            let text = std::fs::read_to_string(&path).unwrap();
+            // A document that cannot be written in BSON, such as a number beyond its range, tests the parser.
+            let Ok(file) = json::parse_document(&format!("{{\"groups\": {text}}}")) else {
+                skipped += 1;
+                continue;
+            };
+            for group in documents(file.as_raw().get("groups")) {
+                let schema = group.get("schema").unwrap();
+                let is_applicable = is_applicable(schema) && !path.ends_with(OTHER_PATTERNS);
+                for test in documents(group.get("tests")) {
+                    if !is_applicable {
+                        skipped += 1;
+                        continue;
+                    }
+                    let outcome = accepts(schema, test.get("data").unwrap());
+                    match (&outcome, test.get("valid")) {
+                        (Ok(accepted), Some(ValueRef::Boolean(valid))) if *accepted == valid => passed += 1,
+                        _ => failed.push(format!("{}: {test:?}: {outcome:?}", path.display())),
                     }
                 }
             }
@@ -55,11 +62,9 @@ fn every_applicable_schema_accepts_and_refuses_what_it_should() {
     }
     println!("json-schema-draft4: {passed} passed, {} failed, {skipped} not applicable", failed.len());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(passed > 200, "only {passed} cases were run");
+    assert!(passed > 400, "only {passed} cases were run");
 }
 
-fn accepts(schema: &Json, data: &Json) -> Result<bool, sheaf_language::Error> {
-    let schema = extended::value(schema);
-    let schema = Schema::parse(schema.as_ref().unwrap())?;
-    schema.matches_value(extended::value(data).as_ref().unwrap())
+fn accepts(schema: ValueRef<'_>, data: ValueRef<'_>) -> Result<bool, sheaf_language::Error> {
+    Schema::parse(schema)?.matches_value(data)
 }

@@ -1,7 +1,8 @@
 //! The language against suites that others wrote. They are data outside of this repository: looked for in
 //! `SHEAF_SUITES`, else in `../shared/suites`; where they are absent the tests say "not run".
 
-mod extended;
+#![expect(clippy::print_stdout, reason = "how many cases were run is for people to read")]
+
 mod json_schema;
 mod minimongo;
 
