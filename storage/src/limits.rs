@@ -28,5 +28,8 @@ pub const SNAPSHOTS_MAX: usize = 1 << 20;
 /// Bytes of requests one drain of the commit queue takes together before it writes.
 pub const GROUP_BYTES_MAX: usize = 1 << 20;
 
+/// Most keys locked at once by pessimistic transactions; each costs the key twice and about 150 bytes.
+pub const LOCKS_MAX: usize = 4 << 20;
+
 /// Most savepoints nested in one transaction.
 pub const SAVEPOINTS_MAX: usize = 10_000;

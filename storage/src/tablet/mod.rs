@@ -36,6 +36,7 @@ use crate::poison::Poison;
 use crate::read::ReadView;
 use crate::read::snapshot::Snapshot;
 use crate::timestamp::Timestamp;
+use crate::transaction::locks::LockTable;
 use crate::value_slice::ValueSlice;
 use crate::vfs::Vfs;
 use crate::wal::log::Log;
@@ -73,6 +74,8 @@ pub(crate) struct TabletInner {
     view: RwLock<Arc<ReadView>>,
     /// The newest published timestamp.
     pub(crate) visible: AtomicU64,
+    /// Key locks of pessimistic transactions.
+    pub(crate) locks: LockTable,
     /// Live snapshots.
     watermark: Mutex<watermark::Watermark>,
     /// Memtables on their way to L0, oldest first.

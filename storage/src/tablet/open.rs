@@ -201,6 +201,7 @@ fn assemble(
         }),
         view: RwLock::new(Arc::new(view)),
         visible: AtomicU64::new(replayed.last_timestamp.0),
+        locks: crate::transaction::locks::LockTable::default(),
         watermark: Mutex::new(Watermark::new(floor)),
         sealed: Mutex::new(replayed.sealed),
         flushing: Mutex::new(()),

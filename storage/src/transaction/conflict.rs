@@ -24,8 +24,8 @@ use crate::write_batch::Operation;
 pub(crate) struct ConflictCheck {
     /// The timestamp the transaction reads at.
     pub(crate) snapshot: Timestamp,
-    /// Single keys.
-    pub(crate) keys: Vec<Vec<u8>>,
+    /// Single keys, and since when each must not have changed.
+    pub(crate) keys: Vec<(Vec<u8>, Timestamp)>,
     /// Ranges of keys, the end exclusive; a missing bound is open.
     pub(crate) ranges: Vec<KeyRange>,
 }
@@ -45,7 +45,9 @@ impl ConflictCheck {
     pub(crate) fn add_writes(&mut self, operations: &[Operation]) {
         for operation in operations {
             match operation {
-                Operation::Put { key, .. } | Operation::Delete { key } => self.keys.push(key.clone()),
+                Operation::Put { key, .. } | Operation::Delete { key } => {
+                    self.keys.push((key.clone(), self.snapshot));
+                }
                 Operation::DeleteRange { lower, upper } => {
                     self.ranges.push((Some(lower.clone()), Some(upper.clone())));
                 }
@@ -70,8 +72,8 @@ impl ConflictCheck {
 
     /// Looks into a memtable.
     fn check_memtable(&self, memtable: &Memtable) -> Result<()> {
-        for key in &self.keys {
-            if memtable.newest_timestamp(key).is_some_and(|newest| newest > self.snapshot) {
+        for (key, since) in &self.keys {
+            if memtable.newest_timestamp(key).is_some_and(|newest| newest > *since) {
                 return Err(Error::Conflict { key: key.clone() });
             }
         }
@@ -94,7 +96,7 @@ impl ConflictCheck {
 
     /// Looks into an sstable.
     fn check_table(&self, table: &TableHandle) -> Result<()> {
-        for key in self.keys.iter().filter(|key| table.meta.covers(key)) {
+        for (key, since) in self.keys.iter().filter(|(key, _)| table.meta.covers(key)) {
             let reader = table.reader()?;
             let ranges =
                 reader.range_tombstones().and_then(|ranges| ranges.newest_covering(key, Timestamp::MAX));
@@ -102,7 +104,7 @@ impl ConflictCheck {
             if reader.may_contain(key_hash(key)) {
                 newest = newest.max(reader.get(key, Timestamp::MAX)?.map(|found| found.timestamp));
             }
-            if newest.is_some_and(|newest| newest > self.snapshot) {
+            if newest.is_some_and(|newest| newest > *since) {
                 return Err(Error::Conflict { key: key.clone() });
             }
         }
@@ -176,7 +178,7 @@ impl<'a> GroupWrites<'a> {
         let hit = |key: &[u8]| {
             self.keys.contains(key) || self.ranges.iter().any(|(lower, upper)| *lower <= key && key < *upper)
         };
-        if let Some(key) = check.keys.iter().find(|key| hit(key)) {
+        if let Some(key) = check.keys.iter().map(|(key, _)| key).find(|key| hit(key)) {
             return Err(Error::Conflict { key: key.clone() });
         }
         for (lower, upper) in &check.ranges {

@@ -14,12 +14,18 @@
 //! - Under **read committed** each read takes the newest snapshot, and only keys read with `get_for_update` are checked.
 //!
 //! The check runs at the head of the log, one group at a time, so that nothing can change between check and commit.
-//! A transaction holds no lock: it never makes a reader or another writer wait, it fails instead.
+//! An optimistic transaction holds no lock: it never makes a reader or another writer wait, it fails instead. A
+//! pessimistic one locks the keys it writes or reads with `get_for_update`, and waits for those that others have locked
+//! (see [`locks`]); what it reads under the lock is the newest value, and the check for that key is against the moment
+//! of locking. Readers never wait for either. Ranges are not locked: a range deletion, and what serializable reads, are
+//! checked at commit.
 
 pub(crate) mod conflict;
+pub(crate) mod locks;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
@@ -31,6 +37,7 @@ use crate::read::{Iter, IterOptions};
 use crate::tablet::{Tablet, lock};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::{ConflictCheck, KeyRange};
+use crate::transaction::locks::HeldLocks;
 use crate::value_slice::ValueSlice;
 use crate::write_batch::{Operation, WriteBatch};
 
@@ -46,11 +53,26 @@ pub enum Isolation {
     Serializable,
 }
 
+/// When a transaction finds out that it is not alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Locking {
+    /// At commit.
+    #[default]
+    Optimistic,
+    /// When it first touches a key that another pessimistic transaction has locked.
+    Pessimistic {
+        /// How long it waits for a key.
+        patience: Duration,
+    },
+}
+
 /// How a transaction behaves.
 #[derive(Clone, Debug, Default)]
 pub struct TransactionOptions {
     /// What it is protected from.
     pub isolation: Isolation,
+    /// When it finds out that it is not alone.
+    pub locking: Locking,
     /// Read as of this timestamp instead of now.
     pub read_timestamp: Option<Timestamp>,
 }
@@ -80,15 +102,21 @@ pub struct Transaction {
     savepoints: Vec<usize>,
     /// What else must not have changed.
     reads: Mutex<ReadSet>,
+    /// The keys it has locked; `None` when it is optimistic. Released when the transaction ends, after its commit.
+    locks: Option<Mutex<HeldLocks>>,
 }
 
 /// What a transaction has read.
 #[derive(Default)]
 struct ReadSet {
-    /// Keys.
-    keys: BTreeSet<Vec<u8>>,
+    /// Keys that must not change, and since when: the snapshot, or the moment they were locked.
+    keys: BTreeMap<Vec<u8>, Timestamp>,
     /// Ranges.
     ranges: Vec<KeyRange>,
+    /// Keys a pessimistic transaction has read without locking them.
+    unlocked: BTreeSet<Vec<u8>>,
+    /// Whether a pessimistic transaction has opened an iterator.
+    scanned: bool,
 }
 
 impl Tablet {
@@ -98,6 +126,10 @@ impl Tablet {
             Some(timestamp) => self.snapshot_at(timestamp)?,
             None => self.snapshot(),
         };
+        let locks = match options.locking {
+            Locking::Optimistic => None,
+            Locking::Pessimistic { patience } => Some(Mutex::new(HeldLocks::new(self.clone(), patience))),
+        };
         Ok(Transaction {
             tablet: self.clone(),
             snapshot,
@@ -106,6 +138,7 @@ impl Tablet {
             own: Memtable::new(),
             savepoints: Vec::new(),
             reads: Mutex::default(),
+            locks,
         })
     }
 }
@@ -132,21 +165,48 @@ impl Transaction {
         if self.own.range_tombstones().is_some_and(|ranges| ranges.fragment_of(key).is_some()) {
             return Ok(None);
         }
-        if self.isolation == Isolation::Serializable {
-            lock(&self.reads).keys.insert(key.to_vec());
-        }
+        self.note_read(key);
         self.reading().get(key)
     }
 
-    /// The value of a key, which must not change before this transaction commits.
-    pub fn get_for_update(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
-        lock(&self.reads).keys.insert(key.to_vec());
-        if self.isolation == Isolation::ReadCommitted {
-            // The check is against the transaction's snapshot, so the value has to come from there.
-            let own = self.own.get(key, Timestamp::MAX).is_some();
-            return if own { self.get(key) } else { self.snapshot.get(key) };
+    /// Notes a read that commit, or a later lock, must know of.
+    fn note_read(&self, key: &[u8]) {
+        if self.isolation == Isolation::Serializable {
+            lock(&self.reads).keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp());
         }
-        self.get(key)
+        if self.locks.is_some() {
+            lock(&self.reads).unlocked.insert(key.to_vec());
+        }
+    }
+
+    /// Locks a key, if the transaction is pessimistic. From then on it must not change; if the transaction has read it
+    /// before, or anything by iterator, it must not have changed since the snapshot either.
+    fn lock_key(&self, key: &[u8]) -> Result<()> {
+        let Some(locks) = &self.locks else { return Ok(()) };
+        if !lock(locks).acquire(key)? {
+            return Ok(());
+        }
+        let now = self.tablet.last_timestamp();
+        let reads = &mut *lock(&self.reads);
+        let read_before = reads.scanned || reads.unlocked.contains(key);
+        let since = if read_before { self.snapshot.timestamp() } else { now };
+        reads.keys.entry(key.to_vec()).or_insert(since);
+        Ok(())
+    }
+
+    /// The value of a key, which must not change before this transaction commits. A pessimistic transaction waits for
+    /// the key's lock and gets the newest value.
+    pub fn get_for_update(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
+        self.lock_key(key)?;
+        let since = *lock(&self.reads).keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp());
+        let own = self.own.get(key, Timestamp::MAX).is_some()
+            || self.own.range_tombstones().is_some_and(|ranges| ranges.fragment_of(key).is_some());
+        match (own, self.locks.is_some()) {
+            (true, _) => self.get(key),
+            (false, true) if since > self.snapshot.timestamp() => self.tablet.get(key),
+            // The check is against the snapshot, so the value has to come from there, under read committed too.
+            (false, _) => self.snapshot.get(key),
+        }
     }
 
     /// An iterator that sees the snapshot and the transaction's own writes up to now.
@@ -154,6 +214,7 @@ impl Transaction {
         if self.isolation == Isolation::Serializable {
             lock(&self.reads).ranges.push((options.lower.clone(), options.upper.clone()));
         }
+        lock(&self.reads).scanned = true;
         self.reading().iter_over(Some(&self.own), options)
     }
 
@@ -181,6 +242,9 @@ impl Transaction {
         let mut alone = WriteBatch::new();
         alone.push(operation);
         alone.validate()?;
+        if let [Operation::Put { key, .. } | Operation::Delete { key }] = alone.operations() {
+            self.lock_key(key)?;
+        }
         apply_own(&self.own, alone.operations());
         alone.operations().iter().for_each(|operation| self.batch.push(operation.clone()));
         Ok(())
@@ -221,14 +285,14 @@ impl Transaction {
     /// Commits. [`Error::Conflict`] means that nothing was written and the transaction may be run again.
     pub fn commit(self, durability: Option<Durability>) -> Result<Timestamp> {
         let reads = self.reads.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut check = ConflictCheck {
-            snapshot: self.snapshot.timestamp(),
-            keys: reads.keys.into_iter().collect(),
-            ranges: reads.ranges,
-        };
+        let snapshot = self.snapshot.timestamp();
+        let mut check = ConflictCheck { snapshot, ..ConflictCheck::default() };
         if self.isolation != Isolation::ReadCommitted {
             check.add_writes(self.batch.operations());
+            check.keys.retain(|(key, _)| !reads.keys.contains_key(key));
         }
+        check.keys.extend(reads.keys);
+        check.ranges.extend(reads.ranges);
         if self.batch.is_empty() {
             // All its reads were of one snapshot: it is serialised there.
             return Ok(self.snapshot.timestamp());

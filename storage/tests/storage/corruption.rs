@@ -47,7 +47,8 @@ fn build(options: &StoreOptions) -> (MemoryVfs, Vec<Data>) {
     let tablet = store.tablet();
     let mut data = Data::new();
     let put = |data: &mut Data, number: usize, length: usize| {
-        let key = format!("{}{:03}", if number % 2 == 0 { "d" } else { "i" }, number * 7 % 100).into_bytes();
+        let key = format!("{}{:03}", if number.is_multiple_of(2) { "d" } else { "i" }, number * 7 % 100)
+            .into_bytes();
         let value = vec![number as u8; length];
         let mut batch = WriteBatch::new();
         batch.put(key.clone(), value.clone());

@@ -12,6 +12,7 @@
 
 mod corruption;
 mod crash;
+mod crash_concurrent;
 mod damage;
 mod faults;
 mod fixture;

@@ -103,7 +103,7 @@ impl Run {
             let (key, value) = (iter.key().to_vec(), iter.value().to_vec());
             self.show("scan", &key, Some(&value));
             // Now and then back and forth, which must not change the walk.
-            if (number + shown) % 7 == 0 {
+            if (number + shown).is_multiple_of(7) {
                 let there = if backward { iter.next() } else { iter.prev() }.unwrap();
                 if there {
                     let back = if backward { iter.prev() } else { iter.next() }.unwrap();
@@ -125,7 +125,7 @@ impl Run {
         transaction.delete(key(number >> 2)).unwrap();
         let seen = transaction.get(&key(number)).unwrap();
         self.show("transaction", &key(number), seen.as_deref());
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             drop(transaction);
         } else {
             transaction.commit(None).unwrap();

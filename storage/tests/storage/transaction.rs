@@ -1,7 +1,9 @@
 //! Isolation, own writes, savepoints.
 
+use std::time::Duration;
+
 use sheaf_storage::{
-    Error, Isolation, IterOptions, Store, Tablet, Transaction, TransactionOptions, WriteBatch,
+    Error, Isolation, IterOptions, Locking, Store, Tablet, Transaction, TransactionOptions, WriteBatch,
 };
 
 use crate::fixture::{memory, open, small_options};
@@ -185,4 +187,90 @@ fn increments_by_many_threads_all_count() {
         }
     });
     assert_eq!(text(tablet.get(b"count").unwrap()), Some("400".into()));
+}
+
+fn pessimistic(tablet: &Tablet, patience_ms: u64) -> Transaction {
+    let locking = Locking::Pessimistic { patience: Duration::from_millis(patience_ms) };
+    tablet.begin(TransactionOptions { locking, ..TransactionOptions::default() }).unwrap()
+}
+
+#[test]
+fn pessimistic_increments_wait_and_never_conflict() {
+    let (_store, tablet) = store();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let mut transaction = pessimistic(&tablet, 60_000);
+                    let count = text(transaction.get_for_update(b"count").unwrap());
+                    let count: u64 = count.map_or(0, |text| text.parse().unwrap());
+                    transaction.put("count", (count + 1).to_string()).unwrap();
+                    transaction.commit(None).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(text(tablet.get(b"count").unwrap()), Some("400".into()));
+}
+
+#[test]
+fn a_deadlock_is_found_and_the_other_goes_on() {
+    let (_store, tablet) = store();
+    let mut one = pessimistic(&tablet, 60_000);
+    one.put("a", "one").unwrap();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut two = pessimistic(&tablet, 60_000);
+            two.put("b", "two").unwrap();
+            ready.send(()).unwrap();
+            match two.put("a", "two") {
+                Ok(()) => two.commit(None).map(|_| true),
+                Err(Error::Deadlock { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        is_ready.recv().unwrap();
+        let first = match one.put("b", "one") {
+            Ok(()) => one.commit(None).map(|_| true),
+            Err(Error::Deadlock { key }) => {
+                assert_eq!(key, b"b");
+                one.rollback();
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        };
+        let second = other.join().unwrap();
+        // Whoever asked last was refused, and the other got its lock and committed.
+        assert_ne!(first.unwrap(), second.unwrap());
+    });
+    assert_eq!(text(tablet.get(b"a").unwrap()), text(tablet.get(b"b").unwrap()));
+}
+
+#[test]
+fn patience_ends_and_locks_go_with_their_transaction() {
+    let (_store, tablet) = store();
+    let mut one = pessimistic(&tablet, 10);
+    one.delete("a").unwrap();
+    let mut two = pessimistic(&tablet, 10);
+    assert!(matches!(two.put("a", "two"), Err(Error::LockTimeout { key }) if key == b"a"));
+    one.rollback();
+    two.put("a", "two").unwrap();
+    two.commit(None).unwrap();
+    assert_eq!(text(tablet.get(b"a").unwrap()), Some("two".into()));
+}
+
+#[test]
+fn a_lock_does_not_hide_a_lost_update() {
+    let (_store, tablet) = store();
+    let mut one = pessimistic(&tablet, 10);
+    assert_eq!(text(one.get(b"a").unwrap()), Some("a0".into()));
+    commit_put(&tablet, "a", "other");
+    one.put("a", "from a0").unwrap();
+    assert!(matches!(one.commit(None), Err(Error::Conflict { .. })), "it read the old value");
+    let mut two = pessimistic(&tablet, 10);
+    commit_put(&tablet, "a", "newest");
+    assert_eq!(text(two.get_for_update(b"a").unwrap()), Some("newest".into()));
+    two.put("a", "from newest").unwrap();
+    two.commit(None).unwrap();
 }

@@ -1,0 +1,153 @@
+//! Key locks of pessimistic transactions: who holds which key, who waits for it, and who would wait for ever.
+//!
+//! Locks are exclusive and held until the transaction ends. A key's lock is handed to the first in its queue, so nobody
+//! is overtaken. Before a transaction waits, the chain *holder of the key, key the holder waits for, its holder, ..* is
+//! followed; if it leads back to the one that asks, granting patience would be granting for ever, and the one that asks
+//! gets [`Error::Deadlock`]. A cycle can only be closed by the last to begin waiting, for a transaction that is handed
+//! a lock waits for nothing: so checking there finds every deadlock.
+//!
+//! Only pessimistic transactions take locks. Others do not wait for them: a key that changed under a lock all the same
+//! is found by the conflict check at commit.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::limits::LOCKS_MAX;
+use crate::tablet::{Tablet, lock};
+
+/// Names a transaction in the lock table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Holder(u64);
+
+/// The locks of a tablet.
+#[derive(Debug, Default)]
+pub(crate) struct LockTable {
+    /// Who holds and who waits.
+    state: Mutex<LockState>,
+}
+
+/// Who holds and who waits.
+#[derive(Debug, Default)]
+struct LockState {
+    /// The last transaction named.
+    last: u64,
+    /// Locked keys.
+    keys: HashMap<Vec<u8>, KeyLock>,
+    /// Which key a transaction waits for.
+    waits: HashMap<Holder, Vec<u8>>,
+}
+
+/// The lock of one key.
+#[derive(Debug)]
+struct KeyLock {
+    /// Who holds it.
+    holder: Holder,
+    /// Who waits, first come first served, and what wakes them.
+    queue: VecDeque<(Holder, Arc<Condvar>)>,
+}
+
+/// The locks a transaction holds, released when dropped.
+pub(crate) struct HeldLocks {
+    /// Where.
+    tablet: Tablet,
+    /// By whom.
+    holder: Holder,
+    /// Which.
+    keys: Vec<Vec<u8>>,
+    /// How long to wait for one.
+    patience: Duration,
+}
+
+impl LockState {
+    /// Whether `asking` waiting for `key` would close a cycle.
+    fn would_deadlock(&self, asking: Holder, key: &[u8]) -> bool {
+        let mut key = key;
+        while let Some(held) = self.keys.get(key) {
+            if held.holder == asking {
+                return true;
+            }
+            let Some(next) = self.waits.get(&held.holder) else { return false };
+            key = next;
+        }
+        false
+    }
+
+    /// Gives up waiting.
+    fn leave_queue(&mut self, asking: Holder, key: &[u8]) {
+        self.waits.remove(&asking);
+        if let Some(held) = self.keys.get_mut(key) {
+            held.queue.retain(|(waiting, _)| *waiting != asking);
+        }
+    }
+
+    /// Hands a lock to the next in its queue, or frees the key.
+    fn release(&mut self, key: &[u8]) {
+        let Some(held) = self.keys.get_mut(key) else { return };
+        let Some((next, wake)) = held.queue.pop_front() else {
+            self.keys.remove(key);
+            return;
+        };
+        held.holder = next;
+        self.waits.remove(&next);
+        wake.notify_one();
+    }
+}
+
+impl HeldLocks {
+    /// No locks yet. A lock is waited for at most `patience`.
+    pub(crate) fn new(tablet: Tablet, patience: Duration) -> HeldLocks {
+        let holder = {
+            let mut state = lock(&tablet.inner.locks.state);
+            state.last += 1;
+            Holder(state.last)
+        };
+        HeldLocks { tablet, holder, keys: Vec::new(), patience }
+    }
+
+    /// Locks a key, waiting if another transaction holds it. True if it was not held before.
+    pub(crate) fn acquire(&mut self, key: &[u8]) -> Result<bool> {
+        let table = &self.tablet.inner.locks;
+        let mut state = lock(&table.state);
+        match state.keys.get(key).map(|held| held.holder) {
+            Some(holder) if holder == self.holder => return Ok(false),
+            Some(_) => self.wait(state, key)?,
+            None if state.keys.len() >= LOCKS_MAX => {
+                return Err(Error::MemoryExceeded(format!("{LOCKS_MAX} keys are locked")));
+            }
+            None => {
+                state.keys.insert(key.to_vec(), KeyLock { holder: self.holder, queue: VecDeque::new() });
+            }
+        }
+        self.keys.push(key.to_vec());
+        Ok(true)
+    }
+
+    /// Waits until a key's lock is handed over.
+    fn wait(&self, mut state: MutexGuard<'_, LockState>, key: &[u8]) -> Result<()> {
+        if state.would_deadlock(self.holder, key) {
+            return Err(Error::Deadlock { key: key.to_vec() });
+        }
+        let wake = Arc::new(Condvar::new());
+        if let Some(held) = state.keys.get_mut(key) {
+            held.queue.push_back((self.holder, Arc::clone(&wake)));
+        }
+        state.waits.insert(self.holder, key.to_vec());
+        let waiting = |state: &mut LockState| state.waits.contains_key(&self.holder);
+        let waited = wake.wait_timeout_while(state, self.patience, waiting);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.waits.contains_key(&self.holder) {
+            state.leave_queue(self.holder, key);
+            return Err(Error::LockTimeout { key: key.to_vec() });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HeldLocks {
+    fn drop(&mut self) {
+        let mut state = lock(&self.tablet.inner.locks.state);
+        self.keys.iter().for_each(|key| state.release(key));
+    }
+}
