@@ -3,6 +3,7 @@
 
 mod bounds;
 mod display;
+pub(crate) mod explain;
 mod pipeline;
 
 pub(crate) use bounds::{FieldBounds, Interval, bracket};

@@ -33,11 +33,6 @@ impl Execution {
         &self.context
     }
 
-    /// What the operators share, for callers that evaluate rows themselves.
-    pub(crate) fn context_mut(&mut self) -> &mut ExecutionContext {
-        &mut self.context
-    }
-
     /// The next row.
     pub(crate) fn next_row(&mut self) -> Result<Option<Row>> {
         if self.ready.is_empty() {

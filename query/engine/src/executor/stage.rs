@@ -57,7 +57,11 @@ impl StageRows {
         let stage = std::sync::Arc::clone(&self.prepared.stage);
         match stage.as_ref() {
             Stage::UnionWith(_) => self.union_with(context),
-            Stage::BucketAuto(_) | Stage::Facet(_) | Stage::Group(_) | Stage::Sample(_) => {
+            Stage::BucketAuto(_)
+            | Stage::Facet(_)
+            | Stage::Group(_)
+            | Stage::Sample(_)
+            | Stage::SetWindowFields(_) => {
                 if std::mem::replace(&mut self.is_filled, true) {
                     return Ok(false);
                 }
@@ -75,6 +79,11 @@ impl StageRows {
                 let input = read_all(&mut self.input, context, "$bucketAuto")?;
                 let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
                 buckets.run(input, &mut context.environment)?
+            }
+            Stage::SetWindowFields(windows) => {
+                let input = read_all(&mut self.input, context, "$setWindowFields")?;
+                let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
+                windows.apply(input, &mut context.environment)?
             }
             Stage::Facet(facets) => vec![facet::run(facets, &self.prepared.inner, &mut self.input, context)?],
             Stage::Sample(size) => return sample::run(*size, &mut self.input, context).map(VecDeque::from),

@@ -102,6 +102,9 @@ impl Assignment {
                 let Some(field) = index.paths.iter().position(|path| path.path.as_str() == found.path) else {
                     continue;
                 };
+                if found.needs_no_array && index.multikey.field(field) {
+                    continue;
+                }
                 let Some(current) = bounds.get_mut(field) else { continue };
                 if current.is_all() {
                     *current = found.bounds;

@@ -45,6 +45,6 @@ fn query_bounds<'q>(
     query
         .iter()
         .flat_map(move |predicate| predicate_bounds(predicate, strings))
-        .filter(move |found| found.path == path)
+        .filter(move |found| found.path == path && !found.needs_no_array)
         .map(|found| found.bounds)
 }

@@ -15,6 +15,8 @@ pub(crate) struct PredicateBounds {
     pub(crate) path: String,
     pub(crate) bounds: FieldBounds,
     pub(crate) is_exact: bool,
+    /// Holds only where no array is on the path: `{$ne: null}` accepts `[1]` at `a.b`, whose entry is null.
+    pub(crate) needs_no_array: bool,
 }
 
 /// How strings compare in the index, and whether the query compares them so.
@@ -43,7 +45,9 @@ pub(crate) fn predicate_bounds(predicate: &Predicate, strings: Strings<'_>) -> V
         }
         Predicate::Not(inner) => match &**inner {
             Predicate::Field { path, condition } => {
-                one(path, negated(condition, strings)).into_iter().collect()
+                let needs_no_array = is_equality_with_null(condition);
+                let found = one(path, negated(condition, strings));
+                found.map(|found| PredicateBounds { needs_no_array, ..found }).into_iter().collect()
             }
             _ => Vec::new(),
         },
@@ -64,7 +68,12 @@ fn one(path: &FieldPath, bounds: Option<(FieldBounds, bool)>) -> Option<Predicat
     if path.is_here() || path.components().iter().any(|component| component.index().is_some()) {
         return None;
     }
-    bounds.map(|(bounds, is_exact)| PredicateBounds { path: path.as_str().to_owned(), bounds, is_exact })
+    bounds.map(|(bounds, is_exact)| PredicateBounds {
+        path: path.as_str().to_owned(),
+        bounds,
+        is_exact,
+        needs_no_array: false,
+    })
 }
 
 fn condition_bounds(condition: &Condition, strings: Strings<'_>) -> Option<(FieldBounds, bool)> {
@@ -126,20 +135,19 @@ fn negated(condition: &Condition, strings: Strings<'_>) -> Option<(FieldBounds, 
     if matches!(condition, Condition::Exists) {
         return Some((FieldBounds::of(vec![Interval::point(Value::Null)], strings.collator), false));
     }
-    let is_null = |value: &Value<'static>| matches!(value, Value::Null);
-    match condition {
-        // `{$ne: null}`: an entry of null is a null or a missing value, and neither matches.
-        Condition::Comparison(Comparison { operator: ComparisonOperator::Equal, operand })
-            if is_null(operand) => {}
-        _ => {
-            let (_, is_exact) = condition_bounds(condition, strings)?;
-            if !is_exact {
-                return None;
-            }
-        }
+    // `{$ne: null}`: without arrays an entry of null is a null or a missing value, and neither matches.
+    if !is_equality_with_null(condition) && !condition_bounds(condition, strings)?.1 {
+        return None;
     }
     let (bounds, _) = condition_bounds(condition, strings)?;
     Some((bounds.complement(strings.collator), false))
+}
+
+fn is_equality_with_null(condition: &Condition) -> bool {
+    matches!(
+        condition,
+        Condition::Comparison(Comparison { operator: ComparisonOperator::Equal, operand: Value::Null })
+    )
 }
 
 fn comparison_bounds(comparison: &Comparison, strings: Strings<'_>) -> Option<(FieldBounds, bool)> {

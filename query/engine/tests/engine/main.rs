@@ -4,5 +4,7 @@
 
 mod aggregate;
 mod crud;
+mod golden;
 mod lifecycle;
+mod model;
 mod support;
