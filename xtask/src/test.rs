@@ -143,6 +143,8 @@ fn deep(stage: Option<&str>, tally: &mut Tally) -> Outcome {
         "test",
         "--release",
         "--workspace",
+        "--features",
+        "sheaf-storage/planted",
         "--no-fail-fast",
         "--",
         "--nocapture",

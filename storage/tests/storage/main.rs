@@ -17,6 +17,7 @@ mod damage;
 mod faults;
 mod fixture;
 mod inspect;
+mod kill;
 mod lifecycle;
 mod metamorphic;
 mod model;
