@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use sheaf_command::error_catalogue::{Advice, advice, code_name};
 use sheaf_engine::{Error, error_code};
 use sheaf_proto::v1;
 use tonic::{Code, Status};
@@ -22,49 +23,26 @@ pub struct Described {
     pub metadata: HashMap<String, String>,
 }
 
-/// Canonical code and reason by the engine's code. What is not listed is a location of the query language: a number
-/// for one thing that is wrong with the caller's query.
-const DESCRIPTIONS: [(i32, Code, &str); 52] = [
+/// Canonical code and reason where they are not what the error catalogue's name and advice would make of them.
+const DESCRIPTIONS: [(i32, Code, &str); 30] = [
     (1, Code::Internal, "INTERNAL"),
-    (2, Code::InvalidArgument, "BAD_VALUE"),
-    (4, Code::InvalidArgument, "NO_SUCH_KEY"),
-    (9, Code::InvalidArgument, "FAILED_TO_PARSE"),
     (11, Code::NotFound, "USER_NOT_FOUND"),
-    (13, Code::PermissionDenied, "UNAUTHORIZED"),
-    (14, Code::InvalidArgument, "TYPE_MISMATCH"),
-    (15, Code::InvalidArgument, "OVERFLOW"),
     (20, Code::FailedPrecondition, "ILLEGAL_OPERATION"),
-    (22, Code::InvalidArgument, "INVALID_BSON"),
     (26, Code::NotFound, "NAMESPACE_NOT_FOUND"),
     (27, Code::NotFound, "INDEX_NOT_FOUND"),
-    (28, Code::FailedPrecondition, "PATH_NOT_VIABLE"),
     (39, Code::Unavailable, "FILE_FAILED"),
-    (40, Code::InvalidArgument, "CONFLICTING_UPDATE_OPERATORS"),
     (43, Code::NotFound, "CURSOR_NOT_FOUND"),
     (48, Code::AlreadyExists, "NAMESPACE_EXISTS"),
     (50, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-    (52, Code::InvalidArgument, "DOLLAR_PREFIXED_FIELD_NAME"),
-    (53, Code::InvalidArgument, "INVALID_ID_FIELD"),
-    (56, Code::InvalidArgument, "EMPTY_FIELD_NAME"),
-    (57, Code::InvalidArgument, "DOTTED_FIELD_NAME"),
-    (59, Code::Unimplemented, "COMMAND_NOT_FOUND"),
     (66, Code::FailedPrecondition, "IMMUTABLE_FIELD"),
-    (67, Code::InvalidArgument, "CANNOT_CREATE_INDEX"),
-    (72, Code::InvalidArgument, "INVALID_OPTIONS"),
-    (73, Code::InvalidArgument, "INVALID_NAMESPACE"),
     (85, Code::AlreadyExists, "INDEX_OPTIONS_CONFLICT"),
     (86, Code::AlreadyExists, "INDEX_KEY_SPECS_CONFLICT"),
     (91, Code::Unavailable, "SHUTTING_DOWN"),
     (98, Code::FailedPrecondition, "DATABASE_LOCKED"),
-    (112, Code::Aborted, "WRITE_CONFLICT"),
-    (115, Code::Unimplemented, "COMMAND_NOT_SUPPORTED"),
-    (121, Code::FailedPrecondition, "DOCUMENT_VALIDATION_FAILURE"),
     (146, Code::ResourceExhausted, "MEMORY_LIMIT_EXCEEDED"),
     (166, Code::FailedPrecondition, "NOT_SUPPORTED_ON_VIEW"),
     (167, Code::FailedPrecondition, "OPTION_NOT_SUPPORTED_ON_VIEW"),
-    (175, Code::Aborted, "QUERY_PLAN_KILLED"),
     (188, Code::FailedPrecondition, "INCOMPATIBLE_FORMAT"),
-    (197, Code::InvalidArgument, "INVALID_INDEX_SPECIFICATION_OPTION"),
     (238, Code::Unimplemented, "NOT_SUPPORTED"),
     (239, Code::FailedPrecondition, "SNAPSHOT_TOO_OLD"),
     (241, Code::InvalidArgument, "CONVERSION_FAILURE"),
@@ -82,11 +60,46 @@ const DESCRIPTIONS: [(i32, Code, &str); 52] = [
 /// Describes an error of the engine.
 pub fn describe(error: &Error) -> Described {
     let number = error.code.0;
-    let (code, reason) = DESCRIPTIONS.iter().find(|(known, ..)| *known == number).map_or_else(
-        || (Code::InvalidArgument, format!("LOCATION_{number}")),
-        |(_, code, reason)| (*code, (*reason).to_owned()),
-    );
-    Described { code, reason, metadata: HashMap::from([("code".to_owned(), number.to_string())]) }
+    let name = code_name(error.code);
+    let (code, reason) = match DESCRIPTIONS.iter().find(|(known, ..)| *known == number) {
+        Some((_, code, reason)) => (*code, (*reason).to_owned()),
+        None => (advised_code(advice(error.code)), upper_case_words(&name)),
+    };
+    let metadata = HashMap::from([("code".to_owned(), number.to_string()), ("code_name".to_owned(), name)]);
+    Described { code, reason, metadata }
+}
+
+/// The canonical code that gives the catalogue's advice.
+fn advised_code(advice: Advice) -> Code {
+    match advice {
+        Advice::FixRequest => Code::InvalidArgument,
+        Advice::CheckData => Code::FailedPrecondition,
+        Advice::Retry | Advice::FindPrimary => Code::Unavailable,
+        Advice::RestartTransaction | Advice::RestartQuery => Code::Aborted,
+        Advice::AskPermission => Code::PermissionDenied,
+        Advice::MakeRoom => Code::ResourceExhausted,
+        Advice::Unsupported => Code::Unimplemented,
+        Advice::Report => Code::Internal,
+    }
+}
+
+/// `PathNotViable` as `PATH_NOT_VIABLE`, `Location40324` as `LOCATION_40324`.
+fn upper_case_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    let mut before: Option<char> = None;
+    for letter in name.chars() {
+        let starts_word = match before {
+            Some(before) if letter.is_ascii_uppercase() => before.is_ascii_lowercase(),
+            Some(before) if letter.is_ascii_digit() => !before.is_ascii_digit(),
+            _ => false,
+        };
+        if starts_word {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_uppercase());
+        before = Some(letter);
+    }
+    words
 }
 
 /// The status of a call that failed with an error of the engine.
@@ -168,5 +181,16 @@ mod tests {
     fn an_unlisted_code_is_a_location_in_the_callers_query() {
         let described = describe(&Error::new(sheaf_engine::ErrorCode(40324), "no such stage"));
         assert_eq!((described.code, described.reason.as_str()), (Code::InvalidArgument, "LOCATION_40324"));
+    }
+
+    #[test]
+    fn what_the_catalogue_names_and_advises_is_taken_over() {
+        let described = |number| describe(&Error::new(sheaf_engine::ErrorCode(number), "because"));
+        let bad_value = described(2);
+        assert_eq!((bad_value.code, bad_value.reason.as_str()), (Code::InvalidArgument, "BAD_VALUE"));
+        assert_eq!(bad_value.metadata["code_name"], "BadValue");
+        let viable = described(28);
+        assert_eq!((viable.code, viable.reason.as_str()), (Code::FailedPrecondition, "PATH_NOT_VIABLE"));
+        assert_eq!(described(22).reason, "INVALID_BSON");
     }
 }

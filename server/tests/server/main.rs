@@ -1,5 +1,13 @@
 //! sheafd from outside: through its doors, and as a process.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod bad_input;
 mod catalog;
 mod documents;
