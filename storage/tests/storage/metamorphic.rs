@@ -140,7 +140,9 @@ impl Run {
             Step::Delete(number) => batch.delete(key(number)),
             Step::DeleteRange(a, b) => {
                 let (a, b) = (key(a), key(b));
-                batch.delete_range(a.clone().min(b.clone()), a.max(b));
+                if a != b {
+                    batch.delete_range(a.clone().min(b.clone()), a.max(b));
+                }
             }
             Step::Batch(number) => {
                 for at in 0..number % 20 {
