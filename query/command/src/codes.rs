@@ -26,3 +26,5 @@ pub(crate) const API_STRICT_ERROR: ErrorCode = ErrorCode(323);
 pub(crate) const API_FIELDS_WITHOUT_VERSION: ErrorCode = ErrorCode(4_886_600);
 /// This server does not do it.
 pub(crate) const COMMAND_NOT_SUPPORTED: ErrorCode = ErrorCode(115);
+/// Writes of users are blocked.
+pub(crate) const USER_WRITES_BLOCKED: ErrorCode = ErrorCode(371);

@@ -94,6 +94,9 @@ fn run(session: &CommandSession, database: &str, document: RawDocument<'_>) -> R
             format!("{name} cannot write while fsync holds its lock; fsyncUnlock releases it"),
         ));
     }
+    if command.has(Flag::WriteConcern) && !matches!(command.name, "aggregate" | "setUserWriteBlockMode") {
+        commands::write_block::check(&request)?;
+    }
     session.commands().count_command(command.name);
     let mut body = (command.run)(&request)?;
     if request.generic.unsatisfiable_write_concern {

@@ -17,6 +17,7 @@ pub mod error_catalogue;
 mod generic;
 mod listing;
 mod logical_session;
+mod lookup;
 mod number;
 mod reply;
 mod request;

@@ -18,6 +18,12 @@ pub(crate) struct ServerState {
     pub(crate) default_concerns: DefaultConcerns,
     /// What `setParameter` set.
     pub(crate) parameters: Parameters,
+    /// How `autoCompact` was switched on: the space it wants free in MiB, and whether it runs once.
+    pub(crate) automatic_compaction: Option<(i64, bool)>,
+    /// What `setFeatureCompatibilityVersion` set.
+    pub(crate) feature_compatibility_version: Option<&'static str>,
+    /// Why writes of users are blocked, if they are.
+    pub(crate) write_block: Option<&'static str>,
     /// Index filters by namespace.
     pub(crate) index_filters: BTreeMap<String, Vec<IndexFilter>>,
 }

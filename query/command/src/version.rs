@@ -22,3 +22,6 @@ pub(crate) const DOCUMENT_BYTES_MAX: i32 = 16 * 1024 * 1024;
 
 /// What `featureCompatibilityVersion` says.
 pub(crate) const FEATURE_COMPATIBILITY_VERSION: &str = "8.2";
+
+/// What `setFeatureCompatibilityVersion` takes.
+pub(crate) const FEATURE_COMPATIBILITY_VERSIONS: [&str; 2] = ["8.0", "8.2"];

@@ -7,6 +7,7 @@ use sheaf_engine::operation::{
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
+use crate::commands::write_block;
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::number::to_integer;
 use crate::request::{Request, collation, hint};
@@ -43,6 +44,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
             "aggregate needs the field \"cursor\", unless it is explained",
         ));
     };
+    if write_block::writes(&operation.pipeline) {
+        write_block::check(request)?;
+    }
     let name = match &operation.target {
         AggregateTarget::Collection(namespace) => namespace.to_string(),
         AggregateTarget::Database(database) => format!("{database}.$cmd.aggregate"),

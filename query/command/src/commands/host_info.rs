@@ -42,7 +42,15 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(body)
 }
 
-/// Memory of the machine in MiB. The core does not read the system's files, so this is the least that is certain.
+/// Memory of the machine in MiB; 0 where the system does not say.
+#[cfg(target_os = "linux")]
 fn memory_megabytes() -> i64 {
-    1024
+    let info = rustix::system::sysinfo();
+    let bytes = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    i64::try_from(bytes >> 20).unwrap_or(i64::MAX)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory_megabytes() -> i64 {
+    0
 }

@@ -3,9 +3,12 @@
 mod aggregate;
 mod build_info;
 mod bulk_write;
+mod compact;
+mod compatibility_version;
 mod count;
 mod create;
 mod create_indexes;
+mod database_hash;
 mod default_concerns;
 mod delete;
 mod distinct;
@@ -35,7 +38,12 @@ mod rename_collection;
 mod server_info;
 mod server_status;
 mod sessions;
+mod statistics;
+mod top;
 mod update;
+mod validate;
+mod validate_metadata;
+pub(crate) mod write_block;
 
 use crate::command::Command;
 use crate::command::Flag::{
@@ -52,13 +60,19 @@ macro_rules! table {
 
 table! {
     "aggregate" [] [ReadConcern, SnapshotRead, StableApi, Transaction, WriteConcern] aggregate::run, "runs a pipeline";
+    "autoCompact" [] [AdminOnly] compact::automatic, "compacts by itself";
     "buildInfo" ["buildinfo"] [] build_info::run, "what was built, and when";
     "bulkWrite" [] [AdminOnly, StableApi, Transaction, WriteConcern] bulk_write::run, "writes into several collections";
+    "collStats" ["collstats"] [] statistics::collection, "figures of a collection";
+    "compact" [] [] compact::run, "compacts a collection";
     "connectionStatus" [] [StableApi] server_info::connection_status, "who is authenticated";
     "connPoolStats" [] [] server_info::connection_pools, "connections to other servers";
     "count" [] [ReadConcern, StableApi] count::run, "counts documents";
     "create" [] [StableApi, Transaction, WriteConcern] create::run, "creates a collection or view";
     "createIndexes" [] [StableApi, Transaction, WriteConcern] create_indexes::run, "creates indexes";
+    "dataSize" ["datasize"] [] statistics::data_size, "size of documents";
+    "dbHash" ["dbhash"] [] database_hash::run, "hashes of collections";
+    "dbStats" ["dbstats"] [] statistics::database, "figures of a database";
     "delete" [] [StableApi, Transaction, WriteConcern] delete::run, "deletes documents";
     "distinct" [] [ReadConcern, SnapshotRead, StableApi, Transaction] distinct::run, "collects distinct values";
     "drop" [] [StableApi, WriteConcern] drop::run, "drops a collection or view";
@@ -102,8 +116,13 @@ table! {
     "renameCollection" [] [AdminOnly, WriteConcern] rename_collection::run, "renames a collection";
     "serverStatus" [] [] server_status::run, "figures of the running server";
     "setDefaultRWConcern" [] [AdminOnly, WriteConcern] default_concerns::set, "sets concerns of commands that send none";
+    "setFeatureCompatibilityVersion" [] [AdminOnly, WriteConcern] compatibility_version::set, "which features may be used";
     "setParameter" [] [AdminOnly] parameters::set, "sets parameters of the server";
+    "setUserWriteBlockMode" [] [AdminOnly] write_block::set, "refuses writes of users";
     "startSession" [] [] sessions::start, "begins a session";
+    "top" [] [AdminOnly] top::run, "how often collections are used";
     "update" [] [StableApi, Transaction, WriteConcern] update::run, "updates documents";
+    "validate" [] [] validate::run, "checks a collection";
+    "validateDBMetadata" [] [] validate_metadata::run, "what is not part of the stable API";
     "whatsmyuri" [] [] server_info::connection_name, "names this connection";
 }

@@ -29,9 +29,10 @@ const PARAMETERS: [Line; 7] = [
     ("authenticationMechanisms", false, |_, _| Value::array(vec![Value::from("SCRAM-SHA-256")])),
     ("automationServiceDescriptor", true, |_, own| Value::from(own.automation_service_descriptor.clone())),
     ("enableTestCommands", false, |_, _| Value::Boolean(false)),
-    ("featureCompatibilityVersion", false, |_, _| {
+    ("featureCompatibilityVersion", false, |request, _| {
+        let set = request.commands().state().feature_compatibility_version;
         let mut version = DocumentBuilder::new();
-        version.append("version", crate::version::FEATURE_COMPATIBILITY_VERSION);
+        version.append("version", set.unwrap_or(crate::version::FEATURE_COMPATIBILITY_VERSION));
         Value::from(version.build())
     }),
     ("logLevel", true, |_, own| Value::Int32(own.log_level)),

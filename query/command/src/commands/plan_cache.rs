@@ -4,7 +4,7 @@
 //! what a query answers.
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
-use sheaf_engine::operation::{CollectionInfo, CollectionKind};
+use sheaf_engine::operation::CollectionKind;
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
 use crate::arguments::{Arguments, BAD_VALUE};
@@ -20,13 +20,8 @@ pub(crate) struct IndexFilter {
     indexes: RawDocumentBuf,
 }
 
-fn collection(request: &Request<'_>, namespace: &Namespace) -> Result<Option<CollectionInfo>> {
-    let collections = request.session.engine().list_collections(namespace.database())?;
-    Ok(collections.into_iter().find(|info| info.name == namespace.collection()))
-}
-
 fn refuse_views(request: &Request<'_>, namespace: &Namespace) -> Result<bool> {
-    match collection(request, namespace)? {
+    match crate::lookup::find(request, namespace)? {
         Some(info) if info.kind != CollectionKind::Collection => Err(Error::new(
             error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
             format!("{} does not work on {namespace}, which is a view", request.name),

@@ -1,0 +1,167 @@
+//! `dbStats`, `collStats` and `dataSize`: how much there is of what.
+
+use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
+use sheaf_engine::operation::{CollectionKind, CollectionStatistics};
+use sheaf_engine::{Error, Namespace, Result, error_code};
+
+use crate::arguments::BAD_VALUE;
+use crate::lookup;
+use crate::request::Request;
+use crate::write_batch::count_value;
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people; the clients' types are doubles")]
+fn double(number: u64) -> f64 {
+    number as f64
+}
+
+fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn scale(request: &Request<'_>) -> Result<u64> {
+    match request.arguments.integer("scale")? {
+        None => Ok(1),
+        Some(scale) => u64::try_from(scale).ok().filter(|scale| *scale > 0).ok_or_else(|| {
+            Error::new(BAD_VALUE, format!("{}.scale must be at least 1, but is {scale}", request.name))
+        }),
+    }
+}
+
+pub(crate) fn database(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let scale = scale(request)?;
+    let free_storage = request.arguments.flag("freeStorage")?.unwrap_or(false);
+    request.arguments.finish()?;
+    let engine = request.session.engine();
+    let (mut collections, mut views, mut indexes) = (0i64, 0i64, 0i64);
+    let mut total = CollectionStatistics::default();
+    let mut index_bytes = 0u64;
+    for info in engine.list_collections(request.database)? {
+        if info.kind != CollectionKind::Collection {
+            views += 1;
+            continue;
+        }
+        let figures = engine.collection_statistics(&Namespace::new(request.database, &info.name)?)?;
+        collections += 1;
+        total.documents += figures.documents;
+        total.document_bytes += figures.document_bytes;
+        indexes += i64::try_from(figures.indexes.len()).unwrap_or(0);
+        index_bytes += figures.indexes.iter().map(|index| index.bytes).sum::<u64>();
+    }
+    let mut body = DocumentBuilder::new();
+    body.append("db", request.database).append("collections", collections).append("views", views);
+    body.append("objects", long(total.documents));
+    body.append("avgObjSize", double(total.document_bytes) / double(total.documents.max(1)));
+    body.append("dataSize", double(total.document_bytes / scale));
+    body.append("storageSize", double(total.document_bytes / scale));
+    if free_storage {
+        body.append("freeStorageSize", 0.0);
+    }
+    body.append("indexes", indexes).append("indexSize", double(index_bytes / scale));
+    if free_storage {
+        body.append("indexFreeStorageSize", 0.0);
+    }
+    body.append("totalSize", double((total.document_bytes + index_bytes) / scale));
+    if free_storage {
+        body.append("totalFreeStorageSize", 0.0);
+    }
+    body.append("scaleFactor", long(scale)).append("fsUsedSize", 0.0).append("fsTotalSize", 0.0);
+    Ok(body)
+}
+
+pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let namespace = request.namespace()?;
+    let scale = scale(request)?;
+    request.arguments.ignore(&["verbose", "waitForLock", "numericOnly"]);
+    request.arguments.finish()?;
+    let info = lookup::find(request, &namespace)?;
+    if let Some(info) = &info {
+        lookup::refuse_view(request, &namespace, info)?;
+    }
+    let figures = match &info {
+        Some(info) if info.kind == CollectionKind::Collection => {
+            request.session.engine().collection_statistics(&namespace)?
+        }
+        _ => CollectionStatistics::default(),
+    };
+    let index_bytes: u64 = figures.indexes.iter().map(|index| index.bytes).sum();
+    let capped = info
+        .as_ref()
+        .is_some_and(|info| matches!(info.options.as_raw().get("capped"), Some(ValueRef::Boolean(true))));
+    let mut body = DocumentBuilder::new();
+    body.append("ns", namespace.to_string());
+    let scaled = |bytes: u64| count_value(bytes / scale);
+    body.append_value("size", &scaled(figures.document_bytes))
+        .append_value("count", &count_value(figures.documents));
+    if let Some(average) = figures.document_bytes.checked_div(figures.documents) {
+        body.append_value("avgObjSize", &count_value(average));
+    }
+    body.append_value("storageSize", &scaled(figures.document_bytes)).append("freeStorageSize", 0);
+    body.append("capped", capped);
+    body.append("nindexes", i32::try_from(figures.indexes.len()).unwrap_or(i32::MAX));
+    body.append("indexBuilds", Vec::<Value<'_>>::new());
+    body.append_value("totalIndexSize", &scaled(index_bytes));
+    body.append_value("totalSize", &scaled(figures.document_bytes + index_bytes));
+    body.document("indexSizes", |sizes| {
+        for index in &figures.indexes {
+            sizes.append_value(&index.name, &scaled(index.bytes));
+        }
+    });
+    body.append_value("scaleFactor", &count_value(scale));
+    Ok(body)
+}
+
+pub(crate) fn data_size(request: &Request<'_>) -> Result<DocumentBuilder> {
+    let arguments = &request.arguments;
+    let ValueRef::String(name) = request.subject() else {
+        return Err(arguments.wrong_type("dataSize", request.subject(), "a namespace"));
+    };
+    let namespace = Namespace::parse(name)?;
+    let key = arguments.document("keyPattern")?;
+    let (min, max) = (arguments.document("min")?, arguments.document("max")?);
+    let estimate = arguments.flag("estimate")?.unwrap_or(false);
+    arguments.finish()?;
+    let info = lookup::find(request, &namespace)?;
+    if info.as_ref().is_some_and(|info| info.kind != CollectionKind::Collection) {
+        return Err(Error::new(
+            error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+            format!("dataSize does not work on {namespace}, which is a view"),
+        ));
+    }
+    let (documents, bytes) = match (info, min, max) {
+        (None, ..) => (0, 0),
+        (Some(_), Some(min), Some(max)) => measure_range(request, &namespace, key, min, max)?,
+        (Some(_), ..) => {
+            let figures = request.session.engine().collection_statistics(&namespace)?;
+            (figures.documents, figures.document_bytes)
+        }
+    };
+    let mut body = DocumentBuilder::new();
+    if estimate {
+        body.append("estimate", true);
+    }
+    body.append("size", long(bytes)).append("numObjects", long(documents)).append("millis", 0);
+    Ok(body)
+}
+
+/// Documents and bytes in a range of an index.
+fn measure_range(
+    request: &Request<'_>,
+    namespace: &Namespace,
+    key: Option<RawDocument<'_>>,
+    min: RawDocument<'_>,
+    max: RawDocument<'_>,
+) -> Result<(u64, u64)> {
+    let mut operation = sheaf_engine::operation::FindOperation::new(namespace.clone(), RawDocument::EMPTY);
+    operation.hint = key.map(sheaf_engine::operation::Hint::KeyPattern);
+    operation.min = Some(min);
+    operation.max = Some(max);
+    let mut cursor = request.session.engine().find(&operation)?;
+    let (mut documents, mut bytes) = (0, 0);
+    while !cursor.is_exhausted() {
+        for document in cursor.next_batch(1000, sheaf_document::DOCUMENT_BYTES_MAX)?.documents {
+            documents += 1;
+            bytes += u64::try_from(document.as_bytes().len()).unwrap_or(0);
+        }
+    }
+    Ok((documents, bytes))
+}
