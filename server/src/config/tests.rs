@@ -119,3 +119,18 @@ fn a_public_address_is_refused_unless_somebody_insists() {
         assert!(Config::resolve(flags, FileSettings::default()).is_err());
     }
 }
+
+#[test]
+fn every_setting_is_in_the_reference() {
+    let reference = include_str!("../../CONFIGURATION.md");
+    for key in KEYS {
+        assert!(reference.contains(&format!("`{key}`")), "{key}");
+    }
+    for argument in <Flags as clap::CommandFactory>::command().get_arguments() {
+        let Some(flag) = argument.get_long() else { continue };
+        assert!(reference.contains(&format!("`--{flag}")), "--{flag}");
+        if let Some(variable) = argument.get_env() {
+            assert!(reference.contains(&format!("`{}`", variable.display())), "{}", variable.display());
+        }
+    }
+}

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use sheaf_command::error_catalogue::{Advice, advice, code_name};
+use sheaf_document::json::to_relaxed;
 use sheaf_engine::{Error, error_code};
 use sheaf_proto::v1;
 use tonic::{Code, Status};
@@ -11,6 +12,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of every ErrorInfo of this server.
 pub const DOMAIN: &str = "sheafdb.dev";
+
+/// Status details travel in a header, and clients take 8 KiB of those: what does not fit is left out or cut.
+const MESSAGE_BYTES_MAX: usize = 2 << 10;
+const DETAILS_BYTES_MAX: usize = 1 << 10;
 
 /// How an error of the engine looks to a gRPC caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,12 +111,24 @@ fn upper_case_words(name: &str) -> String {
 pub fn status(error: &Error) -> Status {
     let Described { code, reason, mut metadata } = describe(error);
     if let Some(details) = &error.details {
-        metadata.insert("details".to_owned(), format!("{:?}", details.as_raw()));
+        let json = to_relaxed(details.as_raw());
+        if json.len() <= DETAILS_BYTES_MAX {
+            metadata.insert("details".to_owned(), json);
+        }
     }
     if matches!(code, Code::Internal | Code::DataLoss) {
         tracing::error!(code = error.code.0, message = %error.message, "a request failed inside the database");
     }
-    with_reason(code, error.message.clone(), reason, metadata)
+    with_reason(code, shortened(&error.message), reason, metadata)
+}
+
+/// A message that fits into a header. Errors quote what the caller sent, which may be megabytes.
+fn shortened(message: &str) -> String {
+    if message.len() <= MESSAGE_BYTES_MAX {
+        return message.to_owned();
+    }
+    let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    format!("{}...", message.get(..end).unwrap_or_default())
 }
 
 /// The outcome of one write that failed.
@@ -120,7 +137,7 @@ pub fn write_error(error: &Error) -> v1::WriteError {
     v1::WriteError {
         code: i32::from(code),
         reason,
-        message: error.message.clone(),
+        message: shortened(&error.message),
         metadata,
         details: error
             .details
@@ -132,7 +149,7 @@ pub fn write_error(error: &Error) -> v1::WriteError {
 
 /// A request that is wrong before the engine sees it.
 pub fn invalid(reason: &str, message: impl Into<String>) -> Status {
-    with_reason(Code::InvalidArgument, message.into(), reason.to_owned(), HashMap::new())
+    with_reason(Code::InvalidArgument, shortened(&message.into()), reason.to_owned(), HashMap::new())
 }
 
 /// A status with an ErrorInfo.
@@ -175,6 +192,18 @@ mod tests {
         let info = status.get_details_error_info().unwrap();
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("DUPLICATE_KEY", "sheafdb.dev"));
         assert_eq!(info.metadata["code"], "11000");
+    }
+
+    #[test]
+    fn a_status_fits_into_a_header_whatever_the_error_quotes() {
+        let mut details = sheaf_document::DocumentBuilder::new();
+        details.append("keyValue", "x".repeat(100_000));
+        let error =
+            Error::new(error_code::DUPLICATE_KEY, "\u{e9}".repeat(100_000)).with_details(details.build());
+        let status = status(&error);
+        assert!(status.message().len() + status.details().len() < 8 << 10);
+        assert!(status.message().ends_with("..."));
+        assert_eq!(status.get_details_error_info().unwrap().reason, "DUPLICATE_KEY");
     }
 
     #[test]

@@ -13,5 +13,6 @@ mod catalog;
 mod documents;
 mod fixture;
 mod process;
+mod reflection;
 mod resume;
 mod streams;
