@@ -244,7 +244,7 @@ fn parse_result(object: &mut Map<String, Value>) -> Result<Expectation> {
     Ok(Expectation::Result {
         path: path(object)?,
         expected: to_bson(take(object, "expected")?)?,
-        rules: super::compare::Rules { unordered, sort_fields, nan_equal },
+        rules: super::compare::Rules { unordered, sort_fields, nan_equal, partial: false },
     })
 }
 

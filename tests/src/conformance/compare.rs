@@ -15,6 +15,8 @@ pub struct Rules {
     pub sort_fields: Vec<String>,
     /// NaN equals NaN.
     pub nan_equal: bool,
+    /// Documents may have keys that are not expected.
+    pub partial: bool,
 }
 
 /// Why two values differ: the path to the first difference, and the difference.
@@ -80,6 +82,9 @@ fn documents(actual: &Document, expected: &Document, rules: &Rules) -> Outcome {
             _ => values(actual, expected, rules),
         };
         below(key, outcome)?;
+    }
+    if rules.partial {
+        return Ok(());
     }
     match actual.iter().find(|(key, _)| !expected.contains_key(key)) {
         None => Ok(()),

@@ -66,7 +66,7 @@ fn judge(assert: &Assert, reply: &Document) -> Result<(), String> {
         }
         Expectation::Partial(expected) => expected.iter().try_for_each(|(key, expected)| {
             let actual = reply.get(key).ok_or_else(|| format!("{key} is missing; {}", summary(reply)))?;
-            compare(actual, expected, &Rules { nan_equal: true, ..Rules::default() })
+            compare(actual, expected, &Rules { nan_equal: true, partial: true, ..Rules::default() })
                 .map_err(|difference| format!("{key}: {}; {}", describe(difference), summary(reply)))
         }),
         Expectation::ErrorCode(code) => match error_code(reply) {
