@@ -87,6 +87,11 @@ impl AccumulatorSpec {
         &self.argument
     }
 
+    /// Whether this is `$stdDevPop`.
+    pub(crate) const fn is_population_deviation(&self) -> bool {
+        matches!(self.kind, Kind::StdDev { sample: false })
+    }
+
     /// Whether the documents themselves are looked at, not only the argument's value.
     pub(crate) const fn needs_document(&self) -> bool {
         matches!(self.kind, Kind::Bottom(_) | Kind::BottomN(..) | Kind::Top(_) | Kind::TopN(..))

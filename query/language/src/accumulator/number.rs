@@ -4,6 +4,7 @@
 //! decimals as decimals. Only the result decides on a type: the widest that was seen, and a wider one if the sum does
 //! not fit it.
 
+use sheaf_document::decimal::{Finite, Rounding};
 use sheaf_document::{Decimal128, Value};
 
 /// The widest type of number seen.
@@ -135,8 +136,16 @@ impl Sum {
         };
         let doubles = self.doubles.total();
         let sum = self.decimals + integers;
-        if doubles == 0.0 { sum } else { sum + Decimal128::from_f64(doubles) }
+        if doubles == 0.0 { sum } else { sum + exact_decimal(doubles) }
     }
+}
+
+/// A double to 34 digits, without zeros at the end of its fraction: what binary stores, not what was written.
+fn exact_decimal(number: f64) -> Decimal128 {
+    let exact = Decimal128::from_f64_digits(number, 34);
+    let Some(parts) = exact.finite().map(Finite::normalized) else { return exact };
+    let shortest = Decimal128::from_finite(parts).unwrap_or(exact);
+    if parts.exponent > 0 { shortest.quantize(0, Rounding::HalfEven).unwrap_or(shortest) } else { shortest }
 }
 
 /// Mean and spread in one pass (Welford 1962), over doubles.

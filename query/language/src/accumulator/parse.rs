@@ -18,6 +18,17 @@ impl AccumulatorSpec {
 
     /// Reads the accumulator `name` with its argument.
     pub fn parse(name: &str, argument: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
+        if matches!(argument, ValueRef::Array(_)) && Self::exists(name) && !takes_names(name) {
+            return Err(Error::location(
+                40_237,
+                format!("the accumulator {name} takes one argument, not an array"),
+            ));
+        }
+        Self::parse_windowed(name, argument, scope)
+    }
+
+    /// As [`AccumulatorSpec::parse`], where an array is an argument like any other.
+    pub(crate) fn parse_windowed(name: &str, argument: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
         match name {
             "$count" => return count(argument),
             "$top" | "$bottom" | "$topN" | "$bottomN" => return ranked(name, argument, scope),
@@ -41,14 +52,26 @@ impl AccumulatorSpec {
             "$sum" => Kind::Sum,
             other => return Err(Error::location(15_952, format!("'{other}' is not an accumulator"))),
         };
-        if matches!(argument, ValueRef::Array(_)) {
-            return Err(Error::location(
-                40_237,
-                format!("the accumulator {name} takes one argument, not an array"),
-            ));
-        }
         Ok(Self { kind, argument: Expression::parse(argument, scope)? })
     }
+}
+
+/// Whether the accumulator's argument is a document of named arguments, checked by its own parser.
+fn takes_names(name: &str) -> bool {
+    matches!(
+        name,
+        "$count"
+            | "$top"
+            | "$bottom"
+            | "$topN"
+            | "$bottomN"
+            | "$firstN"
+            | "$lastN"
+            | "$minN"
+            | "$maxN"
+            | "$percentile"
+            | "$median"
+    )
 }
 
 /// Every accumulator.

@@ -7,7 +7,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 
 use crate::accumulator::{Accumulator, AccumulatorSpec};
 use crate::expression::{Environment, Expression, Scope, heap_bytes};
-use crate::{Error, Result};
+use crate::{Error, ErrorCode, Result};
 
 /// A key and what is accumulated per group.
 #[derive(Clone)]
@@ -89,7 +89,18 @@ pub(super) fn parse_field(
     if elements.next().is_some() {
         return Err(Error::location(40_238, format!("the field '{name}' needs exactly one accumulator")));
     }
-    Ok((name.into(), AccumulatorSpec::parse(first.key(), first.value(), scope)?))
+    let spec = AccumulatorSpec::parse(first.key(), first.value(), scope).map_err(group_error)?;
+    Ok((name.into(), spec))
+}
+
+/// Division by zero has codes of its own inside of groups: clients know them from there.
+fn group_error(error: Error) -> Error {
+    let code = match error.code {
+        ErrorCode::BAD_VALUE if error.message.starts_with("$divide ") => 4_848_401,
+        ErrorCode(16_610) => 4_848_403,
+        _ => return error,
+    };
+    Error::location(code, error.message)
 }
 
 /// The groups collected so far.
@@ -116,7 +127,7 @@ impl<'g> Groups<'g> {
         let Some((_, states)) = self.states.get_mut(position) else { return Ok(()) };
         for ((_, spec), state) in group.fields.iter().zip(states) {
             let before = state.bytes();
-            state.add(spec, document, environment)?;
+            state.add(spec, document, environment).map_err(group_error)?;
             self.bytes = (self.bytes + state.bytes()).saturating_sub(before);
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::accumulator::percentile::Percentiles;
 use crate::{Error, Result};
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator::variadic("$avg", |arguments, _| Ok(sum(arguments).mean())),
+    Operator::variadic("$avg", |arguments, _| Ok(mean(arguments))),
     Operator::fixed("$first", 1, |arguments, _| end("$first", arguments, 0)),
     Operator::named("$firstN", &N_FIELDS, |arguments, _| {
         let (mut items, count) = limited("$firstN", arguments)?;
@@ -62,6 +62,19 @@ fn sum(arguments: &Arguments<'_>) -> Sum {
     let mut sum = Sum::default();
     for_each(arguments, |value| sum.add(value));
     sum
+}
+
+/// The mean; longs are added as doubles unless there is a decimal.
+#[expect(clippy::cast_precision_loss, reason = "a mean is a double")]
+fn mean(arguments: &Arguments<'_>) -> Value<'static> {
+    let mut has_decimal = false;
+    for_each(arguments, |value| has_decimal |= matches!(value, Value::Decimal128(_)));
+    let mut sum = Sum::default();
+    for_each(arguments, |value| match value {
+        Value::Int64(number) if !has_decimal => sum.add(&Value::Double(*number as f64)),
+        value => sum.add(value),
+    });
+    sum.mean()
 }
 
 fn deviation(arguments: &Arguments<'_>) -> Deviation {

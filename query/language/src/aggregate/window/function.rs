@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::numeric::Slope;
 use super::positional::Positional;
 use crate::accumulator::AccumulatorSpec;
+use crate::expression::number::Number;
 use crate::expression::{Environment, Expression, Scope};
 use crate::sort::SortSpec;
 use crate::{Error, ErrorCode, Result};
@@ -66,7 +67,7 @@ pub(super) fn parse_output(
             Slope::parse(&written, frame, sort_by, scope).map(|slope| Function::Slope(Box::new(slope)))
         }
         name if AccumulatorSpec::exists(name) => {
-            let spec = AccumulatorSpec::parse(name, written.argument, scope)?;
+            let spec = AccumulatorSpec::parse_windowed(name, written.argument, scope)?;
             Ok(Function::Accumulator { spec: Box::new(spec), frame })
         }
         other => Err(refused(format!("'{other}' is no function of $setWindowFields"))),
@@ -172,11 +173,19 @@ fn accumulate(
             }
         }
         done = range.end;
-        let value = running.clone().finish(spec);
+        let mut value = running.clone().finish(spec);
+        if !grows && spec.is_population_deviation() && numbers_in(inputs.get(range.clone())) == 1 {
+            // A sliding frame knows that one number does not deviate, without computing.
+            value = Value::Int32(0);
+        }
         if grows {
             last = Some(value.clone());
         }
         results.push(value);
     }
     Ok(results)
+}
+
+fn numbers_in(values: Option<&[Value<'_>]>) -> usize {
+    values.unwrap_or_default().iter().filter(|value| Number::of(value).is_some()).count()
 }

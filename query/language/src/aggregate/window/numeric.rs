@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sheaf_document::{Value, ValueRef};
+use sheaf_document::{Decimal128, Value, ValueRef};
 
 use super::Partition;
 use super::frame::{Frame, parse_unit};
@@ -119,7 +119,7 @@ impl Slope {
                 return Ok(Value::Null);
             }
             let pairs = points.iter().zip(points.iter().skip(1));
-            return Ok(Value::Double(pairs.map(|(a, b)| (b.0 - a.0) * (a.1 + b.1) / 2.0).sum()));
+            return Ok(Value::Double(pairs.fold(0.0, |sum, (a, b)| sum + (b.0 - a.0) * (a.1 + b.1) / 2.0)));
         }
         Ok(match (points.first(), points.last()) {
             (Some(first), Some(last)) if last.0 != first.0 => {
@@ -155,30 +155,147 @@ pub(super) fn covariance(
     let ys = evaluate_all(y, partition, environment)?;
     let pairs: Vec<Option<(Number, Number)>> =
         xs.iter().zip(&ys).map(|(x, y)| Some((Number::of(x)?, Number::of(y)?))).collect();
-    let frames = frame.positions(partition)?.into_iter();
-    Ok(frames.map(|range| covariance_of(pairs.get(range).unwrap_or_default(), sample)).collect())
+    let pair = |place: usize| pairs.get(place).copied().flatten();
+    let mut state = Covariance::default();
+    // The frame slides: what it leaves behind is taken out again.
+    let (mut start, mut end) = (0, 0);
+    let mut results = Vec::with_capacity(pairs.len());
+    for range in frame.positions(partition)? {
+        while end < range.end {
+            pair(end).iter().for_each(|(x, y)| state.add(*x, *y));
+            end += 1;
+        }
+        while start < range.start.min(end) {
+            pair(start).iter().for_each(|(x, y)| state.remove(*x, *y));
+            start += 1;
+        }
+        results.push(state.result(sample));
+    }
+    Ok(results)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn covariance_of(pairs: &[Option<(Number, Number)>], sample: bool) -> Value<'static> {
-    let (mut count, mut mean_x, mut mean_y, mut moment) = (0u64, 0.0, 0.0, 0.0);
-    let mut decimal = false;
-    for (x, y) in pairs.iter().flatten() {
-        decimal |= matches!((x, y), (Number::Decimal(_), _) | (_, Number::Decimal(_)));
-        let (x, y) = (x.to_f64(), y.to_f64());
-        count += 1;
-        let before = x - mean_x;
-        mean_x += before / count as f64;
-        mean_y += (y - mean_y) / count as f64;
-        moment += before * (y - mean_y);
+/// Sums from which means and the products of deviations follow. Pairs that are not finite are counted apart, so that
+/// they can leave the frame again.
+struct Covariance {
+    count: i32,
+    sum_x: Number,
+    sum_y: Number,
+    /// The sum of the products of deviations.
+    products: Number,
+    infinite: [u64; 2],
+    not_a_number: u64,
+}
+
+impl Default for Covariance {
+    fn default() -> Self {
+        let zero = Number::Double(0.0);
+        Self { count: 0, sum_x: zero, sum_y: zero, products: zero, infinite: [0; 2], not_a_number: 0 }
     }
-    let divisor = count.saturating_sub(u64::from(sample));
-    if divisor == 0 {
-        return Value::Null;
+}
+
+/// Arithmetic on doubles, or on decimals if one operand is one.
+fn combine(
+    left: Number,
+    right: Number,
+    double: fn(f64, f64) -> f64,
+    decimal: fn(Decimal128, Decimal128) -> Decimal128,
+) -> Number {
+    match (left, right) {
+        (Number::Decimal(_), _) | (_, Number::Decimal(_)) => {
+            Number::Decimal(decimal(left.to_decimal(), right.to_decimal()))
+        }
+        _ => Number::Double(double(left.to_f64(), right.to_f64())),
     }
-    let covariance = moment / divisor as f64;
-    if decimal {
-        return Value::Decimal128(sheaf_document::Decimal128::from_f64(covariance));
+}
+
+fn plus(left: Number, right: Number) -> Number {
+    combine(left, right, |a, b| a + b, |a, b| a + b)
+}
+
+fn minus(left: Number, right: Number) -> Number {
+    combine(left, right, |a, b| a - b, |a, b| a - b)
+}
+
+fn times(left: Number, right: Number) -> Number {
+    combine(left, right, |a, b| a * b, |a, b| a * b)
+}
+
+fn mean(sum: Number, count: i32) -> Number {
+    if count == 0 {
+        Number::Double(0.0)
+    } else {
+        combine(sum, Number::Int32(count), |a, b| a / b, |a, b| a / b)
     }
-    Value::Double(covariance)
+}
+
+/// The sum of a pair that is not finite; nothing if it is finite.
+fn not_finite(x: Number, y: Number) -> Option<f64> {
+    let outside = |number: Number| match number {
+        Number::Decimal(number) if number.is_nan() => Some(f64::NAN),
+        Number::Decimal(number) if number.is_infinite() => Some(number.to_f64()),
+        Number::Double(number) if !number.is_finite() => Some(number),
+        _ => None,
+    };
+    match (outside(x), outside(y)) {
+        (None, None) => None,
+        (x, y) => Some(x.unwrap_or(0.0) + y.unwrap_or(0.0)),
+    }
+}
+
+impl Covariance {
+    fn count_not_finite(&mut self, sum: f64, by: i64) {
+        let [negative, positive] = &mut self.infinite;
+        let counter = if sum.is_nan() {
+            &mut self.not_a_number
+        } else if sum > 0.0 {
+            positive
+        } else {
+            negative
+        };
+        *counter = counter.saturating_add_signed(by);
+    }
+
+    fn add(&mut self, x: Number, y: Number) {
+        if let Some(sum) = not_finite(x, y) {
+            return self.count_not_finite(sum, 1);
+        }
+        let mean_x = mean(self.sum_x, self.count);
+        self.count += 1;
+        self.sum_x = plus(self.sum_x, x);
+        self.sum_y = plus(self.sum_y, y);
+        let mean_y = mean(self.sum_y, self.count);
+        self.products = plus(self.products, times(minus(x, mean_x), minus(y, mean_y)));
+    }
+
+    fn remove(&mut self, x: Number, y: Number) {
+        if let Some(sum) = not_finite(x, y) {
+            return self.count_not_finite(sum, -1);
+        }
+        let mean_y = mean(self.sum_y, self.count);
+        self.count -= 1;
+        self.sum_x = minus(self.sum_x, x);
+        self.sum_y = minus(self.sum_y, y);
+        let mean_x = mean(self.sum_x, self.count);
+        self.products = minus(self.products, times(minus(x, mean_x), minus(y, mean_y)));
+        if self.count == 0 {
+            let counts = (self.infinite, self.not_a_number);
+            *self = Self { infinite: counts.0, not_a_number: counts.1, ..Self::default() };
+        }
+    }
+
+    fn result(&self, sample: bool) -> Value<'static> {
+        let divisor = self.count - i32::from(sample);
+        if divisor <= 0 {
+            return Value::Null;
+        }
+        if self.count == 1 {
+            return Value::Double(0.0);
+        }
+        match (self.not_a_number, self.infinite) {
+            (0, [0, 0]) => mean(self.products, divisor).into(),
+            (0, [0, _]) => Value::Double(f64::INFINITY),
+            (0, [_, 0]) => Value::Double(f64::NEG_INFINITY),
+            _ => Value::Double(f64::NAN),
+        }
+    }
 }
