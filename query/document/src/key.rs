@@ -106,6 +106,13 @@ fn encode_ascending(value: ValueRef<'_>, collation: Option<&dyn Collate>, out: &
             out.push(tag::TIMESTAMP);
             out.extend_from_slice(&timestamp.as_u64().to_be_bytes());
         }
+        rare => encode_rare(rare, out),
+    }
+}
+
+/// Types that keys seldom have.
+fn encode_rare(value: ValueRef<'_>, out: &mut Vec<u8>) {
+    match value {
         ValueRef::Regex(regex) => {
             out.push(tag::REGEX);
             write_text(regex.pattern.as_bytes(), out);
@@ -126,7 +133,7 @@ fn encode_ascending(value: ValueRef<'_>, collation: Option<&dyn Collate>, out: &
             write_text(code.as_bytes(), out);
             write_elements(scope, None, out);
         }
-        ValueRef::MaxKey => out.push(tag::MAX_KEY),
+        _ => out.push(tag::MAX_KEY),
     }
 }
 
