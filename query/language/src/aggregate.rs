@@ -6,7 +6,9 @@
 
 mod bucket;
 mod bucket_auto;
+mod densify;
 mod documents;
+mod fill;
 mod group;
 mod join;
 mod limits;
@@ -27,6 +29,7 @@ use crate::projection::Projection;
 use crate::sort::SortSpec;
 
 pub use bucket_auto::{BucketAuto, Granularity};
+pub use densify::Densify;
 pub use documents::evaluate as evaluate_documents;
 pub use group::{Group, Groups};
 pub use join::{GraphLookup, Lookup, UnionWith};
@@ -56,6 +59,8 @@ pub enum Stage {
     AddFields(Projection),
     /// `$bucketAuto`: one document per bucket; holds everything.
     BucketAuto(Box<BucketAuto>),
+    /// `$densify`: the documents and those that a sequence lacks; holds everything.
+    Densify(Box<Densify>),
     /// `$documents`: the documents an expression makes, without any input.
     Documents(Expression),
     /// `$facet`: one document with the results of each pipeline over the same input; holds the input and the results.
@@ -133,6 +138,7 @@ impl Stage {
         match self {
             Self::AddFields(_) => "$addFields",
             Self::BucketAuto(_) => "$bucketAuto",
+            Self::Densify(_) => "$densify",
             Self::Documents(_) => "$documents",
             Self::Facet(_) => "$facet",
             Self::GraphLookup(_) => "$graphLookup",

@@ -58,6 +58,7 @@ impl StageRows {
         match stage.as_ref() {
             Stage::UnionWith(_) => self.union_with(context),
             Stage::BucketAuto(_)
+            | Stage::Densify(_)
             | Stage::Facet(_)
             | Stage::Group(_)
             | Stage::Sample(_)
@@ -79,6 +80,11 @@ impl StageRows {
                 let input = read_all(&mut self.input, context, "$bucketAuto")?;
                 let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
                 buckets.run(input, &mut context.environment)?
+            }
+            Stage::Densify(densify) => {
+                let input = read_all(&mut self.input, context, "$densify")?;
+                let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
+                densify.apply(input, &mut context.environment)?
             }
             Stage::SetWindowFields(windows) => {
                 let input = read_all(&mut self.input, context, "$setWindowFields")?;

@@ -3,8 +3,8 @@
 use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 
 use super::{
-    BucketAuto, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact, ReplaceRoot, STAGES_MAX,
-    SetWindowFields, Stage, Unwind, bucket, documents, join, limits, sample, write_stage,
+    BucketAuto, Densify, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact, ReplaceRoot,
+    STAGES_MAX, SetWindowFields, Stage, Unwind, bucket, documents, fill, join, limits, sample, write_stage,
 };
 use crate::filter::Filter;
 use crate::projection::{Projection, ProjectionKind};
@@ -22,8 +22,10 @@ const STAGES: &[(&str, Parser)] = &[
         one(BucketAuto::parse(value, context.scope).map(Box::new), Stage::BucketAuto)
     }),
     ("$count", count),
+    ("$densify", |value, _| one(Densify::parse(value).map(Box::new), Stage::Densify)),
     ("$documents", documents::parse),
     ("$facet", facet),
+    ("$fill", fill::parse),
     ("$graphLookup", |value, context| {
         one(join::parse_graph_lookup(value, context).map(Box::new), Stage::GraphLookup)
     }),
@@ -64,7 +66,8 @@ const SYSTEM_STAGES: &[&str] = &[
 ];
 
 /// Stages that the change of an update may have.
-const UPDATE_STAGES: &[&str] = &["$addFields", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"];
+const UPDATE_STAGES: &[&str] =
+    &["$addFields", "$fill", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"];
 
 fn one<T>(parsed: Result<T>, stage: fn(T) -> Stage) -> Result<Vec<Stage>> {
     Ok(vec![stage(parsed?)])
