@@ -17,6 +17,7 @@ mod index_specification;
 mod load;
 mod record;
 mod state;
+mod text_key;
 
 pub(crate) use change_indexes::same_key;
 pub(crate) use collection::{Collection, collator};
@@ -26,6 +27,7 @@ pub(crate) use index_specification::ID_INDEX_NAME;
 pub use index_specification::IndexSpecification;
 pub(crate) use record::multikey_record;
 pub(crate) use state::CatalogState;
+pub(crate) use text_key::text_index;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

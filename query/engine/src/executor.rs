@@ -12,6 +12,7 @@ mod filter;
 mod id_lookup;
 mod index_scan;
 mod limit;
+mod near;
 mod operator;
 mod project;
 mod row;
@@ -19,6 +20,7 @@ mod rows;
 mod skip;
 mod sort;
 mod stage;
+mod text_score;
 mod union;
 
 pub(crate) use context::ExecutionContext;

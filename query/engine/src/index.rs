@@ -1,6 +1,7 @@
 //! Indexes: which entries a document has, and how an entry is written and read.
 
 pub(crate) mod entry;
+mod geo;
 pub(crate) mod keys;
 mod multikey;
 
@@ -13,9 +14,9 @@ use sheaf_language::expression::{Environment, Scope};
 use sheaf_language::filter::Filter;
 use sheaf_language::filter::path::FieldPath;
 
-use crate::catalog::{IndexFieldKind, IndexSpecification};
+use crate::Result;
+use crate::catalog::{IndexField, IndexFieldKind, IndexSpecification};
 use crate::key_layout::IndexId;
-use crate::{Error, Result};
 
 /// An index as the catalog holds it: what it is, compiled, and the one thing about it that changes: which paths
 /// led through arrays.
@@ -46,30 +47,24 @@ pub(crate) struct KeyPath {
     pub(crate) hashed: bool,
 }
 
+impl KeyPath {
+    fn new(field: &IndexField) -> Self {
+        Self {
+            path: FieldPath::parse(&field.path),
+            descending: field.is_descending(),
+            hashed: field.kind == IndexFieldKind::Hashed,
+        }
+    }
+}
+
 impl Index {
     /// Compiles a specification.
     pub(crate) fn new(id: IndexId, specification: IndexSpecification) -> Result<Self> {
-        let paths = specification
-            .key
-            .fields()
-            .iter()
-            .map(|field| match field.kind {
-                IndexFieldKind::Ascending | IndexFieldKind::Descending | IndexFieldKind::Hashed => {
-                    Ok(KeyPath {
-                        path: FieldPath::parse(&field.path),
-                        descending: field.is_descending(),
-                        hashed: field.kind == IndexFieldKind::Hashed,
-                    })
-                }
-                IndexFieldKind::Text
-                | IndexFieldKind::Sphere2d
-                | IndexFieldKind::Plane2d
-                | IndexFieldKind::Wildcard { .. } => Err(Error::not_supported(format_args!(
-                    "an index of the kind of {:?}",
-                    specification.key.document()
-                ))),
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let paths = if specification.has_entries() {
+            specification.key.fields().iter().map(KeyPath::new).collect()
+        } else {
+            Vec::new()
+        };
         let collator = crate::catalog::collator(specification.collation.as_ref())?;
         let mut scope = Scope::new();
         scope.set_collator(collator.clone());

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use sheaf_document::Value;
 use sheaf_language::expression::Expression;
+use sheaf_language::filter::path::FieldPath;
+use sheaf_language::geometry::Near;
 use sheaf_language::{Filter, Projection, SortSpec};
 
 use crate::catalog::Collection;
@@ -56,6 +58,8 @@ pub(crate) enum PhysicalPlan {
     IndexScan(IndexScanPlan),
     /// Emits the first rows.
     Limit { limit: u64, input: Box<PhysicalPlan> },
+    /// Emits the rows in the order of their distance from a place; buffers all of them.
+    Near { path: FieldPath, near: Near, input: Box<PhysicalPlan> },
     /// Emits other documents made from its input's. `filter` is the query's, if the projection is positional.
     Project { projection: Arc<Projection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
     /// Emits all rows but the first.
@@ -65,6 +69,8 @@ pub(crate) enum PhysicalPlan {
     /// Emits what a pipeline stage makes of its input; see [`Stage`](sheaf_language::aggregate::Stage) for what each
     /// buffers.
     Stage { prepared: PreparedStage, input: Box<PhysicalPlan> },
+    /// Emits the rows with the score that the filter's text search gives them.
+    TextScore { filter: Arc<Filter>, input: Box<PhysicalPlan> },
     /// Emits the rows of all inputs, each document once; buffers the keys of the documents.
     Union { inputs: Vec<PhysicalPlan> },
 }
@@ -94,6 +100,8 @@ impl PhysicalPlan {
             Self::Fetch { input, .. }
             | Self::Filter { input, .. }
             | Self::Limit { input, .. }
+            | Self::Near { input, .. }
+            | Self::TextScore { input, .. }
             | Self::Project { input, .. }
             | Self::Skip { input, .. }
             | Self::Sort { input, .. }
@@ -113,6 +121,8 @@ impl PhysicalPlan {
             Self::IdLookup { .. } => "IDHACK",
             Self::IndexScan(_) => "IXSCAN",
             Self::Limit { .. } => "LIMIT",
+            Self::Near { .. } => "GEO_NEAR",
+            Self::TextScore { .. } => "TEXT_MATCH",
             Self::Project { .. } => "PROJECTION_DEFAULT",
             Self::Skip { .. } => "SKIP",
             Self::Sort { .. } => "SORT",

@@ -209,6 +209,15 @@ fn exists<'a>(
     wanted: &IndexSpecification,
 ) -> Result<bool> {
     existing.try_fold(false, |found, index| {
+        let is_text = |specification: &IndexSpecification| {
+            specification.has_kind(super::index_key::IndexFieldKind::Text)
+        };
+        if is_text(index) && is_text(wanted) && index.kind_options != wanted.kind_options {
+            return Err(Error::new(
+                error_code::INDEX_OPTIONS_CONFLICT,
+                format!("a collection has one text index; there is \"{}\" already", index.name),
+            ));
+        }
         let same_signature = index.key.document() == wanted.key.document()
             && index.collation == wanted.collation
             && index.partial_filter == wanted.partial_filter;

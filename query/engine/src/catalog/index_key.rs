@@ -133,6 +133,14 @@ fn parse_field(path: &str, value: ValueRef<'_>) -> Result<IndexField> {
         ValueRef::Double(number) => number,
         #[expect(clippy::cast_precision_loss, reason = "only the sign is looked at")]
         ValueRef::Int64(number) => number as f64,
+        ValueRef::Decimal128(number) if number.is_nan() || number.is_zero() => 0.0,
+        ValueRef::Decimal128(number) => {
+            if number.is_negative() {
+                -1.0
+            } else {
+                1.0
+            }
+        }
         ValueRef::String(kind) => return parse_named_kind(path, kind),
         other => {
             return Err(Error::new(

@@ -132,6 +132,7 @@ impl IndexSpecification {
         }
         specification.kind_options = kind_options.build();
         specification.check()?;
+        specification.fill_in()?;
         Ok(specification)
     }
 
@@ -143,6 +144,35 @@ impl IndexSpecification {
     /// Whether this is a wildcard index.
     pub fn is_wildcard(&self) -> bool {
         self.key.fields().iter().any(|field| matches!(field.kind, IndexFieldKind::Wildcard { .. }))
+    }
+
+    /// Fills in what the options of text and geo indexes leave out.
+    fn fill_in(&mut self) -> Result<()> {
+        if self.has_kind(IndexFieldKind::Text) {
+            let (key, options) = super::text_key::normalize(&self.key, self.kind_options.as_raw())?;
+            self.key = key;
+            self.kind_options = options;
+        }
+        if self.has_kind(IndexFieldKind::Sphere2d) {
+            let version = self.kind_options.as_raw().get("2dsphereIndexVersion");
+            let mut options = DocumentBuilder::new();
+            for element in self.kind_options.as_raw().iter().filter(|e| e.key() != "2dsphereIndexVersion") {
+                options.append_element(element);
+            }
+            match version {
+                None => options.append("2dsphereIndexVersion", 3),
+                Some(ValueRef::Int32(version @ 1..=3)) => options.append("2dsphereIndexVersion", version),
+                Some(_) => return Err(refused("2dsphereIndexVersion must be 1, 2 or 3")),
+            };
+            self.kind_options = options.build();
+        }
+        Ok(())
+    }
+
+    /// Whether the index has entries. Text, geo and wildcard indexes are described and checked, and searches that need
+    /// them find them, but they keep no entries: such searches look at the documents.
+    pub(crate) fn has_entries(&self) -> bool {
+        !self.has_special_kind() && !self.is_wildcard()
     }
 
     fn check(&self) -> Result<()> {
@@ -178,12 +208,45 @@ impl IndexSpecification {
         if self.is_wildcard() && (self.unique || self.sparse) {
             return Err(refused("a wildcard index cannot be unique or sparse"));
         }
+        self.check_wildcard()?;
         if self.wildcard_projection.is_some() && !self.is_wildcard() {
             return Err(Error::new(error_code::BAD_VALUE, "wildcardProjection belongs to a wildcard index"));
         }
         if !self.kind_options.as_raw().is_empty() && !self.has_special_kind() {
             return Err(refused("the options of text and geo indexes belong to such an index only"));
         }
+        Ok(())
+    }
+
+    fn check_wildcard(&self) -> Result<()> {
+        if !self.is_wildcard() {
+            return Ok(());
+        }
+        let whole = self
+            .key
+            .fields()
+            .iter()
+            .any(|field| matches!(field.kind, IndexFieldKind::Wildcard { .. }) && field.path.is_empty());
+        let Some(projection) = &self.wildcard_projection else {
+            if self.key.fields().len() > 1 && whole {
+                return Err(refused(
+                    "a compound wildcard index on the whole document needs a wildcardProjection",
+                ));
+            }
+            return Ok(());
+        };
+        if !whole {
+            return Err(Error::new(
+                error_code::FAILED_TO_PARSE,
+                "wildcardProjection belongs to a wildcard index on the whole document",
+            ));
+        }
+        if projection.as_raw().is_empty() {
+            return Err(Error::new(error_code::FAILED_TO_PARSE, "wildcardProjection must not be empty"));
+        }
+        let mut scope = sheaf_language::expression::Scope::new();
+        let kind = sheaf_language::projection::ProjectionKind::Aggregate;
+        sheaf_language::Projection::parse(projection.as_raw(), kind, &mut scope)?;
         Ok(())
     }
 
@@ -262,6 +325,7 @@ fn flag(option: &str, value: ValueRef<'_>) -> Result<bool> {
         ValueRef::Int32(number) => Ok(number != 0),
         ValueRef::Int64(number) => Ok(number != 0),
         ValueRef::Double(number) => Ok(number != 0.0),
+        ValueRef::Decimal128(number) => Ok(!number.is_zero()),
         other => Err(wrong_type(option, other, "a boolean")),
     }
 }

@@ -7,11 +7,13 @@ use super::filter::FilterRows;
 use super::id_lookup::IdLookup;
 use super::index_scan::IndexScan;
 use super::limit::Limit;
+use super::near::NearRows;
 use super::project::Project;
 use super::rows::Rows;
 use super::skip::Skip;
 use super::sort::Sort;
 use super::stage::StageRows;
+use super::text_score::TextScore;
 use super::union::Union;
 use super::{ExecutionContext, Row};
 use crate::Result;
@@ -42,11 +44,13 @@ enum Kind {
     IdLookup(IdLookup),
     IndexScan(IndexScan),
     Limit(Limit),
+    Near(NearRows),
     Project(Project),
     Rows(Rows),
     Skip(Skip),
     Sort(Sort),
     Stage(StageRows),
+    TextScore(TextScore),
     Union(Union),
 }
 
@@ -71,6 +75,12 @@ impl Operator {
             }
             PhysicalPlan::IndexScan(scan) => Kind::IndexScan(IndexScan::new(scan)),
             PhysicalPlan::Limit { limit, input: inner } => Kind::Limit(Limit::new(*limit, input(inner))),
+            PhysicalPlan::Near { path, near, input: inner } => {
+                Kind::Near(NearRows::new(path.clone(), near.clone(), input(inner)))
+            }
+            PhysicalPlan::TextScore { filter, input: inner } => {
+                Kind::TextScore(TextScore::new(filter.clone(), input(inner)))
+            }
             PhysicalPlan::Project { projection, filter, input: inner } => {
                 Kind::Project(Project::new(projection.clone(), filter.clone(), input(inner)))
             }
@@ -128,6 +138,8 @@ impl Operator {
             Kind::Fetch(fetch) => &mut fetch.input,
             Kind::Filter(filter) => &mut filter.input,
             Kind::Limit(limit) => &mut limit.input,
+            Kind::Near(near) => &mut near.input,
+            Kind::TextScore(text) => &mut text.input,
             Kind::Project(project) => &mut project.input,
             Kind::Skip(skip) => &mut skip.input,
             Kind::Sort(sort) => &mut sort.input,
@@ -153,6 +165,8 @@ impl Operator {
             Kind::IdLookup(lookup) => lookup.pull(context, rows),
             Kind::IndexScan(scan) => scan.pull(context, wanted, rows),
             Kind::Limit(limit) => limit.pull(context, wanted, rows),
+            Kind::Near(near) => near.pull(context, wanted, rows),
+            Kind::TextScore(text) => text.pull(context, wanted, rows),
             Kind::Project(project) => project.pull(context, wanted, rows),
             Kind::Rows(ready) => {
                 ready.pull(wanted, rows);
@@ -181,6 +195,8 @@ impl Operator {
             Kind::Filter(filter) => filter.input.is_finished(),
             Kind::IdLookup(lookup) => lookup.is_finished(),
             Kind::Limit(limit) => limit.is_finished(),
+            Kind::Near(_) => false,
+            Kind::TextScore(text) => text.input.is_finished(),
             Kind::Project(project) => project.input.is_finished(),
             Kind::Skip(skip) => skip.input.is_finished(),
             Kind::Sort(sort) => sort.is_finished(),
@@ -210,6 +226,8 @@ impl Operator {
             Kind::Fetch(fetch) => std::slice::from_ref(&fetch.input),
             Kind::Filter(filter) => std::slice::from_ref(&filter.input),
             Kind::Limit(limit) => std::slice::from_ref(&limit.input),
+            Kind::Near(near) => std::slice::from_ref(&near.input),
+            Kind::TextScore(text) => std::slice::from_ref(&text.input),
             Kind::Project(project) => std::slice::from_ref(&project.input),
             Kind::Skip(skip) => std::slice::from_ref(&skip.input),
             Kind::Sort(sort) => std::slice::from_ref(&sort.input),

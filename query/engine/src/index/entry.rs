@@ -23,6 +23,10 @@ impl Index {
         if !self.wants(document)? {
             return Ok(Entries::default());
         }
+        if !self.specification.has_entries() {
+            self.check_places(document)?;
+            return Ok(Entries::default());
+        }
         let prefix = key_layout::entries_prefix(self.id);
         let multikey = keys::for_each_key(document, &self.paths, &mut |values| {
             if self.specification.sparse && values.iter().all(Option::is_none) {

@@ -55,6 +55,8 @@ impl fmt::Display for Line<'_> {
             }
             PhysicalPlan::IndexScan(scan) => write_scan(f, scan),
             PhysicalPlan::Limit { limit, .. } => write!(f, "Limit: {limit}"),
+            PhysicalPlan::Near { path, .. } => write!(f, "Near: {path}"),
+            PhysicalPlan::TextScore { .. } => f.write_str("TextScore"),
             PhysicalPlan::Project { projection, .. } => write!(f, "Project: {:?}", projection.mode()),
             PhysicalPlan::Skip { skip, .. } => write!(f, "Skip: {skip}"),
             PhysicalPlan::Sort { sort, limit, .. } => {

@@ -56,8 +56,11 @@ fn collection_scan(collection: &Arc<Collection>, query: &Query, direction: ScanD
 }
 
 fn hinted(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate], name: &str) -> Result<Access> {
-    let candidate =
-        collection.index_named(name).and_then(|index| Candidate::of(collection, index, parts, query, true));
+    let index = collection.index_named(name);
+    if index.is_some_and(|index| !index.specification.has_entries()) {
+        return Ok(collection_scan(collection, query, ScanDirection::Forward));
+    }
+    let candidate = index.and_then(|index| Candidate::of(collection, index, parts, query, true));
     match candidate {
         Some(candidate) => Ok(fetch(collection, parts, candidate)),
         None => Err(Error::new(

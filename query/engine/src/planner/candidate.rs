@@ -41,7 +41,7 @@ impl Candidate {
             collator: index.collate(),
             same_as_query: index.specification.collation == query.collation.document,
         };
-        if index.specification.hidden && !is_hinted {
+        if index.specification.hidden && !is_hinted || !index.specification.has_entries() {
             return None;
         }
         if let Some(partial) = &index.partial_filter

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::access;
 use super::query::Query;
-use crate::Result;
-use crate::catalog::Collection;
+use sheaf_language::filter::path::FieldPath;
+
+use crate::catalog::{Collection, IndexFieldKind};
 use crate::plan::PhysicalPlan;
+use crate::{Error, Result, error_code};
 
 /// The plan for the documents themselves, in order, without projection: what writes start from.
 pub(crate) fn plan_documents(collection: Option<&Arc<Collection>>, query: &Query) -> Result<PhysicalPlan> {
@@ -15,6 +17,15 @@ pub(crate) fn plan_documents(collection: Option<&Arc<Collection>>, query: &Query
     let mut plan = access.plan;
     if matches!(plan, PhysicalPlan::Empty) {
         return Ok(plan);
+    }
+    if query.filter.text().is_some() {
+        plan = PhysicalPlan::TextScore { filter: Arc::clone(&query.filter), input: Box::new(plan) };
+    }
+    if let Some((path, near)) = query.filter.near() {
+        check_geo_index(collection, path)?;
+        if query.sort.is_none() {
+            plan = PhysicalPlan::Near { path: path.clone(), near: near.clone(), input: Box::new(plan) };
+        }
     }
     if let (Some(sort), false) = (&query.sort, access.is_sorted) {
         let limit = query.limit.map(|limit| limit.saturating_add(query.skip));
@@ -37,4 +48,21 @@ pub(crate) fn plan_find(collection: Option<&Arc<Collection>>, query: &Query) -> 
         plan = PhysicalPlan::Project { projection: Arc::clone(projection), filter, input: Box::new(plan) };
     }
     Ok(plan)
+}
+
+/// A search by distance needs a geo index on its path.
+fn check_geo_index(collection: &Collection, path: &FieldPath) -> Result<()> {
+    let has_index = collection.indexes.iter().any(|index| {
+        index.specification.key.fields().iter().any(|field| {
+            field.path == path.as_str()
+                && matches!(field.kind, IndexFieldKind::Sphere2d | IndexFieldKind::Plane2d)
+        })
+    });
+    if has_index {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::NO_QUERY_EXECUTION_PLANS,
+        format!("{} has no geo index on '{path}', which a search by distance needs", collection.namespace),
+    ))
 }

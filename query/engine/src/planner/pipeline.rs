@@ -12,7 +12,7 @@ use sheaf_language::expression::Scope;
 use sheaf_language::filter::Predicate;
 
 use super::find::plan_documents;
-use super::query::{HintChoice, Query, QueryCollation};
+use super::query::{HintChoice, Query, QueryCollation, bind_text};
 use crate::catalog::{CatalogState, Collection};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::{Error, Namespace, Result, error_code};
@@ -122,7 +122,10 @@ pub(crate) fn plan_pipeline(
         let plan = source_stage(&first.stage)?;
         return add_stages(plan, chain.get(1..).unwrap_or_default());
     }
-    let (query, used) = absorb(&chain, collation, hint);
+    let (mut query, used) = absorb(&chain, collation, hint);
+    if let Some(filter) = Arc::get_mut(&mut query.filter) {
+        bind_text(filter, source.collection.as_deref())?;
+    }
     let plan = plan_documents(source.collection.as_ref(), &query)?;
     add_stages(plan, chain.get(used..).unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use sheaf_language::expression::{Environment, Expression, Scope};
 use sheaf_language::projection::ProjectionKind;
 use sheaf_language::{Collation, Filter, Projection, SortSpec};
 
-use crate::catalog::Collection;
+use crate::catalog::{Collection, IndexFieldKind};
 use crate::operation::{CommonOptions, Hint};
 use crate::plan::ScanDirection;
 use crate::{Error, Result, error_code};
@@ -70,7 +70,9 @@ impl Query {
         let mut scope = Scope::new();
         scope.set_collator(collation.collator.clone());
         define_variables(&mut scope, options.common.let_variables)?;
-        let filter = Arc::new(Filter::parse(options.filter, &mut scope)?);
+        let mut filter = Filter::parse(options.filter, &mut scope)?;
+        bind_text(&mut filter, collection)?;
+        let filter = Arc::new(filter);
         let mut hint = parse_hint(options.hint, collection)?;
         let mut sort = None;
         if let Some(document) = options.sort.filter(|document| !document.is_empty()) {
@@ -146,6 +148,21 @@ fn natural(document: RawDocument<'_>) -> Result<Option<ScanDirection>> {
         Some(direction) => Ok(Some(direction)),
         None => Err(Error::new(error_code::BAD_VALUE, "$natural must stand alone and be 1 or -1")),
     }
+}
+
+/// Tells a text search which fields it is about: those of the collection's text index.
+pub(super) fn bind_text(filter: &mut Filter, collection: Option<&Collection>) -> Result<()> {
+    let (Some(_), Some(collection)) = (filter.text(), collection) else { return Ok(()) };
+    let index = collection.indexes.iter().find(|index| index.specification.has_kind(IndexFieldKind::Text));
+    let Some(index) = index else {
+        return Err(Error::new(
+            error_code::INDEX_NOT_FOUND,
+            format!("$text needs a text index, and {} has none", collection.namespace),
+        ));
+    };
+    let text = crate::catalog::text_index(index.specification.kind_options.as_raw())?;
+    filter.bind_text(&Arc::new(text));
+    Ok(())
 }
 
 fn parse_hint(hint: Option<Hint<'_>>, collection: Option<&Collection>) -> Result<HintChoice> {
