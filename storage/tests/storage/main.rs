@@ -16,6 +16,8 @@ mod crash_concurrent;
 mod damage;
 mod faults;
 mod fixture;
+mod frozen;
+mod hostile;
 mod inspect;
 mod kill;
 mod lifecycle;

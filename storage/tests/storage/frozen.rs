@@ -1,0 +1,117 @@
+//! Stores as earlier builds wrote them still open. One directory per format version, never changed once released.
+//!
+//! `frozen/v1` was written by [`write_store`] with the environment variable below naming the directory; a change that
+//! makes this build unable to read it needs a new format version.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sheaf_storage::{
+    Compression, DiskVfs, Durability, IterOptions, MemoryVfs, Result, Store, StoreOptions, Vfs, VfsFile,
+    WriteBatch,
+};
+
+use crate::fixture::{DIRECTORY, memory, open, small_options};
+use crate::model::{Model, forward};
+
+/// Where to write a new frozen store; unset in an ordinary run.
+const FREEZE_DIRECTORY: &str = "SHEAF_FREEZE_DIRECTORY";
+
+fn options() -> StoreOptions {
+    let mut options = small_options();
+    options.compression = [Compression::Lz4; 7];
+    options.compression[6] = Compression::Zstd;
+    options
+}
+
+/// The batches of the frozen store, in order.
+fn batches() -> Vec<WriteBatch> {
+    let mut batches = Vec::new();
+    for number in 0..60_u32 {
+        let mut batch = WriteBatch::new();
+        batch.put(
+            format!("d{:03}", number * 7 % 60),
+            format!("document {number} ").repeat(number as usize / 2),
+        );
+        batch.put(format!("i{number:03}"), number.to_be_bytes());
+        if number % 9 == 4 {
+            batch.delete(format!("i{:03}", number / 2));
+        }
+        if number % 20 == 13 {
+            batch.delete_range(format!("d{:03}", number - 9), format!("d{:03}", number - 3));
+        }
+        batches.push(batch);
+    }
+    batches
+}
+
+/// Writes the frozen store: sstables in two levels, blob files, a manifest with several edits, records in the log.
+fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<()> {
+    let store = Store::open(Arc::clone(vfs), directory, options())?;
+    for (number, batch) in batches().into_iter().enumerate() {
+        store.tablet().commit(batch, Some(Durability::Sync))?;
+        match number {
+            20 => store.tablet().compact_all()?,
+            40 => store.tablet().flush()?,
+            _ => {}
+        }
+    }
+    store.close()
+}
+
+/// What the frozen store holds.
+fn expected() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let (_, vfs) = memory();
+    let store = open(&vfs, options()).unwrap();
+    let mut model = Model::default();
+    for batch in batches() {
+        let timestamp = store.tablet().commit(batch.clone(), None).unwrap();
+        model.apply(&batch, timestamp);
+    }
+    model.scan(store.tablet().last_timestamp(), None, None)
+}
+
+fn read_file(file: &dyn VfsFile) -> Vec<u8> {
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(0, &mut bytes).unwrap();
+    bytes
+}
+
+/// Copies a store's files.
+fn copy(from: &dyn Vfs, source: &Path, to: &MemoryVfs, target: &Path) {
+    for part in ["", "log", "tablet-1"] {
+        let (source, target) = (source.join(part), target.join(part));
+        to.create_dir(&target).unwrap();
+        for name in from.list(&source).unwrap() {
+            if let Ok(file) = from.open_read(&source.join(&name))
+                && let Ok(length) = file.len()
+                && name.contains(|letter: char| letter == '.' || letter.is_ascii_uppercase())
+            {
+                assert!(length < 1 << 20);
+                to.create(&target.join(name)).unwrap().append(&read_file(&*file)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn stores_of_every_released_format_version_open() {
+    if let Some(directory) = std::env::var_os(FREEZE_DIRECTORY) {
+        write_store(&(Arc::new(DiskVfs) as Arc<dyn Vfs>), Path::new(&directory)).unwrap();
+    }
+    let frozen = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/storage/frozen");
+    for version in ["v1"] {
+        let (disk, vfs) = memory();
+        copy(&DiskVfs, &frozen.join(version), &disk, Path::new(DIRECTORY));
+        let names: Vec<String> = disk.files().iter().map(|(path, _)| path.display().to_string()).collect();
+        for kind in [".wal", ".manifest", ".sst", ".blob", "STORE", "CURRENT"] {
+            assert!(names.iter().any(|name| name.ends_with(kind)), "{version} has no {kind}: {names:?}");
+        }
+        let store = open(&vfs, options()).unwrap();
+        let snapshot = store.tablet().snapshot();
+        assert_eq!(forward(&mut snapshot.iter(IterOptions::default()).unwrap()), expected(), "{version}");
+        assert!(store.tablet().verify().problems.is_empty());
+        store.tablet().compact_all().unwrap();
+        store.close().unwrap();
+    }
+}
