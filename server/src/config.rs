@@ -24,6 +24,9 @@ const MEMTABLE_BYTES: usize = 32 << 20;
 const QUERY_BYTES: usize = 100 << 20;
 /// How long a shutdown waits for requests in flight unless configured.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long history stays readable unless configured: a stream that broke can be resumed for this long, whatever was
+/// written meanwhile.
+const HISTORY: Duration = Duration::from_secs(300);
 /// Requests that may work on storage at once unless configured. More than cores, because a synced write sleeps until
 /// the log is on disk, and the more writes sleep together the fewer syncs they need.
 const STORAGE_THREADS_MAX: usize = 128;
@@ -134,6 +137,8 @@ pub struct Config {
     pub memtable_bytes: usize,
     /// Memory that a sort or group may use before it spills to disk, in bytes.
     pub query_bytes: usize,
+    /// How long history stays readable, for streams and pages that go on.
+    pub history: Duration,
     /// What an acknowledged write means where the request does not say.
     pub durability: DefaultDurability,
 }
@@ -167,6 +172,10 @@ impl Config {
             cache_bytes: flags.cache_bytes.or(file.memory.cache_bytes).unwrap_or(CACHE_BYTES),
             memtable_bytes: flags.memtable_bytes.or(file.memory.memtable_bytes).unwrap_or(MEMTABLE_BYTES),
             query_bytes: flags.query_bytes.or(file.memory.query_bytes).unwrap_or(QUERY_BYTES),
+            history: flags
+                .history_seconds
+                .or(file.storage.history_seconds)
+                .map_or(HISTORY, Duration::from_secs),
             durability: flags.durability.or(file.storage.durability).unwrap_or_default(),
         };
         config.check(flags.insecure || file.listen.insecure.unwrap_or(false))?;

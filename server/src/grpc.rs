@@ -11,6 +11,7 @@ mod document_service;
 mod object_id;
 mod query;
 mod resume_token;
+mod resumption;
 pub mod status;
 mod write;
 

@@ -139,6 +139,7 @@ async fn open(config: Config) -> Result<(Database, TokenSeal), ServerError> {
     let opening = tokio::task::spawn_blocking(move || {
         let mut options = DatabaseOptions::default();
         options.store.durability = config.durability.into();
+        options.store.retention = config.history;
         options.store.cache_bytes = config.cache_bytes;
         options.store.memtable_bytes = config.memtable_bytes;
         options.operator_memory_bytes_max = config.query_bytes;

@@ -9,7 +9,7 @@ use super::suggestion::nearest;
 use super::{ConfigError, DefaultDurability, LogFormat};
 
 /// Every key there is, with its section. A test holds this list and the structs below together.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "data",
     "listen.grpc",
     "listen.http",
@@ -23,6 +23,7 @@ pub(super) const KEYS: [&str; 13] = [
     "server.reflection",
     "server.storage_threads_max",
     "storage.durability",
+    "storage.history_seconds",
 ];
 
 /// The settings of a file.
@@ -78,6 +79,7 @@ pub struct Server {
 #[serde(default, deny_unknown_fields)]
 pub struct Storage {
     pub durability: Option<DefaultDurability>,
+    pub history_seconds: Option<u64>,
 }
 
 impl FileSettings {

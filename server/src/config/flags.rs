@@ -48,6 +48,9 @@ pub struct Flags {
     /// Memory that a sort or group may use before it spills to disk, in bytes [default: 104857600]
     #[arg(long, value_name = "BYTES", env = "SHEAFD_QUERY_BYTES")]
     pub query_bytes: Option<usize>,
+    /// How long history stays readable for streams that are resumed, in seconds [default: 300]
+    #[arg(long, value_name = "SECONDS", env = "SHEAFD_HISTORY_SECONDS")]
+    pub history_seconds: Option<u64>,
     /// When a write is acknowledged unless its request says otherwise [default: synced]
     #[arg(long, value_name = "WHEN", env = "SHEAFD_DURABILITY")]
     pub durability: Option<DefaultDurability>,

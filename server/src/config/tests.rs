@@ -25,6 +25,7 @@ reflection = false
 storage_threads_max = 7
 [storage]
 durability = "written"
+history_seconds = 9
 "#;
 
 fn parse(text: &str) -> Result<FileSettings, ConfigError> {
@@ -62,6 +63,7 @@ fn every_known_key_can_be_set_in_a_file() {
             cache_bytes: 2 << 20,
             memtable_bytes: 3 << 20,
             query_bytes: 4 << 20,
+            history: Duration::from_secs(9),
             durability: DefaultDurability::Written,
         }
     );

@@ -14,6 +14,7 @@ use tonic::Status;
 
 use super::bson_field::into_bytes;
 use super::deadline::Deadline;
+use super::resumption::Resumption;
 use super::status::{deadline_exceeded, status};
 use super::{BATCH_BYTES_MAX, Door};
 
@@ -55,7 +56,7 @@ pub struct OpenCursor {
     cursor: Cursor,
     deadline: Deadline,
     /// What resume tokens are bound to; `None` for streams without tokens.
-    digest: Option<[u8; 32]>,
+    resumption: Option<Resumption>,
     batch_documents: Option<usize>,
     sent: v1::StreamStats,
     is_first: bool,
@@ -63,10 +64,10 @@ pub struct OpenCursor {
 
 impl OpenCursor {
     /// Streams this cursor; `batch_size` 0 leaves the size of batches to the server.
-    pub fn new(cursor: Cursor, deadline: Deadline, digest: Option<[u8; 32]>, batch_size: u64) -> Self {
+    pub fn new(cursor: Cursor, deadline: Deadline, resumption: Option<Resumption>, batch_size: u64) -> Self {
         let batch_documents = usize::try_from(batch_size).ok().filter(|size| *size > 0);
         let sent = v1::StreamStats::default();
-        Self { cursor, deadline, digest, batch_documents, sent, is_first: true }
+        Self { cursor, deadline, resumption, batch_documents, sent, is_first: true }
     }
 
     /// Pulls the next message; whether it is the last.
@@ -87,8 +88,9 @@ impl OpenCursor {
         let documents = batch.documents.into_iter().map(into_bytes).collect();
         let is_last = self.cursor.is_exhausted();
         let stats = is_last.then_some(self.sent);
-        let position = if is_last { None } else { self.digest.as_ref().zip(self.cursor.position()) };
-        let token = position.map(|(digest, position)| door.seal.seal(digest, &position)).unwrap_or_default();
+        let position = if is_last { None } else { self.resumption.as_ref().zip(self.cursor.position()) };
+        let token =
+            position.map(|(resumption, position)| resumption.seal(&door.seal, &position)).unwrap_or_default();
         Ok((M::new(documents, token, stats), is_last))
     }
 }

@@ -14,9 +14,9 @@ use tonic::{Code, Request, Response, Status};
 use super::batch_stream::{self, BatchStream, OpenCursor, Opened};
 use super::bson_field::{document, documents, into_bytes, limit, not_negative, optional_document, violation};
 use super::query::{
-    durability, find_operation, key, namespace, operators, pipeline, query_digest, read_options, replacement,
-    verbosity,
+    durability, find_operation, key, namespace, operators, pipeline, read_options, replacement, verbosity,
 };
+use super::resumption::{Resumption, resume_after};
 use super::status::{status, with_reason};
 use super::write::{count, key_document, write};
 use super::{BATCH_BYTES_MAX, Door, Work};
@@ -132,28 +132,24 @@ fn engine(error: Error) -> Status {
 fn open_find(work: &Work, request: &v1::FindRequest) -> Result<Opened, Status> {
     let namespace = namespace(&request.database, &request.collection)?;
     let query = request.query.as_ref();
-    let digest = query_digest(&namespace, query);
+    let resumption = Resumption::of(work, &namespace, query)?;
     let mut find = find_operation(namespace, query, work.deadline)?;
-    if !request.resume_token.is_empty() {
-        find.resume_after = Some(work.door.seal.open(&digest, &request.resume_token)?);
-    }
+    find.resume_after = resume_after(work, resumption.as_ref(), &request.resume_token)?;
     if let Some(verbosity) = verbosity(request.explain)? {
         let explain = ExplainOperation { target: ExplainTarget::Find(find), verbosity };
         return work.session.explain(&explain).map(Opened::Explanation).map_err(engine);
     }
     let batch_size = not_negative("batch_size", request.batch_size.into())?;
     let cursor = work.session.find(&find).map_err(engine)?;
-    Ok(Opened::Cursor(Box::new(OpenCursor::new(cursor, work.deadline, Some(digest), batch_size))))
+    Ok(Opened::Cursor(Box::new(OpenCursor::new(cursor, work.deadline, resumption, batch_size))))
 }
 
 fn find_page(work: &Work, request: &v1::FindPageRequest) -> Result<v1::FindPageResponse, Status> {
     let namespace = namespace(&request.database, &request.collection)?;
     let query = request.query.as_ref();
-    let digest = query_digest(&namespace, query);
+    let resumption = Resumption::of(work, &namespace, query)?;
     let mut find = find_operation(namespace, query, work.deadline)?;
-    if !request.page_token.is_empty() {
-        find.resume_after = Some(work.door.seal.open(&digest, &request.page_token)?);
-    }
+    find.resume_after = resume_after(work, resumption.as_ref(), &request.page_token)?;
     let page_size = not_negative("page_size", request.page_size.into())?;
     let page_size =
         if page_size == 0 { PAGE_DOCUMENTS } else { usize::try_from(page_size).unwrap_or(usize::MAX) };
@@ -161,14 +157,11 @@ fn find_page(work: &Work, request: &v1::FindPageRequest) -> Result<v1::FindPageR
     let batch = cursor.next_batch(page_size, BATCH_BYTES_MAX).map_err(engine)?;
     let mut next_page_token = Bytes::new();
     if !cursor.is_exhausted() {
-        let position = cursor.position().ok_or_else(|| {
-            let message =
-                "this query cannot be continued on another page, because no index gives its order; \
-                           stream it with Find, or create an index on its sort"
-                    .to_owned();
+        let (resumption, position) = resumption.zip(cursor.position()).ok_or_else(|| {
+            let message = "this query cannot be continued on another page; stream it with Find".to_owned();
             with_reason(Code::FailedPrecondition, message, "NOT_RESUMABLE", std::collections::HashMap::new())
         })?;
-        next_page_token = work.door.seal.seal(&digest, &position);
+        next_page_token = resumption.seal(&work.door.seal, &position);
     }
     let documents: Vec<Bytes> = batch.documents.into_iter().map(into_bytes).collect();
     let bytes: usize = documents.iter().map(Bytes::len).sum();

@@ -5,7 +5,7 @@
 //! another query.
 //!
 //! ```text
-//! token  0x01 | position of the engine | tag, 32 bytes
+//! token  0x01 | position (see `resumption`) | tag, 32 bytes
 //! tag    HMAC-SHA256(key, digest of the query, 32 bytes | 0x01 | position)
 //! ```
 //!

@@ -42,7 +42,12 @@ impl Fixture {
     }
 
     pub async fn start_on(directory: tempfile::TempDir) -> Self {
-        let server = Server::start(config(directory.path())).await.unwrap();
+        let config = config(directory.path());
+        Self::start_with(directory, config).await
+    }
+
+    pub async fn start_with(directory: tempfile::TempDir, config: Config) -> Self {
+        let server = Server::start(config).await.unwrap();
         let channel =
             Channel::from_shared(format!("http://{}", server.grpc())).unwrap().connect().await.unwrap();
         let documents = DocumentServiceClient::new(channel.clone())

@@ -1,10 +1,12 @@
 //! Streams and pages that go on elsewhere.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use sheaf_proto::v1;
 use tonic::Code;
 
-use crate::fixture::{Fixture, doc, find, ids, named, streamed_ids};
+use crate::fixture::{Fixture, config, doc, find, ids, insert, named, streamed_ids};
 
 /// The first batch of a stream that is then dropped.
 async fn first_batch(fixture: &mut Fixture, request: v1::FindRequest) -> v1::FindResponse {
@@ -105,4 +107,53 @@ async fn pages_follow_each_other() {
     }
     assert_eq!(seen, (0..250).collect::<Vec<_>>());
     assert_eq!(sizes, [100, 100, 50]);
+}
+
+#[tokio::test]
+async fn a_token_from_before_an_index_was_created_is_refused() {
+    let mut fixture = Fixture::start().await;
+    fixture.insert_numbers(20).await;
+    let request = v1::FindRequest { batch_size: 5, ..find(Bytes::new()) };
+    let token = first_batch(&mut fixture, request.clone()).await.resume_token;
+    let key = doc(|key| {
+        key.append("n", 1);
+    });
+    let create = v1::CreateIndexesRequest {
+        database: "app".to_owned(),
+        collection: "users".to_owned(),
+        indexes: vec![v1::Index { key, ..v1::Index::default() }],
+    };
+    fixture.catalog.create_indexes(create).await.unwrap();
+    let status = fixture.find(v1::FindRequest { resume_token: token, ..request }).await.unwrap_err();
+    assert_eq!(named(&status), (Code::FailedPrecondition, "INDEXES_CHANGED".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_whose_history_is_gone_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    config.history = Duration::ZERO;
+    // Small enough that the writes below flush, and with that drop history.
+    config.memtable_bytes = 1 << 20;
+    let mut fixture = Fixture::start_with(directory, config).await;
+    fixture.insert_numbers(20).await;
+    let request = v1::FindRequest { batch_size: 5, ..find(Bytes::new()) };
+    let token = first_batch(&mut fixture, request.clone()).await.resume_token;
+    for n in 100..110 {
+        let large = doc(|document| {
+            document.append("_id", n).append("text", "x".repeat(1 << 20));
+        });
+        fixture.write(vec![insert(large)]).await.unwrap();
+    }
+    let resumed = v1::FindRequest { resume_token: token, ..request };
+    let begun = Instant::now();
+    let status = loop {
+        // The flush runs beside the writes.
+        match fixture.find(resumed.clone()).await {
+            Err(status) => break status,
+            Ok(_) => assert!(begun.elapsed() < Duration::from_secs(20), "history was kept"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(named(&status), (Code::FailedPrecondition, "SNAPSHOT_TOO_OLD".to_owned()));
 }
