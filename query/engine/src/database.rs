@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use sheaf_document::ObjectId;
+use sheaf_document::{ObjectId, Timestamp};
 use sheaf_language::expression::Environment;
 use sheaf_storage::{DiskVfs, KeyspaceOptions, MemoryVfs, PrefixRule, Store, StoreOptions, Tablet, Vfs};
 
@@ -47,6 +47,8 @@ struct Inner {
     cursors: CursorRegistry,
     entropy: Entropy,
     sessions_opened: AtomicU64,
+    /// Counts the timestamps given to fields.
+    timestamps: AtomicU32,
 }
 
 impl Database {
@@ -81,6 +83,7 @@ impl Database {
             cursors: CursorRegistry::default(),
             entropy: Entropy::new(seed),
             sessions_opened: AtomicU64::new(0),
+            timestamps: AtomicU32::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -124,6 +127,13 @@ impl Database {
     /// A new object id.
     pub fn new_object_id(&self) -> ObjectId {
         self.inner.entropy.object_id(self.inner.options.store.clock.wall_seconds())
+    }
+
+    /// A timestamp of now that no other field got.
+    pub(crate) fn new_timestamp(&self) -> Timestamp {
+        let seconds = self.inner.options.store.clock.wall_seconds();
+        let increment = self.inner.timestamps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Timestamp { seconds, increment: increment.max(1) }
     }
 
     pub(crate) fn new_uuid(&self) -> [u8; 16] {

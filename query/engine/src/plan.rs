@@ -11,7 +11,7 @@ pub(crate) use pipeline::{PreparedStage, Source};
 
 use std::sync::Arc;
 
-use sheaf_document::Value;
+use sheaf_document::{RawDocumentBuf, Value};
 use sheaf_language::expression::Expression;
 use sheaf_language::filter::path::FieldPath;
 use sheaf_language::geometry::Near;
@@ -62,6 +62,8 @@ pub(crate) enum PhysicalPlan {
     Near { path: FieldPath, near: Near, input: Box<PhysicalPlan> },
     /// Emits other documents made from its input's. `filter` is the query's, if the projection is positional.
     Project { projection: Arc<Projection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
+    /// Emits documents that a system stage made when the pipeline was planned.
+    Ready { name: &'static str, documents: Arc<[RawDocumentBuf]> },
     /// Emits all rows but the first.
     Skip { skip: u64, input: Box<PhysicalPlan> },
     /// Emits the rows in order; buffers all of them, or the first `limit`.
@@ -96,6 +98,7 @@ impl PhysicalPlan {
             | Self::Documents { .. }
             | Self::Empty
             | Self::IdLookup { .. }
+            | Self::Ready { .. }
             | Self::IndexScan(_) => &[],
             Self::Fetch { input, .. }
             | Self::Filter { input, .. }
@@ -124,6 +127,7 @@ impl PhysicalPlan {
             Self::Near { .. } => "GEO_NEAR",
             Self::TextScore { .. } => "TEXT_MATCH",
             Self::Project { .. } => "PROJECTION_DEFAULT",
+            Self::Ready { name, .. } => name,
             Self::Skip { .. } => "SKIP",
             Self::Sort { .. } => "SORT",
             Self::Stage { prepared, .. } => prepared.stage.name(),

@@ -7,6 +7,8 @@ mod distinct;
 mod explain;
 mod find;
 mod reading;
+mod stage_arguments;
+mod system_stage;
 mod view;
 
 pub(crate) use reading::ReadOptions;

@@ -1,6 +1,8 @@
 //! The `_id` of a document: what may be one, and putting one into a document without.
 
-use sheaf_document::{DOCUMENT_BYTES_MAX, DocumentBuilder, ObjectId, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_document::{
+    BsonType, DOCUMENT_BYTES_MAX, DocumentBuilder, ObjectId, RawDocument, RawDocumentBuf, Timestamp, ValueRef,
+};
 
 use crate::{Error, Result, error_code};
 
@@ -62,4 +64,26 @@ pub(crate) fn check_size(document: RawDocument<'_>) -> Result<()> {
         error_code::OBJECT_TOO_LARGE,
         format!("the document has {} bytes, the limit is {DOCUMENT_BYTES_MAX}", document.len_bytes()),
     ))
+}
+
+/// Gives fields with the zero timestamp the time of the insert, as clients expect. Only fields of the document itself,
+/// and not `_id`.
+pub(crate) fn stamp_zeros(document: RawDocumentBuf, mut now: impl FnMut() -> Timestamp) -> RawDocumentBuf {
+    let is_zero = |element: &sheaf_document::Element<'_>| {
+        element.kind() == BsonType::Timestamp
+            && element.value_bytes().iter().all(|byte| *byte == 0)
+            && element.key_bytes() != b"_id"
+    };
+    if !document.as_raw().iter().any(|element| is_zero(&element)) {
+        return document;
+    }
+    let mut out = DocumentBuilder::with_capacity(document.as_bytes().len());
+    for element in document.as_raw() {
+        if is_zero(&element) {
+            out.append(element.key(), now());
+        } else {
+            out.append_element(element);
+        }
+    }
+    out.build()
 }

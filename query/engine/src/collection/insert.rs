@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sheaf_document::{RawDocument, RawDocumentBuf};
 
-use super::document_id::with_id;
+use super::document_id::{stamp_zeros, with_id};
 use super::validate::validate;
 use super::write::retrying;
 use crate::catalog::Collection;
@@ -80,7 +80,8 @@ impl Session {
     }
 
     fn prepare(&self, document: RawDocument<'_>) -> Result<RawDocumentBuf> {
-        with_id(document, || self.database().new_object_id())
+        let document = with_id(document, || self.database().new_object_id())?;
+        Ok(stamp_zeros(document, || self.database().new_timestamp()))
     }
 }
 

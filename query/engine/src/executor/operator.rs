@@ -84,6 +84,9 @@ impl Operator {
             PhysicalPlan::Project { projection, filter, input: inner } => {
                 Kind::Project(Project::new(projection.clone(), filter.clone(), input(inner)))
             }
+            PhysicalPlan::Ready { documents, .. } => {
+                Kind::Rows(Rows::new(documents.iter().cloned().map(Row::built).collect()))
+            }
             PhysicalPlan::Skip { skip, input: inner } => Kind::Skip(Skip::new(*skip, input(inner))),
             PhysicalPlan::Sort { sort, limit, input: inner } => {
                 Kind::Sort(Sort::new(sort.clone(), *limit, input(inner)))

@@ -58,6 +58,7 @@ impl fmt::Display for Line<'_> {
             PhysicalPlan::Near { path, .. } => write!(f, "Near: {path}"),
             PhysicalPlan::TextScore { .. } => f.write_str("TextScore"),
             PhysicalPlan::Project { projection, .. } => write!(f, "Project: {:?}", projection.mode()),
+            PhysicalPlan::Ready { name, .. } => f.write_str(name),
             PhysicalPlan::Skip { skip, .. } => write!(f, "Skip: {skip}"),
             PhysicalPlan::Sort { sort, limit, .. } => {
                 f.write_str("Sort:")?;

@@ -73,7 +73,14 @@ impl Session {
         let source = if is_collection { preparer.source(&namespace)? } else { Source::default() };
         let mut stages = preparer.prepare(pipeline)?;
         let sink = stages.pop_if(|last| last.stage.is_sink());
-        let plan = planner::plan_pipeline(&source, None, &stages, &query.collation, query.hint)?;
+        let plan = match (source.stages.first(), stages.first().map(|first| first.stage.as_ref())) {
+            (None, Some(Stage::System { name, argument })) => {
+                let documents = self.system_documents(name, argument.as_raw(), &namespace, is_collection)?;
+                let plan = PhysicalPlan::Ready { name, documents: documents.into() };
+                planner::add_stages(plan, &stages.iter().skip(1).collect::<Vec<_>>())?
+            }
+            _ => planner::plan_pipeline(&source, None, &stages, &query.collation, query.hint)?,
+        };
         Ok(PlannedPipeline { plan, collation: query.collation, sink, namespace })
     }
 

@@ -211,3 +211,49 @@ fn an_update_may_be_a_pipeline() {
     );
     assert!(update(&session, "{}", r#"{"$nope": {}}"#, false, false).is_err());
 }
+
+#[test]
+fn system_stages_are_strict_about_their_arguments() {
+    let session = shop();
+    let collection = || AggregateTarget::Collection(namespace());
+    let code = |target, stage| run(&session, target, &[stage]).expect_err("refused").code.0;
+    assert_eq!(code(collection(), r#"{"$collStats": {"Count": {}}}"#), 40_415);
+    assert_eq!(code(collection(), r#"{"$querySettings": {}}"#), 73);
+    assert_eq!(code(AggregateTarget::Database("test".to_owned()), r#"{"$currentOp": {}}"#), 73);
+    let admin = || AggregateTarget::Database("admin".to_owned());
+    assert_eq!(code(admin(), r#"{"$currentOp": {"allUsers": 1}}"#), 14);
+    assert_eq!(code(admin(), r#"{"$listLocalSessions": {"users": [{"user": "u"}]}}"#), 40_414);
+    assert_eq!(
+        aggregate(&session, &[r#"{"$collStats": {"count": {}}}"#, r#"{"$project": {"count": 1}}"#]),
+        [r#"{"count":4}"#]
+    );
+    assert_eq!(
+        aggregate(&session, &[r#"{"$indexStats": {}}"#, r#"{"$project": {"name": 1}}"#]),
+        [r#"{"name":"_id_"}"#]
+    );
+}
+
+#[test]
+fn places_and_texts_are_found() {
+    let session = database().session();
+    insert(
+        &session,
+        &[
+            r#"{"_id":1,"p":{"type":"Point","coordinates":[10,10]},"t":"running dogs"}"#,
+            r#"{"_id":2,"p":{"type":"Point","coordinates":[1,1]},"t":"a cat"}"#,
+        ],
+    );
+    let near = r#"{"p": {"$near": {"$geometry": {"type": "Point", "coordinates": [0, 0]}}}}"#;
+    let refused = crate::support::find_with(&session, doc(near).as_raw(), |_| {}).expect_err("no index");
+    assert_eq!(refused.code, error_code::NO_QUERY_EXECUTION_PLANS);
+    create_index(&session, r#"{"key": {"p": "2dsphere"}, "name": "p"}"#).expect("creates");
+    let ids: Vec<_> = find(&session, near).iter().map(|found| found.chars().nth(7).expect("an id")).collect();
+    assert_eq!(ids, ['2', '1']);
+    let text = r#"{"$text": {"$search": "dog"}}"#;
+    let refused = crate::support::find_with(&session, doc(text).as_raw(), |_| {}).expect_err("no index");
+    assert_eq!(refused.code, error_code::INDEX_NOT_FOUND);
+    create_index(&session, r#"{"key": {"t": "text"}, "name": "t_text"}"#).expect("creates");
+    assert_eq!(find(&session, text).len(), 1);
+    let bad = insert(&session, &[r#"{"_id":3,"p":"nowhere"}"#]);
+    assert_eq!(bad.errors[0].error.code.0, 16_755);
+}

@@ -1,0 +1,267 @@
+//! Stages that read the system instead of a collection's documents. They read it when the pipeline starts.
+
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
+
+use super::Session;
+use super::stage_arguments as arguments;
+use crate::operation::CollectionKind;
+use crate::{Error, Namespace, Result, error_code};
+
+impl Session {
+    /// The documents of a system stage.
+    pub(super) fn system_documents(
+        &self,
+        name: &str,
+        stage: RawDocument<'_>,
+        namespace: &Namespace,
+        is_collection: bool,
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let argument = arguments::document(&stage, name)?;
+        match name {
+            "$collStats" => {
+                let figures = arguments::collection_figures(argument)?;
+                demand_collection(name, is_collection)?;
+                self.collection_figures(namespace, &figures)
+            }
+            "$indexStats" => {
+                arguments::flags(name, argument, &[])?;
+                demand_collection(name, is_collection)?;
+                self.index_figures(namespace)
+            }
+            "$planCacheStats" => {
+                arguments::flags(name, argument, &["allHosts"])?;
+                demand_collection(name, is_collection)?;
+                // Plans are made anew for every query: there is no cache to show.
+                Ok(Vec::new())
+            }
+            "$querySettings" => {
+                demand_database(name, is_collection, error_code::INVALID_NAMESPACE.0)?;
+                arguments::flags(name, argument, &["showDebugQueryShape"])?;
+                Ok(Vec::new())
+            }
+            "$listClusterCatalog" => {
+                demand_database(name, is_collection, 9_621_301)?;
+                arguments::flags(name, argument, &["shards", "balancingConfiguration", "tracked"])?;
+                self.cluster_catalog(namespace.database())
+            }
+            "$currentOp" => {
+                demand_database(name, is_collection, error_code::INVALID_NAMESPACE.0)?;
+                arguments::current_op(argument)?;
+                demand_admin(name, namespace)?;
+                Ok(vec![self.own_operation(argument)])
+            }
+            "$listLocalSessions" | "$listSessions" => {
+                arguments::sessions(name, argument)?;
+                // Sessions of the wire protocol are the command layer's; the engine keeps none of theirs.
+                Ok(Vec::new())
+            }
+            other => Err(Error::not_supported(format_args!("the stage {other}"))),
+        }
+    }
+
+    fn collection_figures(
+        &self,
+        namespace: &Namespace,
+        figures: &arguments::CollectionFigures,
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let Some(collection) = self.database().catalog().find(namespace) else {
+            return if figures.storage || figures.count {
+                Err(Error::new(
+                    error_code::NAMESPACE_NOT_FOUND,
+                    format!("there is no collection {namespace} to be measured"),
+                ))
+            } else {
+                Ok(vec![self.figures_head(namespace).build()])
+            };
+        };
+        if collection.options.view_on.is_some() && (figures.storage || figures.count) {
+            return Err(Error::new(
+                error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+                format!("{namespace} is a view and cannot be measured"),
+            ));
+        }
+        let mut out = self.figures_head(namespace);
+        if figures.latency {
+            out.document("latencyStats", |latency| {
+                for kind in ["reads", "writes", "commands", "transactions"] {
+                    latency.document(kind, |counters| {
+                        counters
+                            .append("latency", 0i64)
+                            .append("ops", 0i64)
+                            .append("queryableEncryptionLatencyMicros", 0i64);
+                    });
+                }
+            });
+        }
+        if figures.storage || figures.count {
+            let measured = self.collection_statistics(namespace)?;
+            let count = Value::Int32(i32::try_from(measured.documents).unwrap_or(i32::MAX));
+            if figures.storage {
+                let scaled = |bytes: u64| {
+                    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX) / figures.scale;
+                    i32::try_from(bytes).map_or(Value::Int64(bytes), Value::Int32)
+                };
+                out.document("storageStats", |storage| {
+                    let index_bytes: u64 = measured.indexes.iter().map(|index| index.bytes).sum();
+                    storage
+                        .append_value("size", &scaled(measured.document_bytes))
+                        .append_value("count", &count);
+                    if let Some(average) = measured.document_bytes.checked_div(measured.documents) {
+                        storage.append_value(
+                            "avgObjSize",
+                            &scaled(average * u64::try_from(figures.scale).unwrap_or(1)),
+                        );
+                    }
+                    storage
+                        .append("numOrphanDocs", 0)
+                        .append_value("storageSize", &scaled(measured.document_bytes))
+                        .append("freeStorageSize", 0)
+                        .append("capped", collection.options.capped)
+                        .append("nindexes", i32::try_from(measured.indexes.len()).unwrap_or(i32::MAX))
+                        .append("indexBuilds", Value::array(Vec::new()))
+                        .append_value("totalIndexSize", &scaled(index_bytes))
+                        .append_value("totalSize", &scaled(index_bytes + measured.document_bytes))
+                        .document("indexSizes", |sizes| {
+                            for index in &measured.indexes {
+                                sizes.append_value(&index.name, &scaled(index.bytes));
+                            }
+                        })
+                        .append("scaleFactor", i32::try_from(figures.scale).unwrap_or(i32::MAX));
+                });
+            }
+            if figures.count {
+                out.append_value("count", &count);
+            }
+        }
+        if figures.executions {
+            out.document("queryExecStats", |executions| {
+                executions.document("collectionScans", |scans| {
+                    scans.append("total", 0i64).append("nonTailable", 0i64);
+                });
+            });
+        }
+        Ok(vec![out.build()])
+    }
+
+    fn figures_head(&self, namespace: &Namespace) -> DocumentBuilder {
+        let mut out = DocumentBuilder::new();
+        out.append("ns", namespace.to_string())
+            .append("host", HOST)
+            .append("localTime", Value::DateTime(self.database().now_millis()));
+        out
+    }
+
+    fn index_figures(&self, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
+        let Some(collection) = self.database().catalog().find(namespace) else { return Ok(Vec::new()) };
+        if collection.options.view_on.is_some() {
+            return Err(Error::new(
+                error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+                format!("{namespace} is a view and has no indexes"),
+            ));
+        }
+        let since = Value::DateTime(self.database().now_millis());
+        let figures = |index: &std::sync::Arc<crate::index::Index>| {
+            let mut out = DocumentBuilder::new();
+            out.append("name", index.specification.name.as_str());
+            out.append_ref("key", ValueRef::Document(index.specification.key.document()));
+            out.append("host", HOST);
+            out.document("accesses", |accesses| {
+                accesses.append("ops", 0i64).append_value("since", &since);
+            });
+            out.append("spec", index.specification.to_document());
+            out.build()
+        };
+        Ok(collection.indexes.iter().map(figures).collect())
+    }
+
+    fn cluster_catalog(&self, database: &str) -> Result<Vec<RawDocumentBuf>> {
+        let state = self.database().catalog().state();
+        let names: Vec<&str> = if database == "admin" { state.databases().collect() } else { vec![database] };
+        let mut found = Vec::new();
+        for name in names {
+            for info in self.list_collections(name)? {
+                let mut out = DocumentBuilder::new();
+                out.append("db", name).append("ns", format!("{name}.{}", info.name));
+                out.append(
+                    "type",
+                    match info.kind {
+                        CollectionKind::Collection => "collection",
+                        CollectionKind::View => "view",
+                        CollectionKind::TimeSeries => "timeseries",
+                    },
+                );
+                out.append("options", info.options);
+                out.document("info", |own| {
+                    own.append("readOnly", info.kind == CollectionKind::View);
+                    if let Some(uuid) = info.uuid {
+                        own.append("uuid", Value::Binary { subtype: 4, bytes: uuid.to_vec().into() });
+                    }
+                });
+                if let Some(index) = info.id_index {
+                    out.append("idIndex", index);
+                }
+                out.append("sharded", false);
+                found.push(out.build());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The one operation that is certainly running: the one that asks.
+    fn own_operation(&self, argument: RawDocument<'_>) -> RawDocumentBuf {
+        let mut out = DocumentBuilder::new();
+        out.append("type", "op")
+            .append("host", HOST)
+            .append("desc", format!("session{}", self.id().0))
+            .append("connectionId", i64::try_from(self.id().0).unwrap_or(i64::MAX))
+            .append("active", true)
+            .append("opid", i64::try_from(self.id().0).unwrap_or(i64::MAX))
+            .append("secs_running", 0i64)
+            .append("microsecs_running", 0i64)
+            .append("op", "command")
+            .append("ns", "admin.$cmd.aggregate");
+        out.document("command", |command| {
+            command.append("aggregate", 1).array("pipeline", |stages| {
+                stages.document(|stage| {
+                    stage.append_ref("$currentOp", ValueRef::Document(argument));
+                });
+            });
+            command.append("$db", "admin");
+        });
+        out.append("numYields", 0)
+            .append("waitingForLock", false)
+            .append("waitingForLatch", false)
+            .append("waitingForFlowControl", false)
+            .append("locks", RawDocument::EMPTY)
+            .append("lockStats", RawDocument::EMPTY)
+            .append("flowControlStats", RawDocument::EMPTY);
+        out.build()
+    }
+}
+
+/// The name of this machine in figures: an embedded database has none of its own.
+const HOST: &str = "localhost";
+
+fn demand_collection(name: &str, is_collection: bool) -> Result<()> {
+    if is_collection {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::INVALID_NAMESPACE,
+        format!("{name} needs a collection; this pipeline is on a database"),
+    ))
+}
+
+fn demand_database(name: &str, is_collection: bool, code: i32) -> Result<()> {
+    if !is_collection {
+        return Ok(());
+    }
+    Err(Error::location(code, format!("{name} is for a database; this pipeline is on a collection")))
+}
+
+fn demand_admin(name: &str, namespace: &Namespace) -> Result<()> {
+    if namespace.database() == "admin" {
+        return Ok(());
+    }
+    Err(Error::new(error_code::INVALID_NAMESPACE, format!("{name} is for the database \"admin\" only")))
+}
