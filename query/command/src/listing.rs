@@ -15,7 +15,9 @@ pub(crate) fn filtered(
     filter: Option<RawDocument<'_>>,
 ) -> Result<Vec<RawDocumentBuf>> {
     let Some(filter) = filter else { return Ok(documents) };
-    let filter = Filter::parse(filter, &mut Scope::new())?;
+    let mut scope = Scope::new();
+    scope.forbid_runtime_constants();
+    let filter = Filter::parse(filter, &mut scope)?;
     let mut environment = Environment::new(now_millis(), request.commands().random());
     let mut kept = Vec::new();
     for document in documents {

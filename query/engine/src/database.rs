@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sheaf_document::{ObjectId, Timestamp};
 use sheaf_language::expression::Environment;
@@ -25,11 +25,18 @@ pub struct DatabaseOptions {
     pub operator_memory_bytes_max: usize,
     /// Whether such an operator may spill if the operation does not say.
     pub allow_disk_use: bool,
+    /// Whether reads know `$$CLUSTER_TIME`: a member of a replica set does, a server alone does not.
+    pub has_cluster_clock: bool,
 }
 
 impl Default for DatabaseOptions {
     fn default() -> Self {
-        Self { store: StoreOptions::default(), operator_memory_bytes_max: 100 << 20, allow_disk_use: true }
+        Self {
+            store: StoreOptions::default(),
+            operator_memory_bytes_max: 100 << 20,
+            allow_disk_use: true,
+            has_cluster_clock: true,
+        }
     }
 }
 
@@ -47,8 +54,8 @@ struct Inner {
     cursors: CursorRegistry,
     entropy: Entropy,
     sessions_opened: AtomicU64,
-    /// Counts the timestamps given to fields.
-    timestamps: AtomicU32,
+    /// The last cluster time that was given out, as a timestamp's 64 bits.
+    cluster_time: AtomicU64,
 }
 
 impl Database {
@@ -83,7 +90,7 @@ impl Database {
             cursors: CursorRegistry::default(),
             entropy: Entropy::new(seed),
             sessions_opened: AtomicU64::new(0),
-            timestamps: AtomicU32::new(0),
+            cluster_time: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -129,19 +136,25 @@ impl Database {
         self.inner.entropy.object_id(self.inner.options.store.clock.wall_seconds())
     }
 
-    /// A timestamp of now that no other field got.
-    pub(crate) fn new_timestamp(&self) -> Timestamp {
-        let seconds = self.inner.options.store.clock.wall_seconds();
-        let increment = self.inner.timestamps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        Timestamp { seconds, increment: increment.max(1) }
-    }
-
     pub(crate) fn new_uuid(&self) -> [u8; 16] {
         self.inner.entropy.uuid()
     }
 
     pub(crate) fn new_environment(&self) -> Environment {
-        Environment::new(self.now_millis(), self.random())
+        let mut environment = Environment::new(self.now_millis(), self.random());
+        environment.cluster_time = Some(self.new_timestamp());
+        environment
+    }
+
+    /// A timestamp of now, always later than the one given out before.
+    pub(crate) fn new_timestamp(&self) -> Timestamp {
+        let seconds = self.inner.options.store.clock.wall_seconds();
+        let now = Timestamp { seconds, increment: 1 }.as_u64();
+        let last = self
+            .inner
+            .cluster_time
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last.saturating_add(1))));
+        Timestamp::from_u64(now.max(last.unwrap_or(0).saturating_add(1)))
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -106,9 +106,7 @@ impl Index {
 
 /// The hash that a hashed index orders by.
 pub(crate) fn hash(value: ValueRef<'_>) -> i64 {
-    let mut bytes = Vec::with_capacity(32);
-    sheaf_document::key::encode(value, false, None, &mut bytes);
-    xxhash_rust::xxh3::xxh3_64(&bytes).cast_signed()
+    sheaf_language::hashed_index_key(value)
 }
 
 /// The two parts of an entry.

@@ -54,12 +54,23 @@ pub(crate) struct QueryOptions<'a> {
     pub(crate) limit: Option<u64>,
     pub(crate) hint: Option<Hint<'a>>,
     pub(crate) common: CommonOptions<'a>,
+    /// Whether `$$NOW` and its kind are known: not to every command.
+    pub(crate) has_runtime_constants: bool,
 }
 
 impl<'a> QueryOptions<'a> {
     /// The documents that match a filter.
     pub(crate) fn new(filter: RawDocument<'a>, hint: Option<Hint<'a>>, common: CommonOptions<'a>) -> Self {
-        Self { filter, sort: None, projection: None, skip: 0, limit: None, hint, common }
+        Self {
+            filter,
+            sort: None,
+            projection: None,
+            skip: 0,
+            limit: None,
+            hint,
+            common,
+            has_runtime_constants: true,
+        }
     }
 }
 
@@ -69,6 +80,9 @@ impl Query {
         let collation = QueryCollation::parse(options.common.collation, collection)?;
         let mut scope = Scope::new();
         scope.set_collator(collation.collator.clone());
+        if !options.has_runtime_constants {
+            scope.forbid_runtime_constants();
+        }
         define_variables(&mut scope, options.common.let_variables)?;
         let mut filter = Filter::parse(options.filter, &mut scope)?;
         bind_text(&mut filter, collection)?;

@@ -30,6 +30,7 @@ pub(super) fn query_options<'a>(operation: &CountOperation<'a>) -> QueryOptions<
     QueryOptions {
         skip: operation.skip,
         limit: operation.limit,
+        has_runtime_constants: false,
         ..QueryOptions::new(operation.filter, operation.hint, operation.common)
     }
 }

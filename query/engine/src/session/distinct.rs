@@ -23,7 +23,8 @@ impl Session {
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.distinct_in_view(operation, view);
         }
-        let options = QueryOptions::new(operation.filter, operation.hint, operation.common);
+        let mut options = QueryOptions::new(operation.filter, operation.hint, operation.common);
+        options.has_runtime_constants = false;
         let query = Query::parse(&options, collection.as_deref())?;
         let snapshot = self.snapshot(None)?;
         let plan = planner::plan_documents(collection.as_ref(), &query)?;

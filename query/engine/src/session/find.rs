@@ -40,6 +40,7 @@ pub(super) fn query_options<'a>(operation: &FindOperation<'a>) -> QueryOptions<'
         limit: operation.limit,
         hint: operation.hint,
         common: operation.common,
+        has_runtime_constants: true,
     }
 }
 

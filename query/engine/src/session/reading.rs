@@ -39,6 +39,9 @@ impl Session {
         let database = self.database();
         let mut environment = database.new_environment();
         environment.collator.clone_from(&collation.collator);
+        if !database.options().has_cluster_clock {
+            environment.cluster_time = None;
+        }
         let mut context = ExecutionContext::new(
             std::sync::Arc::clone(&database.options().store.clock),
             snapshot,

@@ -1,5 +1,5 @@
-//! What a value is: `$type`, `$isNumber`, `$bsonSize`, `$binarySize`, `$tsSecond`, `$tsIncrement`;
-//! and the operators that would run JavaScript, which are refused.
+//! What a value is: `$type`, `$isNumber`, `$bsonSize`, `$binarySize`, `$tsSecond`, `$tsIncrement`,
+//! `$toHashedIndexKey`; and the operators that would run JavaScript, which are refused.
 
 use sheaf_document::{Timestamp, Value, ValueRef};
 
@@ -29,6 +29,11 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator::special("$function", refuse_javascript),
     Operator::fixed("$isNumber", 1, |arguments, _| {
         Ok(arguments.get(0).kind().is_some_and(sheaf_document::BsonType::is_number).into())
+    }),
+    Operator::fixed("$toHashedIndexKey", 1, |arguments, _| {
+        let value = arguments.take(0).to_bytes_form();
+        // Nothing at all is indexed as null.
+        Ok(Value::Int64(crate::hashed_index_key(value.as_ref().unwrap_or(ValueRef::Null))))
     }),
     Operator::fixed("$tsIncrement", 1, |arguments, _| {
         timestamp_part("$tsIncrement", 5_687_302, arguments.get(0), |timestamp| timestamp.increment)
