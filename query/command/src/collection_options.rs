@@ -182,3 +182,70 @@ fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {
     }
     Ok(())
 }
+
+/// Largest time to live in seconds: its milliseconds must fit into 64 bits.
+const EXPIRY_SECONDS_MAX: i64 = i64::MAX / 1000;
+
+/// Checks seconds until documents expire.
+pub(crate) fn check_expiry(seconds: i64) -> Result<()> {
+    if seconds < 0 {
+        return Err(refused(format!("expireAfterSeconds must not be negative, but is {seconds}")));
+    }
+    if seconds > EXPIRY_SECONDS_MAX {
+        return Err(refused(format!(
+            "expireAfterSeconds must be at most {EXPIRY_SECONDS_MAX}, but is {seconds}"
+        )));
+    }
+    if seconds > i64::from(i32::MAX) && seconds > crate::clock::now_millis() / 1000 {
+        return Err(refused("expireAfterSeconds must not reach back before 1970"));
+    }
+    Ok(())
+}
+
+/// Granularities of a time series, from fine to coarse, with the most seconds a bucket spans.
+const GRANULARITIES: [(&str, i64); 3] = [("seconds", 3_600), ("minutes", 86_400), ("hours", 2_592_000)];
+
+/// Checks a change of how measurements are bucketed: buckets may only grow.
+pub(crate) fn check_granularity_change(
+    change: RawDocument<'_>,
+    current: Option<RawDocument<'_>>,
+) -> Result<()> {
+    let arguments = Arguments::new("collMod.timeseries", change)?;
+    let granularity = arguments.string("granularity")?;
+    let span = arguments.integer("bucketMaxSpanSeconds")?;
+    let rounding = arguments.integer("bucketRoundingSeconds")?;
+    arguments.finish()?;
+    let rank = |name: &str| GRANULARITIES.iter().position(|(known, _)| *known == name);
+    let wanted = match granularity {
+        None => None,
+        Some(name) => Some(rank(name).ok_or_else(|| {
+            Error::new(BAD_VALUE, format!("granularity is seconds, minutes or hours, not {name:?}"))
+        })?),
+    };
+    let known = current.and_then(|current| current.get("granularity")).and_then(ValueRef::as_str);
+    let known = known.and_then(rank).unwrap_or(0);
+    if wanted.is_some_and(|wanted| wanted < known || wanted > known + 1) {
+        return Err(refused("the granularity of a time series may only become one step coarser"));
+    }
+    if granularity.is_none() && (span.is_some() != rounding.is_some() || span != rounding) {
+        return Err(refused("bucketMaxSpanSeconds and bucketRoundingSeconds must be the same"));
+    }
+    if granularity.is_some() && (span.is_some() || rounding.is_some()) {
+        return Err(refused("a granularity and the span of buckets do not go together"));
+    }
+    Ok(())
+}
+
+/// The options of a time series after a change.
+pub(crate) fn merge_time_series(current: RawDocument<'_>, change: RawDocument<'_>) -> RawDocumentBuf {
+    let mut merged = DocumentBuilder::new();
+    for element in current {
+        if change.get(element.key()).is_none() {
+            merged.append_element(element);
+        }
+    }
+    for element in change {
+        merged.append_element(element);
+    }
+    merged.build()
+}

@@ -3,6 +3,8 @@
 mod aggregate;
 mod build_info;
 mod bulk_write;
+mod capped;
+mod coll_mod;
 mod compact;
 mod compatibility_version;
 mod count;
@@ -63,10 +65,13 @@ table! {
     "autoCompact" [] [AdminOnly] compact::automatic, "compacts by itself";
     "buildInfo" ["buildinfo"] [] build_info::run, "what was built, and when";
     "bulkWrite" [] [AdminOnly, StableApi, Transaction, WriteConcern] bulk_write::run, "writes into several collections";
+    "cloneCollectionAsCapped" [] [WriteConcern] capped::clone, "copies a collection into a capped one";
+    "collMod" [] [StableApi, WriteConcern] coll_mod::run, "changes options of a collection";
     "collStats" ["collstats"] [] statistics::collection, "figures of a collection";
     "compact" [] [] compact::run, "compacts a collection";
     "connectionStatus" [] [StableApi] server_info::connection_status, "who is authenticated";
     "connPoolStats" [] [] server_info::connection_pools, "connections to other servers";
+    "convertToCapped" [] [WriteConcern] capped::convert, "makes a collection capped";
     "count" [] [ReadConcern, StableApi] count::run, "counts documents";
     "create" [] [StableApi, Transaction, WriteConcern] create::run, "creates a collection or view";
     "createIndexes" [] [StableApi, Transaction, WriteConcern] create_indexes::run, "creates indexes";

@@ -155,6 +155,33 @@ impl Catalog {
         }
         Ok(to_u64(current.indexes.len()))
     }
+
+    /// Changes what can change of an index without touching its entries: whether it is hidden, and when its
+    /// documents expire (`collMod`).
+    pub(crate) fn change_index(
+        &self,
+        collection: &Arc<Collection>,
+        name: &str,
+        change: impl FnOnce(&mut IndexSpecification) -> Result<()>,
+    ) -> Result<()> {
+        let _changes = self.lock_changes();
+        let _gate = collection.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let current = self.get(&collection.namespace)?;
+        let mut indexes = current.indexes.clone();
+        let Some(index) = indexes.iter_mut().find(|index| index.specification.name == name) else {
+            return Err(Error::new(
+                error_code::INDEX_NOT_FOUND,
+                format!("{} has no index {name:?}", current.namespace),
+            ));
+        };
+        let mut specification = index.specification.clone();
+        change(&mut specification)?;
+        let changed = Index::new(index.id, specification)?;
+        changed.multikey.load(&index.multikey.paths());
+        *index = Arc::new(changed);
+        let changed = current.changed(current.namespace.clone(), current.options.clone(), indexes)?;
+        self.replace(changed, WriteBatch::new())
+    }
 }
 
 fn to_u64(count: usize) -> u64 {

@@ -32,6 +32,18 @@ impl Session {
         catalog.change_options(&collection, options)
     }
 
+    /// Changes what can change of an index without touching its entries.
+    pub fn change_index(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+        change: impl FnOnce(&mut crate::catalog::IndexSpecification) -> Result<()>,
+    ) -> Result<()> {
+        let catalog = self.database().catalog();
+        let collection = catalog.get(namespace)?;
+        catalog.change_index(&collection, name, change)
+    }
+
     /// Drops a collection or view.
     pub fn drop_collection(&self, namespace: &Namespace) -> Result<DropCollectionOutcome> {
         let dropped = self.database().catalog().drop_collection(namespace)?;

@@ -1,0 +1,155 @@
+//! `collMod.index`: `{name | keyPattern, hidden, expireAfterSeconds, prepareUnique, unique}`.
+
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_engine::operation::CollectionInfo;
+use sheaf_engine::{Error, ErrorCode, Namespace, Result, error_code};
+
+use super::refused;
+use crate::arguments::{Arguments, BAD_VALUE};
+use crate::codes::COMMAND_NOT_SUPPORTED;
+use crate::collection_options::check_expiry;
+use crate::number::to_double;
+use crate::request::Request;
+
+/// The key of a clustered collection cannot be hidden.
+const CLUSTERED_CANNOT_HIDE: ErrorCode = ErrorCode(6_011_800);
+
+/// What is to change of which index.
+pub(super) struct IndexChange {
+    name: Option<String>,
+    key: Option<RawDocumentBuf>,
+    hidden: Option<bool>,
+    expiry: Option<i64>,
+}
+
+/// Reads it.
+pub(super) fn read(arguments: &Arguments<'_>) -> Result<Option<IndexChange>> {
+    let Some(document) = arguments.document("index")? else { return Ok(None) };
+    let index = Arguments::new("collMod.index", document)?;
+    let name = index.string("name")?.map(str::to_owned);
+    let key = index.document("keyPattern")?.map(RawDocument::to_buf);
+    let hidden = index.flag("hidden")?;
+    let expiry = index.integer("expireAfterSeconds")?;
+    let prepare_unique = index.flag("prepareUnique")?;
+    let unique = index.flag("unique")?;
+    index.finish()?;
+    match (&name, &key) {
+        (Some(_), Some(_)) => return Err(refused("collMod.index has both a name and a key pattern")),
+        (None, None) => return Err(refused("collMod.index needs a name or a key pattern")),
+        _ => {}
+    }
+    if hidden.is_none() && expiry.is_none() && prepare_unique.is_none() && unique.is_none() {
+        return Err(refused("collMod.index needs something to change"));
+    }
+    if prepare_unique.is_some() || unique.is_some() {
+        return Err(Error::new(COMMAND_NOT_SUPPORTED, "an index cannot become unique after the fact yet"));
+    }
+    if let Some(seconds) = expiry {
+        check_expiry(seconds)?;
+    }
+    Ok(Some(IndexChange { name, key, hidden, expiry }))
+}
+
+impl IndexChange {
+    /// Changes the index, and says in the reply what was and what is.
+    pub(super) fn apply(
+        &self,
+        request: &Request<'_>,
+        namespace: &Namespace,
+        info: &CollectionInfo,
+        dry_run: bool,
+        body: &mut DocumentBuilder,
+    ) -> Result<()> {
+        let clustered = info.options.as_raw().get("clusteredIndex").and_then(ValueRef::as_document);
+        if let Some(clustered) = clustered {
+            let key_name = clustered.get("name").and_then(ValueRef::as_str);
+            if self.name.is_some() && self.name.as_deref() == key_name && self.hidden.is_some() {
+                return Err(Error::new(
+                    CLUSTERED_CANNOT_HIDE,
+                    "the key of a clustered collection cannot be hidden",
+                ));
+            }
+        }
+        let indexes = request.session.engine().list_indexes(namespace)?;
+        let found = self.find(&indexes, clustered.is_some())?;
+        let name = found.get("name").and_then(ValueRef::as_str).unwrap_or_default();
+        let is_id = name == "_id_";
+        if is_id && self.hidden.is_some() {
+            return Err(Error::new(BAD_VALUE, "the index on _id cannot be hidden"));
+        }
+        if is_id && self.expiry.is_some() {
+            return Err(refused("documents do not expire by the index on _id"));
+        }
+        let was_hidden = matches!(found.get("hidden"), Some(ValueRef::Boolean(true)));
+        let had_expiry = found.get("expireAfterSeconds").and_then(crate::number::to_integer);
+        if self.expiry.is_some() {
+            let key = found.get("key").and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
+            let is_plain =
+                key.iter().count() == 1 && key.iter().all(|field| to_double(field.value()).is_some());
+            if !is_plain {
+                return Err(refused("documents expire by an index of one plain field only"));
+            }
+        }
+        let (hidden, expiry) = (self.hidden.filter(|hidden| *hidden != was_hidden), self.expiry);
+        if !dry_run {
+            request.session.engine().change_index(namespace, name, |specification| {
+                specification.hidden = hidden.unwrap_or(specification.hidden);
+                specification.expire_after_seconds = expiry.or(specification.expire_after_seconds);
+                Ok(())
+            })?;
+        }
+        if let Some(seconds) = expiry
+            && had_expiry != Some(seconds)
+        {
+            if let Some(before) = had_expiry {
+                body.append("expireAfterSeconds_old", before);
+            }
+            body.append("expireAfterSeconds_new", seconds);
+        }
+        if let Some(hidden) = hidden {
+            body.append("hidden_old", was_hidden).append("hidden_new", hidden);
+        }
+        Ok(())
+    }
+
+    fn find<'i>(&self, indexes: &'i [RawDocumentBuf], is_clustered: bool) -> Result<RawDocument<'i>> {
+        let matching: Vec<RawDocument<'i>> = indexes
+            .iter()
+            .map(RawDocumentBuf::as_raw)
+            .filter(|index| match (&self.name, &self.key) {
+                (Some(name), _) => index.get("name").and_then(ValueRef::as_str) == Some(name.as_str()),
+                (None, Some(key)) => {
+                    !(is_clustered && key.as_raw().get("_id").is_some())
+                        && index
+                            .get("key")
+                            .and_then(ValueRef::as_document)
+                            .is_some_and(|known| is_same_key(known, key.as_raw()))
+                }
+                (None, None) => false,
+            })
+            .collect();
+        match matching.as_slice() {
+            [index] => Ok(*index),
+            [] => Err(Error::new(
+                error_code::INDEX_NOT_FOUND,
+                format!("collMod: there is no index {:?} {:?}", self.name, self.key),
+            )),
+            _ => Err(Error::new(
+                ErrorCode(181),
+                "collMod: several indexes have this key pattern; name the one that is meant",
+            )),
+        }
+    }
+}
+
+/// Whether two key patterns are the same; the types of numbers do not matter.
+fn is_same_key(left: RawDocument<'_>, right: RawDocument<'_>) -> bool {
+    left.iter().count() == right.iter().count()
+        && left.iter().zip(right).all(|(left, right)| {
+            left.key() == right.key()
+                && match (to_double(left.value()), to_double(right.value())) {
+                    (Some(left), Some(right)) => left == right,
+                    _ => left.value() == right.value(),
+                }
+        })
+}
