@@ -28,3 +28,5 @@ pub(crate) const API_FIELDS_WITHOUT_VERSION: ErrorCode = ErrorCode(4_886_600);
 pub(crate) const COMMAND_NOT_SUPPORTED: ErrorCode = ErrorCode(115);
 /// Writes of users are blocked.
 pub(crate) const USER_WRITES_BLOCKED: ErrorCode = ErrorCode(371);
+/// More members must acknowledge than there are.
+pub(crate) const UNSATISFIABLE_WRITE_CONCERN: ErrorCode = ErrorCode(100);

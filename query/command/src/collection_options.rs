@@ -36,7 +36,9 @@ pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<C
     read_sizes(arguments, &mut options)?;
     read_expiry(arguments, &mut options)?;
     options.echoed = echoed(arguments)?;
-    arguments.ignore(&["autoIndexId", "idIndex", "temp", "flags", "encryptedFields", "recordIdsReplicated"]);
+    crate::id_index::check(arguments, &options)?;
+    refuse_encryption(arguments)?;
+    arguments.ignore(&["autoIndexId", "temp", "flags", "recordIdsReplicated"]);
     check(&options, namespace)?;
     Ok(options)
 }
@@ -152,6 +154,17 @@ fn echoed(arguments: &Arguments<'_>) -> Result<RawDocumentBuf> {
         }
     }
     Ok(out.build())
+}
+
+/// Encryption on the client's side is out of scope.
+fn refuse_encryption(arguments: &Arguments<'_>) -> Result<()> {
+    match arguments.document("encryptedFields")? {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            crate::codes::COMMAND_NOT_SUPPORTED,
+            "create.encryptedFields: encryption on the client's side is not supported",
+        )),
+    }
 }
 
 fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {

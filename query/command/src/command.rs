@@ -6,7 +6,7 @@ use sheaf_engine::{Error, Result, validate_database_name};
 use crate::arguments::Arguments;
 use crate::commands;
 use crate::generic;
-use crate::reply::CommandReply;
+use crate::reply::{CommandReply, append_error};
 use crate::request::Request;
 use crate::service::CommandSession;
 
@@ -99,11 +99,8 @@ fn run(session: &CommandSession, database: &str, document: RawDocument<'_>) -> R
     }
     session.commands().count_command(command.name);
     let mut body = (command.run)(&request)?;
-    if request.generic.unsatisfiable_write_concern {
-        body.document("writeConcernError", |error| {
-            error.append("code", 100).append("codeName", "UnsatisfiableWriteConcern");
-            error.append("errmsg", "the replica set has fewer members than the write concern asks for");
-        });
+    if let Some(problem) = &request.generic.write_concern_problem {
+        body.document("writeConcernError", |error| append_error(error, problem));
     }
     Ok(body)
 }

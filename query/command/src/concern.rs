@@ -69,7 +69,7 @@ pub(crate) fn check_read(
 }
 
 fn timestamp(arguments: &Arguments<'_>, key: &str) -> Result<Option<Timestamp>> {
-    match arguments.present(key) {
+    match arguments.value(key) {
         None => Ok(None),
         Some(ValueRef::Timestamp(time)) if time.seconds == 0 => {
             Err(invalid_options(format!("readConcern.{key} must not be a null timestamp")))
@@ -114,8 +114,8 @@ fn check_level(commands: &Commands, command: &Command, generic: &Generic<'_>, le
 pub(crate) struct WriteConcern {
     /// What the acknowledgement means; nothing is the database's default.
     pub(crate) durability: Option<Durability>,
-    /// More members must acknowledge than there are.
-    pub(crate) is_unsatisfiable: bool,
+    /// Why it cannot be satisfied after the write: what the reply's `writeConcernError` says.
+    pub(crate) problem: Option<Error>,
 }
 
 /// Reads a write concern.
@@ -141,10 +141,10 @@ pub(crate) fn read_write(
     if !command.has(Flag::WriteConcern) {
         return Err(invalid_options(format!("{} does not support a write concern", command.name)));
     }
-    let is_unsatisfiable = check_members(commands, members.as_ref())?;
+    let problem = check_members(commands, members.as_ref())?;
     let asks_for_sync = journaled == Some(true) || matches!(members, Some(Members::Majority));
     let durability = asks_for_sync.then_some(Durability::Sync);
-    Ok(WriteConcern { durability, is_unsatisfiable })
+    Ok(WriteConcern { durability, problem })
 }
 
 /// Who must acknowledge.
@@ -189,21 +189,24 @@ fn check_timeout(arguments: &Arguments<'_>) -> Result<()> {
     }
 }
 
-/// Whether more members are asked for than there are; on a server alone that is an error at once.
-fn check_members(commands: &Commands, members: Option<&Members>) -> Result<bool> {
+/// What is wrong with the number of members; on a server alone that is an error at once.
+fn check_members(commands: &Commands, members: Option<&Members>) -> Result<Option<Error>> {
     let alone = !commands.is_replica_set();
     match members {
         Some(Members::Count(count)) if *count > 1 && alone => {
             Err(Error::new(BAD_VALUE, "writeConcern.w must be 0 or 1 on a server alone"))
         }
-        Some(Members::Count(count)) => Ok(*count > 1),
+        Some(Members::Count(count)) if *count > 1 => Ok(Some(Error::new(
+            crate::codes::UNSATISFIABLE_WRITE_CONCERN,
+            "the replica set has fewer members than the write concern asks for",
+        ))),
         Some(Members::Custom(_)) if alone => {
             Err(Error::new(BAD_VALUE, "writeConcern.w must be a number or \"majority\" on a server alone"))
         }
-        Some(Members::Custom(name)) => Err(Error::new(
+        Some(Members::Custom(name)) => Ok(Some(Error::new(
             crate::codes::UNKNOWN_REPL_WRITE_CONCERN,
             format!("the replica set knows no write concern {name:?}"),
-        )),
-        Some(Members::Majority) | None => Ok(false),
+        ))),
+        Some(Members::Count(_) | Members::Majority) | None => Ok(None),
     }
 }

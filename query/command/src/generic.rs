@@ -62,8 +62,8 @@ pub(crate) struct Generic<'a> {
     pub(crate) has_write_concern: bool,
     /// Whether only commands and options of the stable API are allowed.
     pub(crate) api_strict: bool,
-    /// Whether an acknowledgement from more servers than there are was asked for.
-    pub(crate) unsatisfiable_write_concern: bool,
+    /// Why the write concern cannot be satisfied after the write.
+    pub(crate) write_concern_problem: Option<Error>,
 }
 
 /// Reads them from the arguments of a command.
@@ -92,7 +92,7 @@ pub(crate) fn read<'a>(
         generic.has_write_concern = true;
         let write = concern::read_write(commands, command, document)?;
         generic.durability = write.durability;
-        generic.unsatisfiable_write_concern = write.is_unsatisfiable;
+        generic.write_concern_problem = write.problem;
     }
     Ok(generic)
 }
@@ -178,6 +178,12 @@ fn session<'a>(
         return Err(Error::new(
             crate::codes::OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
             format!("{} cannot be part of a transaction", command.name),
+        ));
+    }
+    if generic.in_transaction {
+        return Err(Error::new(
+            error_code::NOT_IMPLEMENTED,
+            "transactions over several commands are not there yet",
         ));
     }
     Ok(())

@@ -15,6 +15,7 @@ mod concern;
 mod cursors;
 pub mod error_catalogue;
 mod generic;
+mod id_index;
 mod listing;
 mod logical_session;
 mod lookup;

@@ -40,7 +40,7 @@ impl CommandReply {
 }
 
 /// Appends `errmsg`, `code`, `codeName` and whatever goes beside them.
-fn append_error(body: &mut DocumentBuilder, error: &Error) {
+pub(crate) fn append_error(body: &mut DocumentBuilder, error: &Error) {
     body.append("errmsg", error.message.as_str());
     body.append("code", error.code.0);
     body.append("codeName", code_name(error.code));

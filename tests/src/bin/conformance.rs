@@ -123,12 +123,15 @@ fn keep_ratchet(arguments: &Arguments, outcomes: &[(Case, Outcome)]) -> Result<b
         for id in &comparison.mended {
             println!("MENDED {id}");
         }
+        if !comparison.mended.is_empty() {
+            println!("{} known failures pass now: --update takes them off the list", comparison.mended.len());
+        }
     }
     if !(arguments.update && is_new) {
         for id in &comparison.broken {
             println!("BROKEN {id}");
         }
-        return Ok(comparison.broken.is_empty() && (arguments.update || comparison.mended.is_empty()));
+        return Ok(comparison.broken.is_empty());
     }
     Ok(true)
 }

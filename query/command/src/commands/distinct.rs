@@ -1,7 +1,7 @@
 //! `distinct`: the distinct values of a field.
 
 use sheaf_document::{DocumentBuilder, RawDocument};
-use sheaf_engine::operation::DistinctOperation;
+use sheaf_engine::operation::{CollectionKind, DistinctOperation};
 use sheaf_engine::{Error, ErrorCode, Namespace, Result};
 
 use crate::arguments::Arguments;
@@ -17,6 +17,11 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let values = request.session.engine().distinct(&operation)?;
     let mut body = DocumentBuilder::new();
     body.append("values", values);
+    // Through a view the values come out of a pipeline, whose reply says `ok` as an int; clients see the difference.
+    let info = crate::lookup::find(request, &operation.namespace)?;
+    if info.is_some_and(|info| info.kind != CollectionKind::Collection) {
+        body.append("ok", 1);
+    }
     Ok(body)
 }
 

@@ -11,7 +11,7 @@ use crate::request::Request;
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let filter = arguments.document("filter")?;
-    let name_only = arguments.flag("nameOnly")?.unwrap_or(false);
+    let name_only = arguments.boolean("nameOnly")?.unwrap_or(false);
     let _authorized = arguments.flag("authorizedCollections")?;
     let delivery = match arguments.document("cursor")? {
         None => Delivery { batch_documents: usize::MAX, ..Delivery::default() },

@@ -2,9 +2,13 @@
 
 use sheaf_document::{DocumentBuilder, RawDocumentBuf};
 use sheaf_engine::Result;
+use sheaf_engine::operation::DatabaseInfo;
 
 use crate::listing::filtered;
 use crate::request::Request;
+
+/// Databases that are always there.
+const SYSTEM_DATABASES: [&str; 3] = ["admin", "config", "local"];
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
@@ -14,7 +18,14 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     arguments.finish()?;
     let mut total_bytes = 0i64;
     let mut documents: Vec<RawDocumentBuf> = Vec::new();
-    for database in request.session.engine().list_databases()? {
+    let mut databases = request.session.engine().list_databases()?;
+    for name in SYSTEM_DATABASES {
+        if !databases.iter().any(|known| known.name == name) {
+            databases.push(DatabaseInfo { name: name.to_owned(), size_bytes: 0, is_empty: false });
+        }
+    }
+    databases.sort_by(|left, right| left.name.cmp(&right.name));
+    for database in databases {
         let size = i64::try_from(database.size_bytes).unwrap_or(i64::MAX);
         let mut item = DocumentBuilder::new();
         item.append("name", database.name.as_str());

@@ -20,7 +20,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         Some(ValueRef::Binary(_)) => true,
         Some(_) => arguments.flag("dropTarget")?.unwrap_or(false),
     };
-    arguments.ignore(&["stayTemp", "collectionUUID"]);
+    let _stay_temp = arguments.boolean("stayTemp")?;
+    arguments.ignore(&["collectionUUID"]);
     arguments.finish()?;
     let operation =
         RenameCollectionOperation { from: Namespace::parse(from)?, to: Namespace::parse(to)?, drop_target };
