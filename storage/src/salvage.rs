@@ -97,9 +97,9 @@ pub fn salvage(
         // Without the identity no chunk of the log can be checked.
         Err(error) => report.lost.push(error),
     }
-    for (id, size_bytes) in tables(&opener, place.identity, &mut report)? {
+    for (id, size_bytes, fixed) in tables(&opener, place.identity, &mut report)? {
         match TableReader::open(&opener, id, size_bytes) {
-            Ok(reader) => sources.push(Source::Table(Arc::new(reader))),
+            Ok(reader) => sources.push(Source::Table(Arc::new(reader.at(fixed)))),
             Err(error) => report.lost.push(error),
         }
     }
@@ -116,25 +116,28 @@ pub fn salvage(
     Ok(salvage.report)
 }
 
-/// The sstables that count, newest first, with the lengths they have.
-fn tables(opener: &FileOpener, identity: u128, report: &mut SalvageReport) -> Result<Vec<(FileId, u64)>> {
+/// A table that counts: its number, the length it has, and the timestamp of its entries if the manifest knows one.
+type CountedTable = (FileId, u64, Option<Timestamp>);
+
+/// The sstables that count, newest first.
+fn tables(opener: &FileOpener, identity: u128, report: &mut SalvageReport) -> Result<Vec<CountedTable>> {
     let mut metas: Vec<(usize, TableMeta)> = Vec::new();
-    let mut ids = match read_manifest(opener, identity) {
+    let ids: Vec<(FileId, Option<Timestamp>)> = match read_manifest(opener, identity) {
         Ok(edits) => {
             edits.iter().for_each(|edit| fold(&mut metas, edit));
             metas.sort_by_key(|(level, meta)| (*level, std::cmp::Reverse(meta.epoch)));
-            metas.iter().map(|(_, meta)| meta.file_id).collect()
+            metas.iter().map(|(_, meta)| (meta.file_id, meta.fixed_timestamp)).collect()
         }
         Err(error) => {
             report.lost.push(error);
-            all_tables(opener)?
+            all_tables(opener)?.into_iter().map(|id| (id, None)).collect()
         }
     };
     let mut found = Vec::new();
-    for id in ids.drain(..) {
+    for (id, fixed) in ids {
         let path = id.sstable_path(&opener.directory);
         match opener.vfs.len(&path) {
-            Ok(size_bytes) => found.push((id, size_bytes)),
+            Ok(size_bytes) => found.push((id, size_bytes, fixed)),
             Err(error) => report.lost.push(Error::io("measure", &path, error)),
         }
     }

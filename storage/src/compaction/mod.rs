@@ -12,10 +12,12 @@ pub mod levels;
 mod output;
 pub mod picker;
 mod retain;
+mod sorted;
 
 pub use job::{JobContext, JobOutcome, compact, flush};
 pub use picker::{PickInput, pick};
 pub use retain::History;
+pub use sorted::write_sorted;
 
 use crate::file_id::FileId;
 

@@ -31,6 +31,7 @@ fn meta(id: u64, smallest: &str, largest: &str, size_bytes: u64) -> TableMeta {
         oldest: Timestamp(1),
         newest: Timestamp(5),
         epoch: id,
+        fixed_timestamp: None,
         blob_references: Vec::new(),
     }
 }

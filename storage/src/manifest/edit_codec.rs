@@ -21,6 +21,7 @@ const APPLIED_INDEX: u64 = 8;
 const LAST_TIMESTAMP: u64 = 9;
 const HISTORY_FLOOR: u64 = 10;
 const LOG_PROMISE: u64 = 11;
+const FIXED_TIMESTAMP: u64 = 12;
 
 /// The stored form.
 pub fn encode(edit: &VersionEdit) -> Vec<u8> {
@@ -34,6 +35,12 @@ pub fn encode(edit: &VersionEdit) -> Vec<u8> {
     };
     for (level, meta) in &edit.added_tables {
         field(ADDED_TABLE, &|body| encode_table(body, *level, meta));
+        if let Some(timestamp) = meta.fixed_timestamp {
+            field(FIXED_TIMESTAMP, &|body| {
+                put_varint(body, meta.file_id.0);
+                put_varint(body, timestamp.0);
+            });
+        }
     }
     for (level, id) in &edit.removed_tables {
         field(REMOVED_TABLE, &|body| {
@@ -130,6 +137,11 @@ fn decode_field(edit: &mut VersionEdit, tag: u64, body: &mut &[u8]) -> Option<()
         APPLIED_INDEX => edit.applied_index = Some(take_varint(body)?),
         LAST_TIMESTAMP => edit.last_timestamp = Some(Timestamp(take_varint(body)?)),
         HISTORY_FLOOR => edit.history_floor = Some(Timestamp(take_varint(body)?)),
+        FIXED_TIMESTAMP => {
+            let (id, timestamp) = (FileId(take_varint(body)?), Timestamp(take_varint(body)?));
+            let (_, meta) = edit.added_tables.last_mut().filter(|(_, meta)| meta.file_id == id)?;
+            meta.fixed_timestamp = Some(timestamp);
+        }
         LOG_PROMISE => {
             let (segment, offset) = (take_varint(body)?, take_varint(body)?);
             edit.log_promise = Some(LogPosition { segment, offset });
@@ -175,6 +187,7 @@ fn decode_table(body: &mut &[u8]) -> Option<(usize, TableMeta)> {
         oldest: Timestamp(take_varint(body)?),
         newest: Timestamp(take_varint(body)?),
         epoch: take_varint(body)?,
+        fixed_timestamp: None,
         blob_references: Vec::new(),
     };
     for _ in 0..take_varint(body)? {
@@ -212,6 +225,7 @@ mod tests {
             oldest: Timestamp(4),
             newest: Timestamp(u64::MAX),
             epoch: 9,
+            fixed_timestamp: Some(Timestamp(77)),
             blob_references: vec![(FileId(3), 100), (FileId(4), 0)],
         };
         let blob =
@@ -232,7 +246,7 @@ mod tests {
         let bytes = encode(&edit);
         assert_eq!(decode(&bytes), Some(edit));
         let whole_fields = (0..bytes.len()).filter(|&length| decode(&bytes[..length]).is_some()).count();
-        assert_eq!(whole_fields, 11, "a cut is noticed anywhere but between two fields");
+        assert_eq!(whole_fields, 12, "a cut is noticed anywhere but between two fields");
         assert_eq!(decode(&[99, 0]), None);
         assert_eq!(decode(&[2, 2, 7, 1]), None, "there is no level 7");
     }

@@ -37,6 +37,7 @@ impl TableHandle {
             return Ok(reader);
         }
         let opened = TableReader::open(&self.opener, self.meta.file_id, self.meta.size_bytes)?;
+        let opened = opened.at(self.meta.fixed_timestamp);
         Ok(self.reader.get_or_init(|| Arc::new(opened)))
     }
 

@@ -52,6 +52,9 @@ pub struct TableMeta {
     /// Order within L0: of two overlapping sstables the one with the larger epoch is newer. A flush draws a new
     /// epoch; outputs of a compaction take the largest of their inputs'.
     pub epoch: u64,
+    /// Every entry was committed at this timestamp, whatever the file says: set when an ingested sstable is installed,
+    /// for its file was written before that was known.
+    pub fixed_timestamp: Option<Timestamp>,
     /// Bytes of live values this sstable refers to, by blob file.
     pub blob_references: Vec<(FileId, u64)>,
 }

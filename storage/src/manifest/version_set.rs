@@ -46,13 +46,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Takes over what an edit says.
+    /// Takes over what an edit says. Nothing here ever goes back: a flush may be installed after an ingestion that is
+    /// newer than what it flushes.
     fn apply(&mut self, edit: &VersionEdit) {
-        self.log_segment = edit.log_segment.unwrap_or(self.log_segment);
-        self.log_promise = edit.log_promise.unwrap_or(self.log_promise);
-        self.applied_index = edit.applied_index.unwrap_or(self.applied_index);
-        self.last_timestamp = edit.last_timestamp.unwrap_or(self.last_timestamp);
-        self.history_floor = edit.history_floor.unwrap_or(self.history_floor);
+        self.log_segment = self.log_segment.max(edit.log_segment.unwrap_or_default());
+        self.log_promise = self.log_promise.max(edit.log_promise.unwrap_or_default());
+        self.applied_index = self.applied_index.max(edit.applied_index.unwrap_or_default());
+        self.last_timestamp = self.last_timestamp.max(edit.last_timestamp.unwrap_or_default());
+        self.history_floor = self.history_floor.max(edit.history_floor.unwrap_or_default());
     }
 }
 

@@ -60,7 +60,8 @@ impl TableCursor {
     /// Where it stands; meaningless unless valid.
     #[inline]
     pub fn position(&self) -> Position<'_> {
-        let timestamp = self.block.as_ref().map_or(Timestamp::ZERO, |block| block.timestamp(self.at));
+        let stored = self.block.as_ref().map_or(Timestamp::ZERO, |block| block.timestamp(self.at));
+        let timestamp = self.reader.fixed.unwrap_or(stored);
         Position { key: &self.key, timestamp }
     }
 
@@ -79,6 +80,7 @@ impl TableCursor {
     /// Moves to the first entry at or after `target`.
     pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
         self.leave();
+        let target = self.reader.stored(target);
         let Some(handle) = self.index_seek(target)? else { return Ok(()) };
         let block = self.load(handle)?;
         let at = block.seek(target);
@@ -92,6 +94,7 @@ impl TableCursor {
     /// Moves to the last entry before `target`.
     pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
         self.leave();
+        let target = self.reader.stored(target);
         let Some(handle) = self.index_seek(target)? else { return self.seek_to_last() };
         let block = self.load(handle)?;
         match block.seek(target).checked_sub(1) {

@@ -171,6 +171,8 @@ pub struct TableReader {
     range_tombstones: Option<Arc<RangeTombstones>>,
     properties: Properties,
     footer: Footer,
+    /// The timestamp of every entry, for an ingested table: see [`crate::manifest::TableMeta`].
+    pub(super) fixed: Option<Timestamp>,
     _pinned: Pinned,
 }
 
@@ -210,8 +212,25 @@ impl TableReader {
             range_tombstones,
             properties,
             footer,
+            fixed: None,
             _pinned: pinned,
         })
+    }
+
+    /// The same table with every entry at `fixed`, if there is such a timestamp.
+    pub fn at(mut self, fixed: Option<Timestamp>) -> TableReader {
+        self.fixed = fixed;
+        self
+    }
+
+    /// A target as the file's own timestamps have it.
+    #[inline]
+    pub(super) fn stored<'a>(&self, target: Position<'a>) -> Position<'a> {
+        match self.fixed {
+            None => target,
+            Some(fixed) if target.timestamp >= fixed => Position { timestamp: Timestamp::MAX, ..target },
+            Some(_) => Position { timestamp: Timestamp::ZERO, ..target },
+        }
     }
 
     fn read_filter(file: &BlockFile, handle: BlockHandle) -> Result<Option<Filter>> {
@@ -298,7 +317,7 @@ impl TableReader {
     /// The newest version of `key` at or below `visible`. Range tombstones are asked for apart; the filter has been
     /// asked already.
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
-        let target = Position { key, timestamp: visible };
+        let target = self.stored(Position { key, timestamp: visible });
         let mut index = Arc::clone(&self.root);
         if self.index_levels == 2 {
             let at = index.seek(target);
@@ -317,7 +336,7 @@ impl TableReader {
         if at == block.entries() || !block.key_equals(at, key) {
             return Ok(None);
         }
-        let (timestamp, kind) = (block.timestamp(at), block.kind(at));
+        let (timestamp, kind) = (self.fixed.unwrap_or(block.timestamp(at)), block.kind(at));
         Ok(Some(FoundVersion { timestamp, kind, value: slice_value(block, at) }))
     }
 }

@@ -291,6 +291,7 @@ impl TableWriter {
             oldest: self.properties.timestamp_min,
             newest: self.properties.timestamp_max,
             epoch,
+            fixed_timestamp: None,
             blob_references: self.blob_references.into_iter().collect(),
         })
     }

@@ -17,6 +17,7 @@ mod commit;
 mod commit_queue;
 mod compact;
 mod flush;
+mod ingest;
 pub(crate) mod open;
 mod statistics;
 mod verify;

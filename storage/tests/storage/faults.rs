@@ -112,6 +112,13 @@ fn workload(
                 commit(batch, history)?;
                 synced += 1;
             }
+            let pairs: Vec<_> =
+                (0..20).map(|number| (format!("d{number:06}").into_bytes(), vec![7; number * 9])).collect();
+            let mut ingested = WriteBatch::new();
+            pairs.iter().for_each(|(key, value)| ingested.put(key.clone(), value.clone()));
+            history.push((tablet.last_timestamp().advance(1_000), ingested));
+            tablet.ingest(pairs)?;
+            synced += 1;
             tablet.checkpoint(format!("/copy{half}").as_ref())?;
             tablet.compact_all()?;
             store.close()?;

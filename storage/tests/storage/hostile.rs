@@ -51,6 +51,7 @@ fn edit(dice: &mut Dice) -> Vec<u8> {
         oldest: Timestamp(1),
         newest: Timestamp(2),
         epoch: 3,
+        fixed_timestamp: None,
         blob_references: vec![(FileId(1), 2); dice.below(4) as usize],
     };
     let blob = BlobMeta { file_id: FileId(1), size_bytes: 2, checksum: 3, values: 4, value_bytes: 5 };

@@ -18,6 +18,7 @@ mod faults;
 mod fixture;
 mod frozen;
 mod hostile;
+mod ingest;
 mod inspect;
 mod kill;
 mod lifecycle;

@@ -1,0 +1,65 @@
+//! Writes sorted pairs as sstables of L0, for ingestion. The timestamp they get is not known yet, so the file says
+//! [`PLACEHOLDER`] and the manifest says the real one.
+
+use std::collections::BTreeSet;
+
+use crate::compaction::job::JobContext;
+use crate::compaction::output::{Output, OutputPlan};
+use crate::entry::ValueKind;
+use crate::error::{Error, Result};
+use crate::manifest::VersionEdit;
+use crate::range_tombstone::RangeTombstones;
+use crate::timestamp::Timestamp;
+use crate::write_batch::{Operation, WriteBatch};
+
+/// What the file says of its entries' time.
+const PLACEHOLDER: Timestamp = Timestamp(1);
+
+/// Writes `pairs`, whose keys must ascend, and makes the files durable. The edit adds them to L0 without an epoch.
+pub fn write_sorted(
+    context: &JobContext<'_>,
+    pairs: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>,
+) -> Result<VersionEdit> {
+    let plan = OutputPlan {
+        level: 0,
+        epoch: 0,
+        ranges: RangeTombstones::default(),
+        grandparents: Vec::new(),
+        blobs_rewritten: BTreeSet::new(),
+        version: None,
+        table_bytes_target: context.options.table_bytes_target,
+    };
+    let mut output = Output::new(context, plan);
+    if let Err(error) = write_all(pairs, &mut output).and_then(|()| output.finish()) {
+        for path in &output.created {
+            // The first error is the one reported; what stays is removed as an orphan on the next open.
+            let _already_failing = context.opener.vfs.remove(path);
+        }
+        return Err(error);
+    }
+    let directory = &context.opener.directory;
+    context.opener.vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
+    Ok(VersionEdit {
+        added_tables: output.tables.into_iter().map(|meta| (0, meta)).collect(),
+        added_blobs: output.blobs,
+        ..VersionEdit::default()
+    })
+}
+
+/// Hands all pairs to the output, refusing what a commit would refuse and what is out of order.
+fn write_all(pairs: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>, output: &mut Output<'_>) -> Result<()> {
+    let mut last: Option<Vec<u8>> = None;
+    for (key, value) in pairs {
+        if last.as_ref().is_some_and(|last| *last >= key) {
+            return Err(Error::invalid("the keys of an ingestion must ascend"));
+        }
+        let mut alone = WriteBatch::new();
+        alone.push(Operation::Put { key, value });
+        alone.validate()?;
+        if let [Operation::Put { key, value }] = alone.operations() {
+            output.add(key, PLACEHOLDER, ValueKind::Put, value)?;
+            last = Some(key.clone());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Bulk load: sorted pairs become sstables without passing through the log and the memtable.
+//!
+//! 1. The pairs are written to files nobody knows of. Others commit meanwhile.
+//! 2. At the head of the log, so that nobody commits: memtables that overlap the files are flushed (what they hold is
+//!    older and must lie below), the log is synced (what is in it is older and must not be lost when the ingestion is
+//!    not), the timestamp is drawn, and the files go into L0 under a new epoch.
+//! 3. The timestamp is published.
+//!
+//! All or nothing: the manifest's edit makes it real.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::compaction::{History, JobContext, write_sorted};
+use crate::error::Result;
+use crate::manifest::VersionEdit;
+use crate::memtable::Memtable;
+use crate::tablet::{Order, Tablet, TabletInner, lock};
+use crate::timestamp::Timestamp;
+
+impl Tablet {
+    /// Writes pairs whose keys ascend, all at one timestamp, durably, without logging them. Much cheaper than committing
+    /// them, and meant for many: every call makes at least one sstable. An error leaves nothing.
+    pub fn ingest(&self, pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Timestamp> {
+        let inner = &*self.inner;
+        inner.check_writable()?;
+        let context = JobContext {
+            options: &inner.options,
+            opener: inner.versions.opener(),
+            next_file: &|| inner.versions.next_file(),
+            history: History::new([], Timestamp::ZERO),
+            stop: &inner.stop,
+        };
+        let edit = write_sorted(&context, &mut pairs.into_iter())?;
+        if edit.added_tables.is_empty() {
+            return Ok(inner.visible());
+        }
+        // Most of what overlaps goes out here, without holding anybody up.
+        if inner.overlaps_memtables(&edit) {
+            self.flush()?;
+        }
+        inner.install_ingested(edit)
+    }
+}
+
+impl TabletInner {
+    /// Gives ingested files their timestamp and place, and publishes them.
+    fn install_ingested(&self, mut edit: VersionEdit) -> Result<Timestamp> {
+        let order = &mut *lock(&self.order);
+        self.check_writable()?;
+        if self.overlaps_memtables(&edit) {
+            self.flush_all(order)?;
+        }
+        self.log()?.sync()?;
+        let timestamp = order.last_timestamp.advance(self.options.clock.wall_seconds());
+        let epoch = self.versions.next_epoch();
+        for (_, meta) in &mut edit.added_tables {
+            meta.epoch = epoch;
+            meta.fixed_timestamp = Some(timestamp);
+            (meta.oldest, meta.newest) = (timestamp, timestamp);
+        }
+        edit.last_timestamp = Some(timestamp);
+        edit.log_promise = Some(self.log()?.synced_position());
+        self.versions.install(edit, |version| {
+            self.change_view(|view| view.version = Arc::clone(version));
+        })?;
+        order.last_timestamp = timestamp;
+        self.visible.fetch_max(timestamp.0, Ordering::Release);
+        self.work.wake();
+        Ok(timestamp)
+    }
+
+    /// Flushes everything, while nobody can commit.
+    fn flush_all(&self, order: &mut Order) -> Result<()> {
+        if !order.active.is_empty() {
+            self.seal(order)?;
+        }
+        self.flush_sealed()
+    }
+
+    /// Whether a memtable holds a key, or a range deletion, within the files' bounds.
+    fn overlaps_memtables(&self, edit: &VersionEdit) -> bool {
+        let view = self.view();
+        let overlaps = |memtable: &Arc<Memtable>| {
+            edit.added_tables.iter().any(|(_, meta)| {
+                let mut cursor = memtable.cursor();
+                cursor.seek(&meta.smallest, Timestamp::MAX);
+                let point = cursor.entry().is_some_and(|entry| meta.largest.admits(entry.key()));
+                point
+                    || memtable.range_tombstones().is_some_and(|ranges| {
+                        ranges.fragments().iter().any(|fragment| {
+                            meta.largest.admits(&fragment.start) && fragment.end > meta.smallest
+                        })
+                    })
+            })
+        };
+        view.memtables.iter().any(overlaps)
+    }
+}

@@ -1,0 +1,130 @@
+//! Bulk load: older versions are hidden, newer ones hide, snapshots see nothing, crashes leave all or nothing.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sheaf_storage::{Durability, Error, FaultVfs, IterOptions, MemoryVfs, Store, Tablet, Vfs, WriteBatch};
+
+use crate::fixture::{DIRECTORY, Dice, deep, memory, open, small_options};
+use crate::model::{Model, backward, forward, random_batch, random_key};
+
+/// Sorted pairs without duplicates.
+fn random_pairs(dice: &mut Dice, keys: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs: Vec<_> = (0..1 + dice.below(60))
+        .map(|_| (random_key(dice, keys), vec![dice.below(256) as u8; dice.below(250) as usize]))
+        .collect();
+    pairs.sort();
+    pairs.dedup_by(|a, b| a.0 == b.0);
+    pairs
+}
+
+fn as_batch(pairs: &[(Vec<u8>, Vec<u8>)]) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    pairs.iter().for_each(|(key, value)| batch.put(key.clone(), value.clone()));
+    batch
+}
+
+fn check(tablet: &Tablet, model: &Model) {
+    let snapshot = tablet.snapshot();
+    let expected = model.scan(snapshot.timestamp(), None, None);
+    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+    assert_eq!(forward(&mut iter), expected);
+    assert_eq!(backward(&mut iter), expected);
+    for (key, value) in expected.iter().step_by(3) {
+        assert_eq!(snapshot.get(key).unwrap().as_deref(), Some(value.as_slice()));
+    }
+}
+
+#[test]
+fn deep_ingest_model() {
+    let (seeds, steps) = if deep() { (60, 600) } else { (6, 200) };
+    for seed in 0..seeds {
+        let (_, vfs) = memory();
+        let mut store = open(&vfs, small_options()).unwrap();
+        let (mut model, mut dice) = (Model::default(), Dice::new(seed + 500));
+        let keys = [30, 400][(seed % 2) as usize];
+        let mut pinned = Vec::new();
+        for step in 0..steps {
+            let tablet = store.tablet();
+            match dice.below(10) {
+                0..=1 => {
+                    let pairs = random_pairs(&mut dice, keys);
+                    let timestamp = tablet.ingest(pairs.clone()).unwrap();
+                    model.apply(&as_batch(&pairs), timestamp);
+                }
+                2 if dice.below(8) == 0 => pinned.push(tablet.snapshot()),
+                3 if dice.below(10) == 0 => tablet.compact_all().unwrap(),
+                4 if dice.below(10) == 0 => {
+                    pinned.clear();
+                    store.close().unwrap();
+                    store = open(&vfs, small_options()).unwrap();
+                }
+                _ => {
+                    let batch = random_batch(&mut dice, keys);
+                    let timestamp = tablet.commit(batch.clone(), Some(Durability::Async)).unwrap();
+                    model.apply(&batch, timestamp);
+                }
+            }
+            if step % 10 == 0 {
+                check(&store.tablet(), &model);
+                for snapshot in &pinned {
+                    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+                    assert_eq!(forward(&mut iter), model.scan(snapshot.timestamp(), None, None));
+                }
+            }
+        }
+        assert!(store.tablet().verify().problems.is_empty());
+    }
+    println!("stage ingest_model: {seeds} seeds of {steps} steps");
+}
+
+#[test]
+fn a_wrong_ingestion_leaves_nothing() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let pair = |key: &str| (key.as_bytes().to_vec(), b"v".to_vec());
+    let before = disk.files();
+    for wrong in [vec![pair("b"), pair("a")], vec![pair("a"), pair("a")], vec![pair("")]] {
+        assert!(matches!(store.tablet().ingest(wrong), Err(Error::InvalidInput(_))));
+    }
+    assert_eq!(disk.files(), before);
+    let nothing = store.tablet().ingest(Vec::new()).unwrap();
+    assert_eq!(nothing, store.tablet().last_timestamp());
+    store.close().unwrap();
+    assert!(matches!(store.tablet().ingest(vec![pair("a")]), Err(Error::Closed)));
+}
+
+#[test]
+fn a_crash_leaves_all_of_an_ingestion_or_nothing() {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    let wrecks: Arc<Mutex<Vec<MemoryVfs>>> = Arc::default();
+    let (kept, dice) = (Arc::clone(&wrecks), Mutex::new(Dice::new(3)));
+    faults.set_hook(move |_| {
+        let mut dice = dice.lock().unwrap();
+        let survive = [0, 50, 100][dice.below(3) as usize];
+        kept.lock().unwrap().push(memory.crash_clone(dice.below(u64::MAX), survive));
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, small_options()).unwrap();
+    let (mut model, mut dice) = (Model::default(), Dice::new(8));
+    let mut times = Vec::new();
+    for _ in 0..12 {
+        let batch = random_batch(&mut dice, 40);
+        let timestamp = store.tablet().commit(batch.clone(), Some(Durability::None)).unwrap();
+        model.apply(&batch, timestamp);
+        let pairs = random_pairs(&mut dice, 40);
+        let timestamp = store.tablet().ingest(pairs.clone()).unwrap();
+        model.apply(&as_batch(&pairs), timestamp);
+        times.push(timestamp);
+    }
+    drop((store, vfs));
+    let wrecks = std::mem::take(&mut *wrecks.lock().unwrap());
+    for disk in &wrecks {
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        let store = Store::open(vfs, Path::new(DIRECTORY), small_options()).unwrap();
+        check(&store.tablet(), &model);
+    }
+    println!("stage ingest_crash: {} points", wrecks.len());
+    assert!(wrecks.len() > 200, "{}", wrecks.len());
+}
