@@ -110,22 +110,30 @@ async fn pages_follow_each_other() {
 }
 
 #[tokio::test]
-async fn a_token_from_before_an_index_was_created_is_refused() {
+async fn a_token_from_before_the_collection_or_an_index_was_made_is_refused() {
     let mut fixture = Fixture::start().await;
     fixture.insert_numbers(20).await;
     let request = v1::FindRequest { batch_size: 5, ..find(Bytes::new()) };
+    let resumed = |token| v1::FindRequest { resume_token: token, ..request.clone() };
+    let refused = (Code::FailedPrecondition, "COLLECTION_CHANGED".to_owned());
+
     let token = first_batch(&mut fixture, request.clone()).await.resume_token;
     let key = doc(|key| {
         key.append("n", 1);
     });
-    let create = v1::CreateIndexesRequest {
-        database: "app".to_owned(),
-        collection: "users".to_owned(),
-        indexes: vec![v1::Index { key, ..v1::Index::default() }],
-    };
+    let (database, collection) = ("app".to_owned(), "users".to_owned());
+    let indexes = vec![v1::Index { key, ..v1::Index::default() }];
+    let create =
+        v1::CreateIndexesRequest { database: database.clone(), collection: collection.clone(), indexes };
+    fixture.catalog.create_indexes(create.clone()).await.unwrap();
+    assert_eq!(named(&fixture.find(resumed(token)).await.unwrap_err()), refused);
+
+    let token = first_batch(&mut fixture, request.clone()).await.resume_token;
+    fixture.catalog.drop_collection(v1::DropCollectionRequest { database, collection }).await.unwrap();
+    assert_eq!(named(&fixture.find(resumed(token.clone())).await.unwrap_err()), refused);
+    fixture.insert_numbers(20).await;
     fixture.catalog.create_indexes(create).await.unwrap();
-    let status = fixture.find(v1::FindRequest { resume_token: token, ..request }).await.unwrap_err();
-    assert_eq!(named(&status), (Code::FailedPrecondition, "INDEXES_CHANGED".to_owned()));
+    assert_eq!(named(&fixture.find(resumed(token)).await.unwrap_err()), refused);
 }
 
 #[tokio::test]

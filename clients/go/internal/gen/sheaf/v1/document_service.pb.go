@@ -125,8 +125,8 @@ type FindRequest struct {
 	BatchSize int32 `protobuf:"varint,4,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
 	// OPTIONAL. A token from an earlier stream of the same query; the new stream goes on behind the batch it came with.
 	// A token of another query, or one that was altered, is INVALID_ARGUMENT with reason RESUME_TOKEN_INVALID; one
-	// whose snapshot is no longer kept is FAILED_PRECONDITION with reason SNAPSHOT_TOO_OLD, and one from before an index
-	// of the collection was created or dropped is FAILED_PRECONDITION with reason INDEXES_CHANGED.
+	// whose snapshot is no longer kept is FAILED_PRECONDITION with reason SNAPSHOT_TOO_OLD, and one from before the
+	// collection, or an index of it, was created or dropped is FAILED_PRECONDITION with reason COLLECTION_CHANGED.
 	ResumeToken []byte `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// OPTIONAL. Explains the query instead of answering it.
 	Explain       ExplainMode `protobuf:"varint,6,opt,name=explain,proto3,enum=sheaf.v1.ExplainMode" json:"explain,omitempty"`
