@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod aggregate;
+mod bad_input;
 mod crud;
 mod golden;
 mod lifecycle;
