@@ -5,9 +5,23 @@ use sheaf_document::{RawDocument, ValueRef, json};
 /// The winning plan's stages from the last to the first, with the index and bounds of a scan.
 pub fn outline(explain: RawDocument<'_>) -> Result<String, String> {
     let plan = find_plan(explain).ok_or("the explain reply has no winning plan")?;
-    let mut stages = Vec::new();
+    let mut stages = pipeline_stages(explain);
     describe(plan, &mut stages);
     Ok(stages.join(" <- "))
+}
+
+/// The stages of a pipeline that run behind the plan, last to first.
+fn pipeline_stages(explain: RawDocument<'_>) -> Vec<String> {
+    let stages = explain.get("stages").and_then(ValueRef::as_array);
+    let mut names: Vec<String> = stages
+        .iter()
+        .flat_map(|stages| stages.iter())
+        .filter_map(ValueRef::as_document)
+        .filter_map(|stage| stage.first().map(|first| first.key().to_owned()))
+        .filter(|name| name != "$cursor")
+        .collect();
+    names.reverse();
+    names
 }
 
 /// `queryPlanner.winningPlan`, at the top or inside the first stage of an aggregation.
