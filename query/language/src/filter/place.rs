@@ -58,6 +58,9 @@ fn refuse_siblings(name: &str, operators: RawDocument<'_>) -> Result<()> {
     let known = [name, "$minDistance", "$maxDistance"];
     match operators.iter().find(|element| !known.contains(&element.key())) {
         None => Ok(()),
+        Some(other) if matches!(other.key(), "$near" | "$nearSphere" | "$geoNear") => {
+            Err(invalid("a filter has at most one $near"))
+        }
         Some(other) => {
             let message = format!("{name} cannot be combined with '{}'", other.key());
             Err(Error::location(34413, message))

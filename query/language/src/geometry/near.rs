@@ -50,19 +50,17 @@ impl Near {
         if distance != Distance::Metres
             && let Some(limit) = operand.as_array().and_then(|pair| pair.get(2))
         {
-            near.distance_max = parse::near_distance("the third coordinate", limit)?;
+            near.distance_max = parse::near_distance("the third coordinate", limit, true)?;
         }
         for document in inside.into_iter().chain([siblings]) {
+            let is_inside = inside.is_some_and(|inside| inside == document);
             for element in document {
+                let distance = || parse::near_distance(element.key(), element.value(), is_inside);
                 match element.key() {
-                    "$minDistance" => {
-                        near.distance_min = parse::near_distance("$minDistance", element.value())?
-                    }
-                    "$maxDistance" => {
-                        near.distance_max = parse::near_distance("$maxDistance", element.value())?
-                    }
+                    "$minDistance" => near.distance_min = distance()?,
+                    "$maxDistance" => near.distance_max = distance()?,
                     "$geometry" | "$near" | "$nearSphere" | "$geoNear" => {}
-                    other if inside.is_some_and(|inside| inside == document) => {
+                    other if is_inside => {
                         return Err(bad(format!("'{other}' is no argument of a search for what is near")));
                     }
                     _ => {}

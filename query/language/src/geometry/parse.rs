@@ -159,6 +159,9 @@ fn geo_json(document: RawDocument<'_>, depth: usize) -> Result<Geometry> {
         }
         return Ok(Geometry::Collection(members));
     }
+    if let ("Point", Some(coordinates @ ValueRef::Document(_))) = (kind, document.get("coordinates")) {
+        return Ok(Geometry::Point { position: on_earth(pair(coordinates)?)?, legacy: false });
+    }
     let coordinates = ValueRef::Array(array("the 'coordinates' of GeoJSON", document.get("coordinates"))?);
     match kind {
         "Point" => Ok(Geometry::Point { position: earth_position(coordinates)?, legacy: false }),
@@ -258,18 +261,29 @@ fn members<'a>(what: &str, value: ValueRef<'a>) -> Result<Vec<ValueRef<'a>>> {
     }
 }
 
+/// A position of a shape: two numbers and nothing else.
+fn exact_pair(value: ValueRef<'_>) -> Result<Position> {
+    let count = members("a position", value)?.len();
+    if count > 2 {
+        return Err(bad(format!("a position has two coordinates, not {count}")));
+    }
+    pair(value)
+}
+
 fn planar_box(value: ValueRef<'_>) -> Result<Region> {
     let corners = members("$box", value)?;
     let [a, b, ..] = corners.as_slice() else { return Err(bad("$box needs two corners")) };
-    let (a, b) = (finite(pair(*a)?)?, finite(pair(*b)?)?);
+    let (a, b) = (finite(exact_pair(*a)?)?, finite(exact_pair(*b)?)?);
     let low = Position { x: a.x.min(b.x), y: a.y.min(b.y) };
     let high = Position { x: a.x.max(b.x), y: a.y.max(b.y) };
     Ok(Region::Box { low, high })
 }
 
 fn planar_polygon(value: ValueRef<'_>) -> Result<Region> {
-    let mut ring: Ring =
-        members("$polygon", value)?.into_iter().map(|at| pair(at).and_then(finite)).collect::<Result<_>>()?;
+    let mut ring: Ring = members("$polygon", value)?
+        .into_iter()
+        .map(|at| exact_pair(at).and_then(finite))
+        .collect::<Result<_>>()?;
     if ring.len() < 3 {
         return Err(bad("$polygon needs at least three positions"));
     }
@@ -291,11 +305,15 @@ fn circle(shape: &str, value: ValueRef<'_>) -> Result<(Position, f64)> {
     if radius.is_nan() || radius < 0.0 {
         return Err(bad(format!("the radius of {shape} is at least 0, not {radius}")));
     }
-    Ok((finite(pair(*center)?)?, radius))
+    Ok((finite(exact_pair(*center)?)?, radius))
 }
 
 /// The GeoJSON point (or pair) of a search for what is near.
 pub(super) fn near_point(value: Option<ValueRef<'_>>) -> Result<Position> {
+    let untyped = value.and_then(ValueRef::as_document).filter(|document| document.get("type").is_none());
+    if let Some(coordinates) = untyped.and_then(|document| document.get("coordinates")) {
+        return earth_position(coordinates);
+    }
     match query_geometry(value)? {
         Geometry::Point { position, .. } => Ok(position),
         _ => Err(bad("only a Point can be searched near")),
@@ -309,13 +327,17 @@ pub(super) fn near_pair(value: ValueRef<'_>, spherical: bool) -> Result<Position
 }
 
 /// A distance: a number that is not negative.
-pub(super) fn near_distance(name: &str, value: ValueRef<'_>) -> Result<f64> {
+///
+/// Beside the operator, as opposed to inside its operand, the wrong type of `$minDistance` has a code of its own.
+pub(super) fn near_distance(name: &str, value: ValueRef<'_>, is_inside: bool) -> Result<f64> {
     let Some(distance) = as_f64(value) else {
         let reason = format!("{name} is a number, not {}", Value::from(value).type_name());
-        return Err(Error::location(if name == "$minDistance" { DISTANCE_TYPE } else { 2 }, reason));
+        let code = if name == "$minDistance" && !is_inside { DISTANCE_TYPE } else { 2 };
+        return Err(Error::location(code, reason));
     };
-    if distance.is_nan() || distance < 0.0 {
-        return Err(bad(format!("{name} is at least 0, not {distance}")));
+    let is_endless = distance.is_infinite() && name == "$maxDistance" && is_inside;
+    if distance.is_nan() || distance < 0.0 || is_endless {
+        return Err(bad(format!("{name} is a finite number and at least 0, not {distance}")));
     }
     Ok(distance)
 }
