@@ -3,4 +3,5 @@
 #![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
 
 mod arguments;
+mod compat;
 mod table;
