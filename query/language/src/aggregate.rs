@@ -9,6 +9,7 @@ mod bucket_auto;
 mod densify;
 mod documents;
 mod fill;
+mod geo_near;
 mod group;
 mod join;
 mod limits;
@@ -31,6 +32,7 @@ use crate::sort::SortSpec;
 pub use bucket_auto::{BucketAuto, Granularity};
 pub use densify::Densify;
 pub use documents::evaluate as evaluate_documents;
+pub use geo_near::GeoNear;
 pub use group::{Group, Groups};
 pub use join::{GraphLookup, Lookup, UnionWith};
 pub use redact::Redact;
@@ -65,6 +67,8 @@ pub enum Stage {
     Documents(Expression),
     /// `$facet`: one document with the results of each pipeline over the same input; holds the input and the results.
     Facet(Vec<(Box<str>, Pipeline)>),
+    /// `$geoNear`: the documents by their distance from a place; holds everything.
+    GeoNear(Box<GeoNear>),
     /// `$graphLookup`: each document with what can be reached from it; holds what it reached.
     GraphLookup(Box<GraphLookup>),
     /// `$group`: one document per key; holds a state per key.
@@ -141,6 +145,7 @@ impl Stage {
             Self::Densify(_) => "$densify",
             Self::Documents(_) => "$documents",
             Self::Facet(_) => "$facet",
+            Self::GeoNear(_) => "$geoNear",
             Self::GraphLookup(_) => "$graphLookup",
             Self::Group(_) => "$group",
             Self::Limit(_) => "$limit",

@@ -1,6 +1,6 @@
-//! NEAR: the rows in the order of their distance from a place. Buffers all of them.
+//! NEAR: the rows that have a place in the wanted range of distances, nearest first. Buffers all of them.
 
-use sheaf_document::ValueRef;
+use sheaf_document::{Value, ValueRef};
 use sheaf_language::filter::path::{FieldPath, LeafArray, walk};
 use sheaf_language::geometry::{Near, stored_geometry};
 
@@ -46,9 +46,10 @@ impl NearRows {
                 break;
             }
             for mut row in batch.drain(..) {
-                let distance = self.distance(&row)?.unwrap_or(f64::INFINITY);
+                let Some((distance, place)) = self.nearest(&row)? else { continue };
                 let metadata = row.metadata.get_or_insert_default();
                 metadata.geo_distance = Some(distance);
+                metadata.geo_point = Some(place);
                 bytes += row.memory_bytes();
                 placed.push((distance, row));
             }
@@ -58,21 +59,19 @@ impl NearRows {
         Ok(placed.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// The distance of the nearest place in the row's field.
-    fn distance(&self, row: &Row) -> Result<Option<f64>> {
-        let mut nearest: Option<f64> = None;
-        let mut visit = |value: ValueRef<'_>| {
-            let found = stored_geometry(value).and_then(|geometry| self.near.distance_to(&geometry));
-            if let Some(found) = found.filter(|found| self.near.accepts(*found)) {
-                nearest = Some(nearest.map_or(found, |other| other.min(found)));
-            }
-        };
+    /// The nearest place in the row's field that is neither too near nor too far, with its distance.
+    fn nearest(&self, row: &Row) -> Result<Option<(f64, Value<'static>)>> {
+        let mut nearest: Option<(f64, ValueRef<'_>)> = None;
         walk(row.document()?, self.path.components(), LeafArray::Traversed, &mut |value, _| {
-            if let Some(value) = value {
-                visit(value);
+            let Some(value) = value else { return Ok(false) };
+            let found = stored_geometry(value).and_then(|geometry| self.near.distance_to(&geometry));
+            if let Some(found) = found.filter(|found| self.near.accepts(*found))
+                && nearest.is_none_or(|(other, _)| found < other)
+            {
+                nearest = Some((found, value));
             }
             Ok(false)
         })?;
-        Ok(nearest)
+        Ok(nearest.map(|(distance, place)| (distance, Value::from(place).into_owned())))
     }
 }

@@ -119,6 +119,14 @@ impl StageRows {
                     None
                 }
                 Stage::Lookup(lookup) => Some(lookup::attach(lookup, &self.prepared, document, context)?),
+                Stage::GeoNear(near) => {
+                    let metadata = row.metadata.as_deref();
+                    let distance = metadata.and_then(|metadata| metadata.geo_distance).unwrap_or_default();
+                    let place = metadata.and_then(|metadata| metadata.geo_point.as_ref());
+                    let made = near.attach(document, distance, place);
+                    self.ready.push_back(Row { metadata: row.metadata.clone(), ..Row::built(made) });
+                    None
+                }
                 Stage::GraphLookup(lookup) => {
                     Some(graph_lookup::attach(lookup, &self.prepared, document, context)?)
                 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use sheaf_document::{RawDocumentBuf, ValueRef};
 use sheaf_language::Filter;
-use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
+use sheaf_language::aggregate::{GeoNear, Pipeline, PipelineContext, Place, Stage};
 use sheaf_language::expression::Scope;
 use sheaf_language::filter::Predicate;
+use sheaf_language::filter::path::FieldPath;
+use sheaf_language::geometry::Distance;
 
 use super::find::plan_documents;
 use super::query::{HintChoice, Query, QueryCollation, bind_text};
-use crate::catalog::{CatalogState, Collection};
+use crate::catalog::{CatalogState, Collection, IndexFieldKind};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::{Error, Namespace, Result, error_code};
 
@@ -122,12 +124,77 @@ pub(crate) fn plan_pipeline(
         let plan = source_stage(&first.stage)?;
         return add_stages(plan, chain.get(1..).unwrap_or_default());
     }
+    if let Some(Stage::GeoNear(near)) = chain.first().map(|first| first.stage.as_ref()) {
+        let plan = plan_geo_near(source.collection.as_ref(), near, collation, &hint)?;
+        return add_stages(plan, &chain);
+    }
     let (mut query, used) = absorb(&chain, collation, hint);
     if let Some(filter) = Arc::get_mut(&mut query.filter) {
         bind_text(filter, source.collection.as_deref())?;
     }
     let plan = plan_documents(source.collection.as_ref(), &query)?;
     add_stages(plan, chain.get(used..).unwrap_or_default())
+}
+
+/// The documents that a `$geoNear` measures, nearest first.
+fn plan_geo_near(
+    collection: Option<&Arc<Collection>>,
+    near: &GeoNear,
+    collation: &QueryCollation,
+    hint: &HintChoice,
+) -> Result<PhysicalPlan> {
+    if matches!(hint, HintChoice::Natural(_)) {
+        return Err(Error::new(
+            error_code::BAD_VALUE,
+            "$geoNear needs its geo index; the hint asks for a collection scan",
+        ));
+    }
+    let Some(collection) = collection else { return Ok(PhysicalPlan::Empty) };
+    let path = geo_path(collection, near)?;
+    let filter = Arc::new(near.query.clone());
+    let query = Query {
+        filter,
+        sort: None,
+        projection: None,
+        skip: 0,
+        limit: None,
+        hint: hint.clone(),
+        collation: collation.clone(),
+        scope: Scope::new(),
+    };
+    let input = Box::new(plan_documents(Some(collection), &query)?);
+    Ok(PhysicalPlan::Near { path: FieldPath::parse(&path), near: near.near.clone(), input })
+}
+
+/// The path of a `$geoNear`: the given one, which must have a geo index, or that of the one geo index there is.
+fn geo_path(collection: &Collection, near: &GeoNear) -> Result<String> {
+    let paths = |kind: IndexFieldKind| -> Vec<&str> {
+        let indexes = collection.indexes.iter().filter(|index| !index.specification.hidden);
+        let fields = indexes.flat_map(|index| index.specification.key.fields());
+        fields.filter(|field| field.kind == kind).map(|field| field.path.as_str()).collect()
+    };
+    let (sphere, plane) = (paths(IndexFieldKind::Sphere2d), paths(IndexFieldKind::Plane2d));
+    let none =
+        |code, what: &str| Err(Error::new(code, format!("{} has no geo index {what}", collection.namespace)));
+    if let Some(key) = &near.key {
+        if sphere.contains(&key.as_str()) || plane.contains(&key.as_str()) {
+            return Ok(key.clone());
+        }
+        return none(error_code::NO_QUERY_EXECUTION_PLANS, &format!("on '{key}', which $geoNear names"));
+    }
+    let wanted = if near.near.distance == Distance::Planar && !plane.is_empty() || sphere.is_empty() {
+        plane
+    } else {
+        sphere
+    };
+    match wanted.as_slice() {
+        [] => none(error_code::INDEX_NOT_FOUND, "for $geoNear"),
+        [only] => Ok((*only).to_owned()),
+        _ => Err(Error::new(
+            error_code::INDEX_NOT_FOUND,
+            format!("{} has several geo indexes; the 'key' of $geoNear says which", collection.namespace),
+        )),
+    }
 }
 
 fn source_stage(stage: &Stage) -> Result<PhysicalPlan> {

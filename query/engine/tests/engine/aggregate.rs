@@ -249,6 +249,12 @@ fn places_and_texts_are_found() {
     create_index(&session, r#"{"key": {"p": "2dsphere"}, "name": "p"}"#).expect("creates");
     let ids: Vec<_> = find(&session, near).iter().map(|found| found.chars().nth(7).expect("an id")).collect();
     assert_eq!(ids, ['2', '1']);
+    let near = r#"{"$geoNear": {"near": {"type": "Point", "coordinates": [0, 0]}, "distanceField": "d.m",
+        "distanceMultiplier": 0.001, "maxDistance": 200000, "includeLocs": "at"}}"#;
+    assert_eq!(
+        aggregate(&session, &[near, r#"{"$project": {"d": {"$round": ["$d.m", 0]}, "at": "$at.coordinates"}}"#]),
+        [r#"{"_id":2,"d":157.0,"at":[1,1]}"#]
+    );
     let text = r#"{"$text": {"$search": "dog"}}"#;
     let refused = crate::support::find_with(&session, doc(text).as_raw(), |_| {}).expect_err("no index");
     assert_eq!(refused.code, error_code::INDEX_NOT_FOUND);

@@ -3,8 +3,9 @@
 use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 
 use super::{
-    BucketAuto, Densify, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact, ReplaceRoot,
-    STAGES_MAX, SetWindowFields, Stage, Unwind, bucket, documents, fill, join, limits, sample, write_stage,
+    BucketAuto, Densify, GeoNear, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact,
+    ReplaceRoot, STAGES_MAX, SetWindowFields, Stage, Unwind, bucket, documents, fill, join, limits, sample,
+    write_stage,
 };
 use crate::filter::Filter;
 use crate::projection::{Projection, ProjectionKind};
@@ -26,6 +27,7 @@ const STAGES: &[(&str, Parser)] = &[
     ("$documents", documents::parse),
     ("$facet", facet),
     ("$fill", fill::parse),
+    ("$geoNear", |value, context| one(GeoNear::parse(value, context.scope).map(Box::new), Stage::GeoNear)),
     ("$graphLookup", |value, context| {
         one(join::parse_graph_lookup(value, context).map(Box::new), Stage::GraphLookup)
     }),
@@ -103,7 +105,7 @@ impl Pipeline {
             if stage.is_source() && context.place == Place::Facet {
                 return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
             }
-            if stage.is_source() && position > 0 {
+            if (stage.is_source() || matches!(stage, Stage::GeoNear(_))) && position > 0 {
                 return Err(Error::location(
                     40_602,
                     format!("{name} can only be the first stage of a pipeline"),
