@@ -1,7 +1,7 @@
 //! Updates: what becomes of a document.
 //!
-//! An update is a whole new document (a replacement), a document of operators (`{$set: ..., $inc: ...}`), or a
-//! pipeline. [`Update::parse`] reads it once; [`Update::apply`] makes the new document from the old one. Operators
+//! An update is a whole new document (a replacement) or a document of operators (`{$set: ..., $inc: ...}`); a pipeline
+//! is run as any other and is not read here. [`Update::parse`] reads an update once; [`Update::apply`] makes the new document from the old one. Operators
 //! are arranged by path in a [`tree`] and applied in one walk ([`apply`]), so that what is not touched is copied as
 //! bytes and nothing is decoded whole.
 //!
@@ -13,7 +13,6 @@ mod array_filter;
 mod number;
 mod operator;
 mod path;
-mod pipeline;
 mod rename;
 mod replacement;
 mod scalar;
@@ -27,7 +26,6 @@ use crate::{Error, ErrorCode, Result};
 use apply::Run;
 use array_filter::ArrayFilters;
 use path::Component;
-pub use pipeline::UpdatePipeline;
 use tree::{Branch, Node};
 
 /// What an update is read with.
@@ -45,8 +43,6 @@ pub enum Update {
     Replacement(RawDocumentBuf),
     /// Operators on paths.
     Operators(Operators),
-    /// Stages that reshape the document.
-    Pipeline(UpdatePipeline),
 }
 
 /// Operators on paths, and the array filters they refer to.
@@ -77,26 +73,6 @@ pub struct Updated {
 }
 
 impl Update {
-    /// Reads an update in any of its forms: a document or, for a pipeline, an array.
-    pub fn parse_value(value: ValueRef<'_>, context: &UpdateContext<'_>) -> Result<Self> {
-        match value {
-            ValueRef::Document(document) => Self::parse(document, context),
-            ValueRef::Array(stages) => {
-                if !context.array_filters.is_empty() {
-                    let reason = "a pipeline takes no arrayFilters";
-                    return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
-                }
-                UpdatePipeline::parse(stages, &mut context.scope.clone()).map(Self::Pipeline)
-            }
-            other => {
-                let kind = other.kind().name();
-                let reason =
-                    format!("an update is a document or an array of stages, not a value of type {kind}");
-                Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason))
-            }
-        }
-    }
-
     /// Reads a replacement or a document of operators. The kind is decided by the first key: operators start with a
     /// dollar.
     pub fn parse(document: RawDocument<'_>, context: &UpdateContext<'_>) -> Result<Self> {
@@ -121,7 +97,6 @@ impl Update {
         let updated = match self {
             Self::Replacement(replacement) => replacement::apply(document, replacement.as_raw())?,
             Self::Operators(operators) => operators.apply(document, arguments)?,
-            Self::Pipeline(pipeline) => pipeline.apply(document, arguments.environment)?,
         };
         let limit = DOCUMENT_BYTES_MAX;
         let size = updated.document.as_bytes().len();

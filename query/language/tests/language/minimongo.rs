@@ -64,10 +64,10 @@ fn apply(
     matched_index: Option<usize>,
     is_insert: bool,
 ) -> Result<RawDocumentBuf, Failure> {
-    let update = case.get("update").ok_or("there is no update")?;
+    let update = self::document(case, "update")?;
     let scope = Scope::new();
     let context = UpdateContext { array_filters: &[], scope: &scope };
-    let update = Update::parse_value(update, &context).map_err(|error| error.to_string())?;
+    let update = Update::parse(update, &context).map_err(|error| error.to_string())?;
     let mut environment = environment();
     let mut arguments = UpdateArguments { matched_index, is_insert, environment: &mut environment };
     let updated = update.apply(document, &mut arguments).map_err(|error| error.to_string())?;
