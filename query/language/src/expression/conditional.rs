@@ -153,18 +153,20 @@ fn keep_branches(
     let mut kept = Vec::new();
     let mut decided = false;
     for value in values {
-        let outer = std::mem::replace(&mut scope.defer_errors, true);
-        let tentative = parse_branch(*value, scope);
-        scope.defer_errors = outer;
-        let (case, _) = tentative?;
+        let before = scope.deferred.take();
+        let (case, then) = parse_branch(*value, scope)?;
+        let own = std::mem::replace(&mut scope.deferred, before);
         match case.as_constant().map(is_truthy) {
-            _ if decided => {}
-            Some(false) => {}
+            _ if decided => continue,
+            Some(false) => continue,
             Some(true) => {
                 decided = true;
-                *default = Some(parse_branch(*value, scope)?.1);
+                *default = Some(then);
             }
-            None => kept.push(parse_branch(*value, scope)?),
+            None => kept.push((case, then)),
+        }
+        if let Some(own) = own {
+            scope.deferred.get_or_insert(own);
         }
     }
     Ok(kept)

@@ -9,6 +9,10 @@ use crate::{Error, ErrorCode, Result};
 impl Expression {
     /// Compiles an expression. `scope` is left as it was found.
     pub fn parse(value: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
+        outermost(scope, |scope| Self::parse_any(value, scope))
+    }
+
+    fn parse_any(value: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
         let node = match value {
             ValueRef::String(text) if text.starts_with('$') => parse_path(text, scope)?,
             ValueRef::Document(document) => parse_document(document, scope)?,
@@ -23,6 +27,10 @@ impl Expression {
 
     /// Compiles `{$operator: ...}` given by its two halves, as stages do whose argument is an operator's.
     pub fn parse_operator(name: &str, value: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
+        outermost(scope, |scope| Self::parse_named(name, value, scope))
+    }
+
+    fn parse_named(name: &str, value: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
         let Some(operator) = operator::find(name) else {
             let message = format!("unrecognized expression '{name}'");
             return Err(Error::new(ErrorCode::INVALID_PIPELINE_OPERATOR, message));
@@ -37,6 +45,20 @@ impl Expression {
     /// Whether an operator of this name exists.
     pub fn is_operator(name: &str) -> bool {
         operator::find(name).is_some()
+    }
+}
+
+/// Parses an expression, and raises what was deferred if it is nobody's operand.
+fn outermost(scope: &mut Scope, parse: impl FnOnce(&mut Scope) -> Result<Expression>) -> Result<Expression> {
+    scope.depth += 1;
+    let parsed = parse(scope);
+    scope.depth -= 1;
+    if scope.depth > 0 {
+        return parsed;
+    }
+    match (parsed, scope.deferred.take()) {
+        (Ok(_), Some(error)) => Err(error),
+        (parsed, _) => parsed,
     }
 }
 
@@ -152,8 +174,10 @@ fn fold(node: Node, scope: &mut Scope) -> Result<Node> {
     let mut frame = Frame { root: RawDocument::EMPTY, slots: Vec::new(), environment: &mut scope.folding };
     match expression.run(&mut frame).map(|value| value.into_owned().to_bytes_form()) {
         Ok(value) => Ok(Node::Constant(value)),
-        Err(_) if scope.defer_errors => Ok(expression.0),
-        Err(error) => Err(error),
+        Err(error) => {
+            scope.deferred.get_or_insert(error);
+            Ok(expression.0)
+        }
     }
 }
 

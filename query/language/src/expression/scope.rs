@@ -33,8 +33,11 @@ pub struct Scope {
     variables: usize,
     /// Whether `$$NOW` and its kind are refused.
     without_runtime_constants: bool,
-    /// Errors among constants are left to the evaluation.
-    pub(super) defer_errors: bool,
+    /// How many expressions around this one are being parsed.
+    pub(super) depth: usize,
+    /// The first error among constants. It counts once the whole expression has been read: what is written wrongly
+    /// comes before what cannot be computed.
+    pub(super) deferred: Option<Error>,
     /// What constants are folded in.
     pub(super) folding: Environment,
 }
@@ -53,7 +56,8 @@ impl Scope {
             slots: 0,
             variables: 0,
             without_runtime_constants: false,
-            defer_errors: false,
+            depth: 0,
+            deferred: None,
             folding: Environment::new(0, 0),
         }
     }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stdout, reason = "how many cases were run is for people to read")]
 
+mod golden;
+mod hostile;
 mod json_schema;
 mod minimongo;
 
