@@ -65,7 +65,17 @@ impl Session {
     }
 
     pub(crate) fn write_context(&self, durability: Option<Durability>) -> WriteContext<'_> {
-        WriteContext { tablet: self.database.tablet(), catalog: self.database.catalog(), durability }
+        WriteContext {
+            tablet: self.database.tablet(),
+            catalog: self.database.catalog(),
+            durability,
+            creates: None,
+        }
+    }
+
+    /// As [`Session::write_context`], for writes that make the collection they write to.
+    pub(crate) fn creating_context(&self, durability: Option<Durability>) -> WriteContext<'_> {
+        WriteContext { creates: Some(self.database.new_uuid()), ..self.write_context(durability) }
     }
 
     /// The surroundings of expressions that belong to a collection, such as its validator.

@@ -50,7 +50,7 @@ impl Session {
             part.iter().map(|document| self.prepare(*document)).collect();
         let bypass = operation.bypass_document_validation;
         let (inserted, errors) =
-            retrying(self.write_context(operation.durability), collection, |transaction, collection| {
+            retrying(self.creating_context(operation.durability), collection, |transaction, collection| {
                 let mut errors = Vec::new();
                 let mut inserted = 0u64;
                 for (position, document) in prepared.iter().enumerate() {

@@ -33,7 +33,7 @@ impl Session {
         let id = ["_id".to_owned()];
         let on = merge.on.as_deref().unwrap_or(&id);
         check_unique(&collection, on)?;
-        let context = self.write_context(operation.durability);
+        let context = self.creating_context(operation.durability);
         while let Some(row) = execution.next_row()? {
             // Made once, so that it is the same when the transaction runs again.
             let given = row.into_document()?;

@@ -78,6 +78,8 @@ pub(crate) struct WriteContext<'a> {
     pub(crate) tablet: &'a Tablet,
     pub(crate) catalog: &'a Catalog,
     pub(crate) durability: Option<Durability>,
+    /// The identity of the collection that is made if there is none any more; without one its absence is an error.
+    pub(crate) creates: Option<[u8; 16]>,
 }
 
 /// Runs `body` in a transaction and commits it; again, from the start, as long as others are faster. `collection` is
@@ -91,7 +93,10 @@ pub(crate) fn retrying<T>(
         let gate = Arc::clone(&collection.gate);
         let _gate = gate.read().unwrap_or_else(PoisonError::into_inner);
         if !context.catalog.is_current(collection) {
-            *collection = context.catalog.get(&collection.namespace)?;
+            *collection = match context.creates {
+                Some(uuid) => context.catalog.ensure(&collection.namespace, || uuid)?,
+                None => context.catalog.get(&collection.namespace)?,
+            };
             continue;
         }
         let mut transaction = DocumentTransaction::begin(context.tablet)?;

@@ -252,7 +252,10 @@ fn places_and_texts_are_found() {
     let near = r#"{"$geoNear": {"near": {"type": "Point", "coordinates": [0, 0]}, "distanceField": "d.m",
         "distanceMultiplier": 0.001, "maxDistance": 200000, "includeLocs": "at"}}"#;
     assert_eq!(
-        aggregate(&session, &[near, r#"{"$project": {"d": {"$round": ["$d.m", 0]}, "at": "$at.coordinates"}}"#]),
+        aggregate(
+            &session,
+            &[near, r#"{"$project": {"d": {"$round": ["$d.m", 0]}, "at": "$at.coordinates"}}"#]
+        ),
         [r#"{"_id":2,"d":157.0,"at":[1,1]}"#]
     );
     let text = r#"{"$text": {"$search": "dog"}}"#;

@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod bad_input;
+mod concurrency;
 mod crud;
 mod golden;
 mod lifecycle;
