@@ -72,16 +72,25 @@ impl Change {
         environment: &mut Environment,
     ) -> Result<Option<RawDocumentBuf>> {
         let before = target.document()?;
-        let after = match &self.update {
-            Kind::Pipeline(pipeline) => update_pipeline::apply(pipeline, before, environment)?,
+        let (after, modified) = match &self.update {
+            Kind::Pipeline(pipeline) => {
+                let after = update_pipeline::apply(pipeline, before, environment)?;
+                let modified = after.as_raw().as_bytes() != before.as_bytes();
+                (after, modified)
+            }
             Kind::Update(update) => {
                 let position = query.filter.match_position(before, environment)?.unwrap_or_default();
                 let mut arguments =
                     UpdateArguments { matched_index: position.0, is_insert: false, environment };
-                update.apply(before, &mut arguments)?.document
+                let updated = update.apply(before, &mut arguments)?;
+                let modified = match update.is_replacement() {
+                    true => updated.modified,
+                    false => updated.document.as_bytes() != before.as_bytes(),
+                };
+                (updated.document, modified)
             }
         };
-        if after.as_raw().as_bytes() == before.as_bytes() {
+        if !modified {
             return Ok(None);
         }
         if !self.bypass_validation {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::access;
 use super::query::Query;
 use sheaf_language::filter::path::FieldPath;
+use sheaf_language::geometry::Distance;
 
 use crate::catalog::{Collection, IndexFieldKind};
 use crate::plan::PhysicalPlan;
@@ -22,7 +23,7 @@ pub(crate) fn plan_documents(collection: Option<&Arc<Collection>>, query: &Query
         plan = PhysicalPlan::TextScore { filter: Arc::clone(&query.filter), input: Box::new(plan) };
     }
     if let Some((path, near)) = query.filter.near() {
-        check_geo_index(collection, path)?;
+        check_geo_index(collection, path, near.distance)?;
         if query.sort.is_none() {
             plan = PhysicalPlan::Near { path: path.clone(), near: near.clone(), input: Box::new(plan) };
         }
@@ -50,12 +51,16 @@ pub(crate) fn plan_find(collection: Option<&Arc<Collection>>, query: &Query) -> 
     Ok(plan)
 }
 
-/// A search by distance needs a geo index on its path.
-fn check_geo_index(collection: &Collection, path: &FieldPath) -> Result<()> {
+/// A search by distance needs a geo index on its path, and one that measures distances the same way.
+fn check_geo_index(collection: &Collection, path: &FieldPath, distance: Distance) -> Result<()> {
     let has_index = collection.indexes.iter().any(|index| {
         index.specification.key.fields().iter().any(|field| {
-            field.path == path.as_str()
-                && matches!(field.kind, IndexFieldKind::Sphere2d | IndexFieldKind::Plane2d)
+            let measures = match field.kind {
+                IndexFieldKind::Sphere2d => distance != Distance::Planar,
+                IndexFieldKind::Plane2d => distance != Distance::Metres,
+                _ => false,
+            };
+            field.path == path.as_str() && measures
         })
     });
     if has_index {

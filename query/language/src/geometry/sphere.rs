@@ -18,7 +18,9 @@ const EPSILON: f64 = 1e-11;
 type Vector = [f64; 3];
 
 fn vector(position: Position) -> Vector {
-    let (longitude, latitude) = (position.x.to_radians(), position.y.to_radians());
+    // The two names of the antimeridian must be the same to the last bit.
+    let x = if position.x == -180.0 { 180.0 } else { position.x };
+    let (longitude, latitude) = (x.to_radians(), position.y.to_radians());
     [latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()]
 }
 
