@@ -5,7 +5,7 @@ use sheaf_language::aggregate::Pipeline;
 use sheaf_language::expression::Environment;
 use sheaf_language::update::{Update, UpdateArguments, UpdateContext};
 
-use super::document_id::{check_id, with_id};
+use super::document_id::{check_id, check_size, with_id};
 use super::matching::Target;
 use super::update_pipeline;
 use super::validate::validate;
@@ -87,6 +87,7 @@ impl Change {
                     true => updated.modified,
                     false => updated.document.as_bytes() != before.as_bytes(),
                 };
+                check_size(updated.document.as_raw())?;
                 (updated.document, modified)
             }
         };

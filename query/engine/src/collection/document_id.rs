@@ -1,10 +1,11 @@
 //! The `_id` of a document: what may be one, and putting one into a document without.
 
 use sheaf_document::{
-    BsonType, DOCUMENT_BYTES_MAX, DocumentBuilder, ObjectId, RawDocument, RawDocumentBuf, Timestamp, ValueRef,
+    BsonType, DEPTH_MAX, DOCUMENT_BYTES_MAX, DocumentBuilder, ObjectId, RawDocument, RawDocumentBuf,
+    Timestamp, ValueRef,
 };
 
-use crate::{Error, Result, error_code};
+use crate::{Error, ErrorCode, Result, error_code};
 
 /// Refuses types that cannot be an `_id`, and field names in it that cannot be told from operators.
 pub(crate) fn check_id(id: ValueRef<'_>) -> Result<()> {
@@ -55,8 +56,16 @@ pub(crate) fn with_id(
     Ok(stored)
 }
 
-/// Refuses a document larger than may be stored.
+/// The fewest bytes a level of nesting takes: tag, empty key, length, terminator.
+const LEVEL_BYTES_MIN: usize = 7;
+
+/// Refuses a document larger or deeper than may be stored. What comes from outside was validated; what an update or a
+/// pipeline made may have grown in both ways.
 pub(crate) fn check_size(document: RawDocument<'_>) -> Result<()> {
+    if document.len_bytes() > LEVEL_BYTES_MIN * DEPTH_MAX && is_deeper(document, DEPTH_MAX) {
+        let reason = format!("the document has more than {DEPTH_MAX} levels");
+        return Err(Error::new(ErrorCode::OVERFLOW, reason));
+    }
     if document.len_bytes() <= DOCUMENT_BYTES_MAX {
         return Ok(());
     }
@@ -64,6 +73,23 @@ pub(crate) fn check_size(document: RawDocument<'_>) -> Result<()> {
         error_code::OBJECT_TOO_LARGE,
         format!("the document has {} bytes, the limit is {DOCUMENT_BYTES_MAX}", document.len_bytes()),
     ))
+}
+
+/// Whether it has more levels than these, itself included.
+fn is_deeper(document: RawDocument<'_>, levels: usize) -> bool {
+    let Some(inner) = levels.checked_sub(1) else { return true };
+    document.iter().any(|element| is_value_deeper(element.value(), inner))
+}
+
+fn is_value_deeper(value: ValueRef<'_>, levels: usize) -> bool {
+    match value {
+        ValueRef::Document(nested) => is_deeper(nested, levels),
+        ValueRef::Array(array) => match levels.checked_sub(1) {
+            Some(inner) => array.iter().any(|item| is_value_deeper(item, inner)),
+            None => true,
+        },
+        _ => false,
+    }
 }
 
 /// Gives fields with the zero timestamp the time of the insert, as clients expect. Only fields of the document itself,
