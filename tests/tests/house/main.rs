@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod banned_words;
+mod compat;
 mod crate_edges;
 mod links;
 mod sizes;
