@@ -9,7 +9,9 @@ fn main() -> ExitCode {
     let suite = arguments.next().unwrap_or_default();
     let outcome = match suite.as_str() {
         "kv" => sheaf_bench::key_value::run(arguments),
-        _ => Err(format!("suite {suite:?} is not one of: kv")),
+        "doc" => sheaf_bench::document::run(arguments),
+        "net" => sheaf_bench::network::run(arguments),
+        _ => Err(format!("suite {suite:?} is not one of: kv, doc, net")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::process::{Outcome, cargo, root, run as run_program};
+use crate::process::{Outcome, cargo, root, run as run_program, target_dir};
 
 /// What to measure.
 #[derive(Args)]
@@ -43,7 +43,16 @@ pub fn run(options: &Options) -> Outcome {
         }
         return run_program(std::process::Command::new(script).arg(options.what.name()).args(&options.rest));
     }
+    if matches!(options.what, Suite::Net) {
+        let mut server = cargo();
+        server.args(["build", "--quiet", "--release", "--package", "sheaf-server", "--bin", "sheafd"]);
+        run_program(&mut server)?;
+    }
     let mut command = cargo();
+    // Whoever names a server of their own measures that one.
+    if std::env::var_os("SHEAFD").is_none() {
+        command.env("SHEAFD", target_dir().join("release/sheafd"));
+    }
     command.args(["run", "--quiet", "--release", "--package", "sheaf-bench", "--", options.what.name()]);
     run_program(command.args(&options.rest))
 }
