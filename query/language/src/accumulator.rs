@@ -3,6 +3,7 @@
 //! An [`AccumulatorSpec`] is read once. Each group starts an [`Accumulator`] from it, adds documents, and finishes to
 //! one value. Each says how many bytes it holds, so that whoever groups can spill.
 
+mod distinct;
 pub(crate) mod number;
 mod parse;
 pub(crate) mod percentile;
@@ -12,12 +13,13 @@ mod tests;
 
 use std::cmp::Ordering;
 
-use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, compare, equal};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, compare};
 
 use crate::expression::{Environment, Expression, heap_bytes};
 use crate::sort::{SortKey, SortSpec};
 use crate::{Error, ErrorCode, Result};
 
+use distinct::DistinctValues;
 use number::{Deviation, Sum};
 use percentile::Percentiles;
 use ranked::Ranked;
@@ -70,6 +72,7 @@ enum State {
     Deviation(Deviation),
     Extreme(Option<Value<'static>>),
     First(Option<Value<'static>>),
+    Distinct(DistinctValues),
     Items { values: Vec<Value<'static>>, bytes: usize },
     LastN { values: std::collections::VecDeque<Value<'static>>, limit: usize, bytes: usize },
     FirstN { values: Vec<Value<'static>>, limit: usize, bytes: usize },
@@ -108,9 +111,8 @@ impl AccumulatorSpec {
             Kind::Min | Kind::Max => State::Extreme(None),
             Kind::First => State::First(None),
             Kind::Last => State::Last(None),
-            Kind::Push | Kind::AddToSet | Kind::ConcatArrays | Kind::SetUnion => {
-                State::Items { values: Vec::new(), bytes: 0 }
-            }
+            Kind::AddToSet | Kind::SetUnion => State::Distinct(DistinctValues::default()),
+            Kind::Push | Kind::ConcatArrays => State::Items { values: Vec::new(), bytes: 0 },
             Kind::MergeObjects => State::Merged(RawDocumentBuf::new()),
             Kind::Percentile(_) | Kind::Median => State::Percentiles(Percentiles::default()),
             Kind::FirstN(n) => State::FirstN { values: Vec::new(), limit: limit(n)?, bytes: 0 },
@@ -188,7 +190,8 @@ impl Accumulator {
                     *bytes = bytes.saturating_sub(heap_bytes(&dropped));
                 }
             }
-            State::Items { values, bytes } => add_item(&spec.kind, values, bytes, value, environment)?,
+            State::Distinct(set) => add_distinct(&spec.kind, set, value, environment)?,
+            State::Items { values, bytes } => add_item(&spec.kind, values, bytes, value)?,
             State::Merged(document) => merge(document, &value)?,
             State::RankedValues(ranked) => {
                 if !value.is_nullish() {
@@ -210,6 +213,7 @@ impl Accumulator {
     /// Bytes held beyond the state itself.
     pub fn bytes(&self) -> usize {
         match &self.state {
+            State::Distinct(set) => set.bytes(),
             State::Items { bytes, .. } | State::FirstN { bytes, .. } | State::LastN { bytes, .. } => *bytes,
             State::Merged(document) => document.as_bytes().len(),
             State::Percentiles(percentiles) => percentiles.bytes(),
@@ -232,6 +236,7 @@ impl Accumulator {
                 deviation.result(matches!(spec.kind, Kind::StdDev { sample: true }))
             }
             State::Extreme(value) | State::First(value) | State::Last(value) => value.unwrap_or(Value::Null),
+            State::Distinct(set) => Value::array(set.into_values()),
             State::Items { values, .. } | State::FirstN { values, .. } => Value::array(values),
             State::LastN { values, .. } => Value::array(values.into()),
             State::Merged(document) => Value::from(document),
@@ -268,33 +273,44 @@ fn add_item(
     values: &mut Vec<Value<'static>>,
     bytes: &mut usize,
     value: Value<'_>,
-    environment: &Environment,
 ) -> Result<()> {
-    if matches!(value, Value::Missing) {
-        return Ok(());
-    }
-    let mut push = |value: Value<'static>, distinct: bool| {
-        if distinct && values.iter().any(|other| equal(other, &value, environment.collate())) {
-            return;
-        }
+    let mut push = |value: Value<'static>| {
         *bytes += heap_bytes(&value) + size_of::<Value<'static>>();
         values.push(value);
     };
     match (kind, value) {
-        (Kind::Push, value) => push(value.into_owned(), false),
-        (Kind::AddToSet, value) => push(value.into_owned(), true),
-        (Kind::ConcatArrays | Kind::SetUnion, Value::Array(array)) => {
-            for item in array.into_items() {
-                push(item.into_owned(), matches!(kind, Kind::SetUnion));
-            }
+        (_, Value::Missing) => {}
+        (Kind::ConcatArrays, Value::Array(array)) => {
+            array.into_items().into_iter().for_each(|item| push(item.into_owned()));
         }
-        (_, other) => {
-            let reason =
-                format!("an accumulator of arrays needs an array, not a value of type {}", other.type_name());
-            return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
-        }
+        (Kind::ConcatArrays, other) => return Err(not_array(&other)),
+        (_, value) => push(value.into_owned()),
     }
     Ok(())
+}
+
+fn add_distinct(
+    kind: &Kind,
+    set: &mut DistinctValues,
+    value: Value<'_>,
+    environment: &Environment,
+) -> Result<()> {
+    let collation = environment.collate();
+    match (kind, value) {
+        (_, Value::Missing) => {}
+        (Kind::SetUnion, Value::Array(array)) => {
+            array.into_items().into_iter().for_each(|item| set.add(item, collation));
+        }
+        (Kind::SetUnion, other) => return Err(not_array(&other)),
+        (_, value) => set.add(value, collation),
+    }
+    Ok(())
+}
+
+fn not_array(value: &Value<'_>) -> Error {
+    let reason =
+        format!("an accumulator of arrays needs an array, not a value of type {}", value.type_name());
+    Error::new(ErrorCode::TYPE_MISMATCH, reason)
 }
 
 /// `$mergeObjects`: fields of later documents win and keep the place of the first.
