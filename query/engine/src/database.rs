@@ -12,6 +12,7 @@ use sheaf_storage::{DiskVfs, KeyspaceOptions, MemoryVfs, PrefixRule, Store, Stor
 use crate::catalog::Catalog;
 use crate::cursor::CursorRegistry;
 use crate::entropy::Entropy;
+use crate::executor::SpillSpace;
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
 use crate::session::{Session, SessionId};
 use crate::{Error, Result, error_code};
@@ -51,6 +52,7 @@ struct Inner {
     store: Store,
     tablet: Tablet,
     catalog: Catalog,
+    spill: Arc<SpillSpace>,
     cursors: CursorRegistry,
     entropy: Entropy,
     sessions_opened: AtomicU64,
@@ -79,6 +81,7 @@ impl Database {
         let seed = vfs.unique_id().map_err(|error| {
             Error::new(error_code::FILE_STREAM_FAILED, format!("no random numbers to be had: {error}"))
         })?;
+        let spill = Arc::new(SpillSpace::new(Arc::clone(&vfs), path.join("spill")));
         let store = Store::open(vfs, path, options.store.clone())?;
         let tablet = store.tablet();
         let catalog = Catalog::open(tablet.clone())?;
@@ -87,6 +90,7 @@ impl Database {
             store,
             tablet,
             catalog,
+            spill,
             cursors: CursorRegistry::default(),
             entropy: Entropy::new(seed),
             sessions_opened: AtomicU64::new(0),
@@ -155,6 +159,11 @@ impl Database {
             .cluster_time
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last.saturating_add(1))));
         Timestamp::from_u64(now.max(last.unwrap_or(0).saturating_add(1)))
+    }
+
+    /// Where blocking operators put what they cannot hold.
+    pub(crate) fn spill_space(&self) -> &Arc<SpillSpace> {
+        &self.inner.spill
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

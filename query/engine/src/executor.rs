@@ -19,6 +19,7 @@ mod row;
 mod rows;
 mod skip;
 mod sort;
+mod spill;
 mod stage;
 mod text_score;
 mod union;
@@ -26,6 +27,7 @@ mod union;
 pub(crate) use context::ExecutionContext;
 pub(crate) use operator::{Examined, Operator};
 pub(crate) use row::{Row, RowDocument};
+pub(crate) use spill::SpillSpace;
 
 /// Rows that an operator asks of the one below at once, where nothing else limits it.
 pub(crate) const BATCH_ROWS: usize = 128;

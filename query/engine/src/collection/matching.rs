@@ -107,7 +107,7 @@ impl Session {
     ) -> Result<Option<Target>> {
         let plan = first_only(planner::plan_documents(Some(collection), query)?);
         let snapshot = self.snapshot(Some(transaction.transaction.snapshot_timestamp()))?;
-        let options = ReadOptions { max_time };
+        let options = ReadOptions { max_time, allow_disk_use: None };
         let mut execution = self.start(&plan, snapshot, &query.collation, options);
         match execution.next_row()? {
             Some(row) => Target::current(transaction, collection, &row),
@@ -124,7 +124,7 @@ impl Session {
     ) -> Result<Matches> {
         let snapshot = self.snapshot(None)?;
         let plan = planner::plan_documents(Some(collection), query)?;
-        let options = ReadOptions { max_time };
+        let options = ReadOptions { max_time, allow_disk_use: None };
         Ok(Matches { execution: self.start(&plan, snapshot, &query.collation, options) })
     }
 

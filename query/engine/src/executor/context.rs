@@ -6,6 +6,7 @@ use sheaf_document::RawDocumentBuf;
 use sheaf_language::expression::Environment;
 use sheaf_storage::{Clock, Snapshot};
 
+use super::SpillSpace;
 use crate::{Error, Result, error_code};
 
 /// What the operators of one execution share.
@@ -18,6 +19,8 @@ pub(crate) struct ExecutionContext {
     pub(crate) collation: Option<RawDocumentBuf>,
     /// Bytes that a blocking operator may hold.
     pub(crate) memory_bytes_max: usize,
+    /// Where a blocking operator may put what it cannot hold; none if that is not allowed.
+    pub(crate) spill: Option<Arc<SpillSpace>>,
     clock: Arc<dyn Clock>,
     /// When the operation gives up, in microseconds of the clock.
     deadline_micros: Option<u64>,
@@ -32,7 +35,7 @@ impl ExecutionContext {
         collation: Option<RawDocumentBuf>,
         memory_bytes_max: usize,
     ) -> Self {
-        Self { snapshot, environment, collation, memory_bytes_max, clock, deadline_micros: None }
+        Self { snapshot, environment, collation, memory_bytes_max, spill: None, clock, deadline_micros: None }
     }
 
     /// Fails if a blocking operator holds more than it may.

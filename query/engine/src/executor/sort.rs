@@ -1,34 +1,40 @@
 //! SORT: all rows in order; with a limit only the first ones are kept.
 //!
 //! With a limit the rows are kept in a buffer of at most twice the limit, which is sorted and cut whenever it is
-//! full: that costs n log k like a heap, and keeps equal keys in the order they came. Past its memory it fails
-//! with `QueryExceededMemoryLimitNoDiskUseAllowed`; it does not spill.
+//! full: that costs n log k like a heap, and keeps equal keys in the order they came. Past its memory a sort writes
+//! what it holds as a sorted run to disk ([`spill`](super::spill)) and goes on; at the end the runs are merged as the
+//! rows are asked for. Of equal keys the earlier run's comes first, so the order is stable either way. Where spilling
+//! is not allowed the sort fails with `QueryExceededMemoryLimitNoDiskUseAllowed`.
 
 use std::sync::Arc;
 
 use sheaf_document::Value;
 use sheaf_language::sort::SortSpec;
 
+use super::spill::{KeyedRow, Run};
 use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
 use crate::Result;
 
 pub(super) struct Sort {
     sort: Arc<SortSpec>,
-    limit: Option<u64>,
+    limit: Option<usize>,
     pub(super) input: Box<Operator>,
-    /// What is left to return, in reverse order; none before the input was read.
-    sorted: Option<Vec<Row>>,
+    /// None before the input was read.
+    output: Option<Output>,
 }
 
-struct Keyed {
-    key: Vec<Value<'static>>,
-    row: Row,
-    bytes: usize,
+/// Where sorted rows come from.
+enum Output {
+    /// All of them, in reverse order.
+    Memory(Vec<Row>),
+    /// The runs with the next row of each, and how many rows may still be returned.
+    Runs { runs: Vec<(Run, Option<KeyedRow>)>, left: usize },
 }
 
 impl Sort {
     pub(super) fn new(sort: Arc<SortSpec>, limit: Option<u64>, input: Box<Operator>) -> Self {
-        Self { sort, limit, input, sorted: None }
+        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        Self { sort, limit, input, output: None }
     }
 
     pub(super) fn pull(
@@ -37,22 +43,41 @@ impl Sort {
         wanted: usize,
         rows: &mut Vec<Row>,
     ) -> Result<()> {
-        if self.sorted.is_none() {
-            self.sorted = Some(self.fill(context)?);
+        if self.output.is_none() {
+            self.output = Some(self.fill(context)?);
         }
-        let Some(sorted) = &mut self.sorted else { return Ok(()) };
-        let keep = sorted.len().saturating_sub(wanted);
-        rows.extend(sorted.drain(keep..).rev());
+        match &mut self.output {
+            Some(Output::Memory(sorted)) => {
+                let keep = sorted.len().saturating_sub(wanted);
+                rows.extend(sorted.drain(keep..).rev());
+            }
+            Some(Output::Runs { runs, left }) => {
+                for _ in 0..wanted.min(*left) {
+                    let Some(row) = next_of_runs(&self.sort, runs, context)? else {
+                        *left = 0;
+                        break;
+                    };
+                    *left -= 1;
+                    rows.push(row);
+                }
+            }
+            None => {}
+        }
         Ok(())
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.sorted.as_ref().is_some_and(Vec::is_empty)
+        match &self.output {
+            Some(Output::Memory(sorted)) => sorted.is_empty(),
+            Some(Output::Runs { left, .. }) => *left == 0,
+            None => false,
+        }
     }
 
-    fn fill(&mut self, context: &mut ExecutionContext) -> Result<Vec<Row>> {
-        let limit = self.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut kept: Vec<Keyed> = Vec::new();
+    fn fill(&mut self, context: &mut ExecutionContext) -> Result<Output> {
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut kept: Vec<KeyedRow> = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         let mut bytes = 0usize;
         let mut batch = Vec::new();
         loop {
@@ -66,35 +91,74 @@ impl Sort {
                     context.environment.metadata = (**metadata).clone();
                 }
                 let key = self.sort.key(row.document()?, &mut context.environment)?;
-                let keyed = Keyed { bytes: row.memory_bytes() + key_bytes(&key), key, row };
-                bytes += keyed.bytes;
+                let keyed = KeyedRow { key, row };
+                bytes += keyed.bytes();
                 kept.push(keyed);
             }
-            if let Some(limit) = limit
-                && kept.len() >= limit.saturating_mul(2).max(BATCH_ROWS)
-            {
+            if kept.len() >= limit.saturating_mul(2).max(BATCH_ROWS) {
                 self.order(&mut kept, context);
                 kept.truncate(limit);
-                bytes = kept.iter().map(|keyed| keyed.bytes).sum();
+                bytes = kept.iter().map(KeyedRow::bytes).sum();
+            }
+            if let Some(space) = context.spill.clone()
+                && bytes > context.memory_bytes_max
+            {
+                self.order(&mut kept, context);
+                runs.push(space.write(kept.drain(..).take(limit))?);
+                bytes = 0;
             }
             context.check_memory("a sort", bytes)?;
         }
         self.order(&mut kept, context);
-        kept.truncate(limit.unwrap_or(usize::MAX));
-        Ok(kept.into_iter().rev().map(|keyed| keyed.row).collect())
+        kept.truncate(limit);
+        match context.spill.clone() {
+            Some(space) if !runs.is_empty() => {
+                runs.push(space.write(kept.into_iter())?);
+                let runs = runs.into_iter().map(|mut run| run.next().map(|first| (run, first)));
+                Ok(Output::Runs { runs: runs.collect::<Result<_>>()?, left: limit })
+            }
+            _ => Ok(Output::Memory(kept.into_iter().rev().map(|keyed| keyed.row).collect())),
+        }
     }
 
-    fn order(&self, kept: &mut [Keyed], context: &ExecutionContext) {
+    fn order(&self, kept: &mut [KeyedRow], context: &ExecutionContext) {
         let collator = context.environment.collate();
         kept.sort_by(|left, right| self.sort.compare(&left.key, &right.key, collator));
     }
 }
 
-fn key_bytes(key: &[Value<'static>]) -> usize {
-    let own = |value: &Value<'static>| match value {
-        Value::String(text) => text.len(),
-        Value::Document(document) => document.as_raw().len_bytes(),
-        _ => 0,
+/// The first of the runs' next rows.
+fn next_of_runs(
+    sort: &SortSpec,
+    runs: &mut [(Run, Option<KeyedRow>)],
+    context: &ExecutionContext,
+) -> Result<Option<Row>> {
+    let collator = context.environment.collate();
+    let mut first: Option<(usize, &KeyedRow)> = None;
+    for (position, (_, next)) in runs.iter().enumerate() {
+        let Some(next) = next else { continue };
+        // Strictly less: of equals the earlier run's stays.
+        if first.is_none_or(|(_, best)| sort.compare(&next.key, &best.key, collator).is_lt()) {
+            first = Some((position, next));
+        }
+    }
+    let Some((run, next)) = first.map(|(position, _)| position).and_then(|position| runs.get_mut(position))
+    else {
+        return Ok(None);
     };
-    key.iter().map(|value| size_of::<Value<'static>>() + own(value)).sum()
+    let following = run.next()?;
+    Ok(std::mem::replace(next, following).map(|keyed| keyed.row))
+}
+
+impl KeyedRow {
+    /// Bytes it holds in memory, about.
+    fn bytes(&self) -> usize {
+        let own = |value: &Value<'static>| match value {
+            Value::String(text) => text.len(),
+            Value::Document(document) => document.as_raw().len_bytes(),
+            _ => 0,
+        };
+        let key: usize = self.key.iter().map(|value| size_of::<Value<'static>>() + own(value)).sum();
+        self.row.memory_bytes() + key
+    }
 }

@@ -32,7 +32,8 @@ impl Session {
         let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
         let snapshot = self.snapshot(read_timestamp)?;
         let planned = self.plan_pipeline(operation)?;
-        let options = ReadOptions { max_time: operation.common.max_time };
+        let options =
+            ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
         let execution = self.start(&planned.plan, snapshot, &planned.collation, options);
         if let Some(sink) = &planned.sink {
             self.write_out(operation, &planned.namespace, sink, execution)?;

@@ -16,7 +16,7 @@ impl Session {
         let query = Query::parse(&query_options(operation), collection.as_deref())?;
         let snapshot = self.snapshot(None)?;
         let plan = planner::plan_documents(collection.as_ref(), &query)?;
-        let options = ReadOptions { max_time: operation.common.max_time };
+        let options = ReadOptions { max_time: operation.common.max_time, allow_disk_use: None };
         let mut execution = self.start(&plan, snapshot, &query.collation, options);
         let mut count = 0;
         while execution.next_row()?.is_some() {

@@ -64,7 +64,7 @@ impl Session {
     }
 
     fn run_plan(&self, explained: &Explained, snapshot: Snapshot) -> Result<Execution> {
-        let options = ReadOptions { max_time: None };
+        let options = ReadOptions::default();
         let mut execution = self.start(&explained.plan, snapshot, &explained.collation, options);
         while execution.next_row()?.is_some() {}
         Ok(execution)

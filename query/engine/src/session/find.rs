@@ -23,7 +23,8 @@ impl Session {
         let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
         let snapshot = self.snapshot(read_timestamp)?;
         let plan = planner::plan_find(collection.as_ref(), &query)?;
-        let options = ReadOptions { max_time: operation.common.max_time };
+        let options =
+            ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
         let execution = self.start(&plan, snapshot, &query.collation, options);
         let rows = position.map_or(0, |position| position.rows);
         Cursor::from_plan(operation.namespace.clone(), execution, fingerprint, rows)

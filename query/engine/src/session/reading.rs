@@ -17,6 +17,7 @@ use crate::planner::QueryCollation;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
     pub(crate) max_time: Option<Duration>,
+    pub(crate) allow_disk_use: Option<bool>,
 }
 
 impl Session {
@@ -49,6 +50,9 @@ impl Session {
             collation.document.clone(),
             database.options().operator_memory_bytes_max,
         );
+        if options.allow_disk_use.unwrap_or(database.options().allow_disk_use) {
+            context.spill = Some(std::sync::Arc::clone(database.spill_space()));
+        }
         context.set_time_limit(options.max_time);
         context
     }

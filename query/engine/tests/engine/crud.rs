@@ -221,3 +221,33 @@ fn a_hint_must_name_an_index() {
     assert_eq!(hinted(Hint::KeyPattern(natural.as_raw())).expect("finds").len(), 1);
     assert_eq!(hinted(Hint::Name("_id_")).expect("finds").len(), 1);
 }
+
+#[test]
+fn a_sort_past_its_memory_spills_or_fails_as_asked() {
+    let mut options = crate::support::options();
+    options.operator_memory_bytes_max = 64 << 10;
+    let session = sheaf_engine::Database::in_memory(options).expect("opens").session();
+    // Each number twice, in a scattered order: equal keys must stay in the order they came.
+    let documents: Vec<_> = (0..4_000)
+        .map(|n| format!(r#"{{"_id":{n},"v":{},"p":"{}"}}"#, n * 7 % 2_000, "x".repeat(50)))
+        .collect();
+    insert(&session, &documents.iter().map(String::as_str).collect::<Vec<_>>());
+    let (all, sort) = (doc("{}"), doc(r#"{"v": -1}"#));
+    let sorted = |allow: bool, limit: Option<u64>| {
+        find_with(&session, all.as_raw(), |operation| {
+            operation.sort = Some(sort.as_raw());
+            operation.allow_disk_use = Some(allow);
+            operation.limit = limit;
+        })
+    };
+    let found = sorted(true, None).expect("spills");
+    assert_eq!(found.len(), 4_000);
+    let mut expected: Vec<_> = (0..4_000).map(|n| (2_000 - n * 7 % 2_000, n)).collect();
+    expected.sort_unstable();
+    for (text, (_, id)) in found.iter().zip(expected) {
+        assert!(text.starts_with(&format!(r#"{{"_id":{id},"#)), "{text} instead of {id}");
+    }
+    assert_eq!(sorted(true, Some(1_500)).expect("spills"), found[..1_500]);
+    assert_eq!(sorted(false, None).expect_err("refused").code, error_code::QUERY_EXCEEDED_MEMORY_LIMIT);
+    assert_eq!(sorted(false, Some(3)).expect("fits"), found[..3]);
+}

@@ -131,7 +131,7 @@ const INDEXES: [&str; 7] = [
 ];
 
 #[test]
-fn indexes_change_no_answer() {
+fn deep_indexes_change_no_answer() {
     let rounds = if std::env::var_os("SHEAF_DEEP").is_some() { 60 } else { 3 };
     let mut compared = 0;
     for round in 0..rounds {
