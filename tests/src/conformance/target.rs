@@ -26,8 +26,7 @@ impl Target for InProcess {
     fn open(&self, topology: Topology) -> Result<Box<dyn Exchange>, String> {
         let has_cluster_clock = topology == Topology::ReplicaSet;
         let options = DatabaseOptions { has_cluster_clock, ..DatabaseOptions::default() };
-        let database = Database::in_memory(options)
-            .map_err(|error| format!("no database: {error}"))?;
+        let database = Database::in_memory(options).map_err(|error| format!("no database: {error}"))?;
         let replica_set = match topology {
             Topology::ReplicaSet => Some("rs0".to_owned()),
             Topology::Standalone => None,

@@ -4,7 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 
 use super::Session;
 use super::stage_arguments as arguments;
-use crate::operation::CollectionKind;
+use crate::operation::{CollectionKind, CollectionStatistics};
 use crate::{Error, Namespace, Result, error_code};
 
 impl Session {
@@ -97,37 +97,7 @@ impl Session {
             let measured = self.collection_statistics(namespace)?;
             let count = Value::Int32(i32::try_from(measured.documents).unwrap_or(i32::MAX));
             if figures.storage {
-                let scaled = |bytes: u64| {
-                    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX) / figures.scale;
-                    i32::try_from(bytes).map_or(Value::Int64(bytes), Value::Int32)
-                };
-                out.document("storageStats", |storage| {
-                    let index_bytes: u64 = measured.indexes.iter().map(|index| index.bytes).sum();
-                    storage
-                        .append_value("size", &scaled(measured.document_bytes))
-                        .append_value("count", &count);
-                    if let Some(average) = measured.document_bytes.checked_div(measured.documents) {
-                        storage.append_value(
-                            "avgObjSize",
-                            &scaled(average * u64::try_from(figures.scale).unwrap_or(1)),
-                        );
-                    }
-                    storage
-                        .append("numOrphanDocs", 0)
-                        .append_value("storageSize", &scaled(measured.document_bytes))
-                        .append("freeStorageSize", 0)
-                        .append("capped", collection.options.capped)
-                        .append("nindexes", i32::try_from(measured.indexes.len()).unwrap_or(i32::MAX))
-                        .append("indexBuilds", Value::array(Vec::new()))
-                        .append_value("totalIndexSize", &scaled(index_bytes))
-                        .append_value("totalSize", &scaled(index_bytes + measured.document_bytes))
-                        .document("indexSizes", |sizes| {
-                            for index in &measured.indexes {
-                                sizes.append_value(&index.name, &scaled(index.bytes));
-                            }
-                        })
-                        .append("scaleFactor", i32::try_from(figures.scale).unwrap_or(i32::MAX));
-                });
+                storage_figures(&measured, &count, figures.scale, collection.options.capped, &mut out);
             }
             if figures.count {
                 out.append_value("count", &count);
@@ -264,4 +234,40 @@ fn demand_admin(name: &str, namespace: &Namespace) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(error_code::INVALID_NAMESPACE, format!("{name} is for the database \"admin\" only")))
+}
+
+/// The `storageStats` of `$collStats`, bytes divided by `scale`.
+fn storage_figures(
+    measured: &CollectionStatistics,
+    count: &Value<'_>,
+    scale: i64,
+    capped: bool,
+    out: &mut DocumentBuilder,
+) {
+    let scaled = |bytes: u64| {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX) / scale;
+        i32::try_from(bytes).map_or(Value::Int64(bytes), Value::Int32)
+    };
+    let index_bytes: u64 = measured.indexes.iter().map(|index| index.bytes).sum();
+    out.document("storageStats", |storage| {
+        storage.append_value("size", &scaled(measured.document_bytes)).append_value("count", count);
+        if let Some(average) = measured.document_bytes.checked_div(measured.documents) {
+            storage.append_value("avgObjSize", &scaled(average * u64::try_from(scale).unwrap_or(1)));
+        }
+        storage
+            .append("numOrphanDocs", 0)
+            .append_value("storageSize", &scaled(measured.document_bytes))
+            .append("freeStorageSize", 0)
+            .append("capped", capped)
+            .append("nindexes", i32::try_from(measured.indexes.len()).unwrap_or(i32::MAX))
+            .append("indexBuilds", Value::array(Vec::new()))
+            .append_value("totalIndexSize", &scaled(index_bytes))
+            .append_value("totalSize", &scaled(index_bytes + measured.document_bytes))
+            .document("indexSizes", |sizes| {
+                for index in &measured.indexes {
+                    sizes.append_value(&index.name, &scaled(index.bytes));
+                }
+            })
+            .append("scaleFactor", i32::try_from(scale).unwrap_or(i32::MAX));
+    });
 }
