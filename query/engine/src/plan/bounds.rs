@@ -153,6 +153,15 @@ impl FieldBounds {
                 && only.lower.is_inclusive && only.upper.is_inclusive)
     }
 
+    /// Whether it leaves something out but reaches from the lowest value to the highest, as a negation does.
+    pub(crate) fn spans_all(&self) -> bool {
+        matches!(
+            (self.intervals.first(), self.intervals.last()),
+            (Some(first), Some(last))
+                if matches!((&first.lower.value, &last.upper.value), (Value::MinKey, Value::MaxKey))
+        )
+    }
+
     /// Whether it is exactly one value.
     pub(crate) fn is_point(&self, collator: Option<&dyn Collate>) -> bool {
         matches!(self.intervals.as_slice(), [only] if only.is_point(collator))

@@ -35,7 +35,7 @@ pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Acce
                 return Ok(Access { plan: lookup, is_sorted: true });
             }
             let best = best_candidate(collection, query, &parts);
-            if best.as_ref().is_none_or(|best| best.bounded_fields == 0)
+            if best.as_ref().is_none_or(|best| best.narrow_fields == 0)
                 && let Some(plan) = union(collection, query, &parts)
             {
                 return Ok(Access { plan, is_sorted: false });

@@ -24,6 +24,8 @@ pub(crate) struct Candidate {
     pub(crate) point_fields: usize,
     /// Fields, leading ones included, that the ranges of keys narrow.
     pub(crate) bounded_fields: usize,
+    /// Of those, the fields whose bounds leave out more than single values in between.
+    pub(crate) narrow_fields: usize,
     /// Whether the rows come in the order of the query's sort.
     pub(crate) provides_sort: bool,
 }
@@ -66,6 +68,7 @@ impl Candidate {
             .take_while(|bounds| bounds.is_points(strings.collator))
             .count()
             .min(fields);
+        let narrow_fields = assigned.bounds.iter().take(fields).filter(|bounds| !bounds.spans_all()).count();
         let settled = assigned.settled(conjuncts.len(), fields, index);
         let sort = sort_direction(index, &assigned.bounds, strings, query);
         let scan = IndexScanPlan {
@@ -75,14 +78,21 @@ impl Candidate {
             direction: sort.unwrap_or(ScanDirection::Forward),
             is_multikey: index.multikey.any(),
         };
-        Some(Self { scan, settled, point_fields, bounded_fields, provides_sort: sort.is_some() })
+        Some(Self {
+            scan,
+            settled,
+            point_fields,
+            bounded_fields,
+            narrow_fields,
+            provides_sort: sort.is_some(),
+        })
     }
 
     /// Larger is better: single values first, then a range behind them, then the order, then a short key.
-    pub(crate) fn score(&self) -> (bool, usize, usize, bool, std::cmp::Reverse<usize>) {
+    pub(crate) fn score(&self) -> (bool, usize, usize, bool, usize, std::cmp::Reverse<usize>) {
         let is_lookup = self.scan.index.specification.unique && self.point_fields == self.scan.bounds.len();
         let fields = std::cmp::Reverse(self.scan.bounds.len());
-        (is_lookup, self.point_fields, self.bounded_fields, self.provides_sort, fields)
+        (is_lookup, self.point_fields, self.narrow_fields, self.provides_sort, self.bounded_fields, fields)
     }
 }
 

@@ -1,9 +1,15 @@
 //! Counting documents.
 
+use sheaf_storage::IterOptions;
+
 use super::Session;
 use super::reading::ReadOptions;
 use crate::Result;
+use crate::catalog::Collection;
+use crate::executor::ExecutionContext;
+use crate::key_layout;
 use crate::operation::CountOperation;
+use crate::plan::PhysicalPlan;
 use crate::planner::{self, Query, QueryOptions};
 
 impl Session {
@@ -17,6 +23,9 @@ impl Session {
         let snapshot = self.snapshot(None)?;
         let plan = planner::plan_documents(collection.as_ref(), &query)?;
         let options = ReadOptions { max_time: operation.common.max_time, allow_disk_use: None };
+        if let PhysicalPlan::CollectionScan { collection, range: None, filter: None, .. } = &plan {
+            return count_keys(&self.execution_context(snapshot, &query.collation, options), collection);
+        }
         let mut execution = self.start(&plan, snapshot, &query.collation, options);
         let mut count = 0;
         while execution.next_row()?.is_some() {
@@ -24,6 +33,23 @@ impl Session {
         }
         Ok(count)
     }
+}
+
+/// The documents of a whole collection, without reading them.
+fn count_keys(context: &ExecutionContext, collection: &Collection) -> Result<u64> {
+    let range = key_layout::documents(collection.id);
+    let options = IterOptions { lower: Some(range.lower), upper: Some(range.upper), keys_only: true };
+    let mut keys = context.snapshot.iter(options)?;
+    let mut count = 0u64;
+    let mut valid = keys.seek_to_first()?;
+    while valid {
+        count += 1;
+        if count.is_multiple_of(1_024) {
+            context.check_time()?;
+        }
+        valid = keys.next()?;
+    }
+    Ok(count)
 }
 
 pub(super) fn query_options<'a>(operation: &CountOperation<'a>) -> QueryOptions<'a> {
