@@ -28,7 +28,7 @@ pub enum Target {
     /// In this process.
     Embedded(Embedded),
     /// Behind gRPC.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Target {
@@ -36,7 +36,7 @@ impl Target {
     pub fn open(options: &TargetOptions) -> Result<Self, String> {
         match (&options.path, &options.server) {
             (Some(path), _) => Embedded::open(path).map(Self::Embedded),
-            (None, Some(server)) => Remote::connect(server).map(Self::Remote),
+            (None, Some(server)) => Remote::connect(server).map(Box::new).map(Self::Remote),
             (None, None) => Err("needs --path or --server".to_owned()),
         }
     }

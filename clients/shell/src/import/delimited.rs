@@ -52,10 +52,11 @@ impl<R: io::Read> Delimited<R> {
     /// The row in CSV again, for the reject file.
     fn text(&self) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        match writer.write_record(&self.record).map(|()| writer.into_inner()) {
-            Ok(Ok(bytes)) => bytes.trim_ascii_end().to_vec(),
-            _ => Vec::new(),
+        // Writing into memory cannot fail; a row that could not be read has no cells.
+        if writer.write_record(&self.record).is_err() {
+            return Vec::new();
         }
+        writer.into_inner().map(|bytes| bytes.trim_ascii_end().to_vec()).unwrap_or_default()
     }
 
     fn document(&self) -> Result<RawDocumentBuf, String> {

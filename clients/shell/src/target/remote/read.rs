@@ -151,7 +151,6 @@ impl Remote {
             skip: whole(command, "skip"),
             limit: whole(command, "limit"),
             read: read_options(command),
-            ..CountRequest::default()
         };
         let mut documents = self.documents.clone();
         let response = self.runtime.block_on(documents.count(request)).map_err(describe)?.into_inner();
@@ -171,7 +170,6 @@ impl Remote {
             field: command.get("key").and_then(ValueRef::as_str).unwrap_or_default().to_owned(),
             filter: bytes(command, "query"),
             read: read_options(command),
-            ..DistinctRequest::default()
         };
         let mut documents = self.documents.clone();
         let response = self.runtime.block_on(documents.distinct(request)).map_err(describe)?.into_inner();
