@@ -8,6 +8,8 @@
 //! commit, and a change that affects the collection's keys holds it exclusively. So no document is written into a
 //! collection that was dropped, or past an index that was added, in between.
 
+mod capped_copy;
+mod capped_state;
 mod change;
 mod change_indexes;
 mod collection;
@@ -19,6 +21,7 @@ mod record;
 mod state;
 mod text_key;
 
+pub(crate) use capped_state::CappedState;
 pub(crate) use change_indexes::same_key;
 pub(crate) use collection::{Collection, collator};
 pub use collection_options::{CollectionOptions, ValidationAction, ValidationLevel};

@@ -4,6 +4,8 @@
 //! committed one of these keys meanwhile, the commit conflicts and the whole evaluation runs again on a newer
 //! snapshot; callers never see that ([`write::retrying`]).
 
+mod arrivals;
+mod capped;
 mod change;
 mod delete;
 mod document_id;
@@ -19,4 +21,6 @@ mod validate;
 pub(crate) mod write;
 mod write_out;
 
+pub(crate) use arrivals::Arrivals;
+pub(crate) use capped::documents as capped_documents;
 pub(crate) use duplicate::duplicate_key;

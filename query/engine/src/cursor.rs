@@ -6,16 +6,21 @@
 mod execution;
 mod position;
 mod registry;
+mod tail;
 
 pub(crate) use execution::Execution;
 pub(crate) use position::Position;
 pub use registry::{CursorRegistry, KilledCursors};
+pub(crate) use tail::Tail;
+pub use tail::{AWAIT_DEFAULT, AWAIT_MAX};
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sheaf_document::RawDocumentBuf;
 use sheaf_storage::Timestamp;
 
+use self::tail::WakeUp;
 use crate::{Namespace, Result};
 
 /// Documents of an answer, in order.
@@ -37,6 +42,8 @@ enum Source {
     Ready(VecDeque<RawDocumentBuf>),
     /// A plan is run for them; the fingerprint is its operation's.
     Plan { execution: Box<Execution>, fingerprint: u64 },
+    /// A plan that goes on when documents come.
+    Tail(Tail),
 }
 
 impl Cursor {
@@ -56,6 +63,40 @@ impl Cursor {
         Ok(Self { namespace, source: Source::Plan { execution: Box::new(execution), fingerprint } })
     }
 
+    /// A tailable cursor.
+    pub(crate) fn from_tail(namespace: Namespace, tail: Tail) -> Self {
+        Self { namespace, source: Source::Tail(tail) }
+    }
+
+    /// Whether [`Cursor::next_batch_within`] waits for documents to come.
+    pub fn awaits_data(&self) -> bool {
+        matches!(&self.source, Source::Tail(tail) if tail.awaits_data)
+    }
+
+    /// As [`Cursor::next_batch`]; at its end a cursor that awaits data waits up to `patience` (at most [`AWAIT_MAX`]) for
+    /// a document. A kill ends the wait.
+    pub fn next_batch_within(
+        &mut self,
+        documents_max: usize,
+        bytes_max: usize,
+        patience: Duration,
+    ) -> Result<Batch> {
+        match &mut self.source {
+            Source::Tail(tail) if tail.awaits_data => {
+                tail.next_batch_within(documents_max, bytes_max, patience)
+            }
+            _ => self.next_batch(documents_max, bytes_max),
+        }
+    }
+
+    /// What ends its wait from outside.
+    fn wake_up(&self) -> Option<WakeUp> {
+        match &self.source {
+            Source::Tail(tail) => Some(tail.wake_up.clone()),
+            Source::Ready(_) | Source::Plan { .. } => None,
+        }
+    }
+
     /// What it reads.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -67,6 +108,7 @@ impl Cursor {
         let ready = match &mut self.source {
             Source::Ready(ready) => ready,
             Source::Plan { execution, .. } => return execution.next_batch(documents_max, bytes_max),
+            Source::Tail(tail) => return tail.next_batch(documents_max, bytes_max),
         };
         let mut batch = Batch::default();
         let mut bytes = 0usize;
@@ -82,11 +124,13 @@ impl Cursor {
     }
 
     /// Whether it is known that every document was returned. A plan may notice its end only when it is asked for
-    /// more, so this may still be `false` behind the last document.
+    /// more, so this may still be `false` behind the last document. A tailable cursor has no last document, unless its
+    /// collection was empty.
     pub fn is_exhausted(&self) -> bool {
         match &self.source {
             Source::Ready(ready) => ready.is_empty(),
             Source::Plan { execution, .. } => execution.is_exhausted(),
+            Source::Tail(tail) => tail.is_dead(),
         }
     }
 
@@ -95,7 +139,7 @@ impl Cursor {
     /// secret but must come back unchanged: a door that hands them to clients seals them.
     pub fn position(&self) -> Option<Vec<u8>> {
         match &self.source {
-            Source::Ready(_) => None,
+            Source::Ready(_) | Source::Tail(_) => None,
             Source::Plan { execution, fingerprint } => {
                 let read_timestamp = execution.context().snapshot.timestamp();
                 let rows = execution.returned;
@@ -109,6 +153,7 @@ impl Cursor {
         match &self.source {
             Source::Ready(_) => None,
             Source::Plan { execution, .. } => Some(execution.context().snapshot.timestamp()),
+            Source::Tail(tail) => Some(tail.execution.context().snapshot.timestamp()),
         }
     }
 }

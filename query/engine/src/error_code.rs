@@ -47,6 +47,8 @@ pub const DOCUMENT_VALIDATION_FAILURE: ErrorCode = ErrorCode(121);
 pub const COMMAND_NOT_SUPPORTED_ON_VIEW: ErrorCode = ErrorCode(166);
 /// The option cannot be used with a view.
 pub const OPTION_NOT_SUPPORTED_ON_VIEW: ErrorCode = ErrorCode(167);
+/// The place where a tailable cursor stood was dropped from its capped collection.
+pub const CAPPED_POSITION_LOST: ErrorCode = ErrorCode(136);
 /// The collection under a cursor went away.
 pub const QUERY_PLAN_KILLED: ErrorCode = ErrorCode(175);
 /// An index option is unknown or does not fit.

@@ -76,6 +76,12 @@ impl Index {
         Ok(Self { id, specification, paths, partial_filter, collator, multikey })
     }
 
+    /// Whether this is the index on `_id` whose entries are the documents themselves. In a capped collection documents
+    /// are kept by position: there the index on `_id` has entries, and is unique by itself.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.specification.key.is_id() && !self.specification.unique
+    }
+
     /// How strings compare in it.
     pub(crate) fn collate(&self) -> Option<&dyn Collate> {
         self.collator.as_deref()

@@ -32,6 +32,8 @@ const META_SEQUENCE: u8 = 2;
 const META_COLLECTION: u8 = 3;
 const META_MULTIKEY: u8 = 4;
 const META_CONSTRUCTION: u8 = 5;
+const META_CAPPED: u8 = 6;
+const META_COPY: u8 = 7;
 
 fn with_id(prefix: &[u8], id: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(prefix.len() + 4 + 16);
@@ -75,6 +77,21 @@ pub(crate) fn constructions() -> KeyRange {
     KeyRange { lower: vec![META.0, META_CONSTRUCTION], upper: vec![META.0, META_CONSTRUCTION + 1] }
 }
 
+/// Key of the state of a capped collection.
+pub(crate) fn capped(id: CollectionId) -> Vec<u8> {
+    with_id(&[META.0, META_CAPPED], id.0)
+}
+
+/// Key of the mark of a collection that is being written as a copy of another.
+pub(crate) fn copy(id: CollectionId) -> Vec<u8> {
+    with_id(&[META.0, META_COPY], id.0)
+}
+
+/// Bounds of all such marks.
+pub(crate) fn copies() -> KeyRange {
+    KeyRange { lower: vec![META.0, META_COPY], upper: vec![META.0, META_COPY + 1] }
+}
+
 /// The identifier at the end of a catalog key.
 pub(crate) fn id_of_meta_key(key: &[u8]) -> Option<u32> {
     key.get(2..)?.try_into().ok().map(u32::from_be_bytes)
@@ -102,6 +119,16 @@ pub(crate) fn document(id: CollectionId, document_key: &[u8]) -> Vec<u8> {
     let mut key = documents_prefix(id);
     key.extend_from_slice(document_key);
     key
+}
+
+/// The document key of a document at this position of a capped collection.
+pub(crate) fn position_key(position: u64) -> [u8; 8] {
+    position.to_be_bytes()
+}
+
+/// The position that such a key stands for.
+pub(crate) fn position_of(document_key: &[u8]) -> Option<u64> {
+    document_key.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// What all entries of an index begin with.

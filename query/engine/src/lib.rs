@@ -20,7 +20,7 @@ mod planner;
 mod session;
 mod value_text;
 
-pub use cursor::{Batch, Cursor, CursorRegistry, KilledCursors};
+pub use cursor::{AWAIT_DEFAULT, AWAIT_MAX, Batch, Cursor, CursorRegistry, KilledCursors};
 pub use database::{Database, DatabaseOptions};
 pub use error::{Error, Result};
 pub use namespace::{DATABASE_NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Namespace, validate_database_name};

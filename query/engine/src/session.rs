@@ -9,6 +9,7 @@ mod find;
 mod reading;
 mod stage_arguments;
 mod system_stage;
+mod tailable;
 mod view;
 
 pub(crate) use reading::ReadOptions;

@@ -141,7 +141,8 @@ impl Step {
     }
 }
 
-fn fill_cursors(value: &mut Bson, cursor_of: &dyn Fn(i64) -> i64) {
+/// Replaces every `{"$cursorOf": k}` by what `cursor_of` says of step k.
+pub(super) fn fill_cursors(value: &mut Bson, cursor_of: &dyn Fn(i64) -> i64) {
     match value {
         Bson::Document(document) => {
             let step = match document.get("$cursorOf") {

@@ -2,7 +2,7 @@
 
 use bson::{Bson, Document, doc};
 
-use super::case::{Assert, Case, Expectation, ReplyPath};
+use super::case::{Assert, Case, Expectation, ReplyPath, fill_cursors};
 use super::compare::{Difference, Rules, compare, show};
 use super::target::Target;
 
@@ -35,7 +35,9 @@ pub fn run(case: &Case, target: &dyn Target, exchanged: &mut Exchanged) -> Resul
     }
     case.asserts.iter().try_for_each(|assert| {
         let (_, _, reply) = exchanged.steps.get(assert.step).ok_or("no such step")?;
-        judge(assert, reply).map_err(|reason| format!("step {}: {reason} [{}]", assert.step, assert.message))
+        let cursor_of = |step: i64| cursor_id(&exchanged.steps, step);
+        judge(assert, reply, &cursor_of)
+            .map_err(|reason| format!("step {}: {reason} [{}]", assert.step, assert.message))
     })
 }
 
@@ -56,18 +58,29 @@ fn with_session(mut command: Document, session: Option<i64>) -> Document {
     command
 }
 
-fn judge(assert: &Assert, reply: &Document) -> Result<(), String> {
+/// What is expected, with the cursors of this exchange in it.
+fn with_cursors(expected: &Bson, cursor_of: &dyn Fn(i64) -> i64) -> Bson {
+    let mut expected = expected.clone();
+    fill_cursors(&mut expected, cursor_of);
+    expected
+}
+
+fn judge(assert: &Assert, reply: &Document, cursor_of: &dyn Fn(i64) -> i64) -> Result<(), String> {
     match &assert.expectation {
         Expectation::Result { path, expected, rules } => {
             if !matches!(expected, Bson::Document(expected) if expected.contains_key("ok")) {
                 succeeded(reply)?;
             }
-            compare(&part(reply, *path)?, expected, rules).map_err(describe)
+            compare(&part(reply, *path)?, &with_cursors(expected, cursor_of), rules).map_err(describe)
         }
         Expectation::Partial(expected) => expected.iter().try_for_each(|(key, expected)| {
             let actual = reply.get(key).ok_or_else(|| format!("{key} is missing; {}", summary(reply)))?;
-            compare(actual, expected, &Rules { nan_equal: true, partial: true, ..Rules::default() })
-                .map_err(|difference| format!("{key}: {}; {}", describe(difference), summary(reply)))
+            compare(
+                actual,
+                &with_cursors(expected, cursor_of),
+                &Rules { nan_equal: true, partial: true, ..Rules::default() },
+            )
+            .map_err(|difference| format!("{key}: {}; {}", describe(difference), summary(reply)))
         }),
         Expectation::ErrorCode(code) => match error_code(reply) {
             Some(actual) if actual == i64::from(*code) => Ok(()),

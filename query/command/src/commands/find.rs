@@ -38,13 +38,13 @@ pub(crate) fn read<'a>(
     operation.allow_disk_use = arguments.boolean("allowDiskUse")?;
     operation.common.let_variables = arguments.document("let")?;
     operation.common.collation = collation(arguments)?;
-    let await_data = arguments.flag("awaitData")?.unwrap_or(false);
+    operation.await_data = arguments.flag("awaitData")?.unwrap_or(false);
     let single_batch = arguments.flag("singleBatch")?.unwrap_or(false);
     let batch_size = arguments.count("batchSize")?;
     let never_times_out = arguments.flag("noCursorTimeout")?.unwrap_or(false);
     arguments.ignore(&["oplogReplay", "allowPartialResults", "collectionUUID", "encryptionInformation"]);
     arguments.ignore(&["$_requestResumeToken", "includeQueryStatsMetrics"]);
-    if await_data && !operation.tailable {
+    if operation.await_data && !operation.tailable {
         return Err(Error::new(FAILED_TO_PARSE, "find.awaitData needs a tailable cursor"));
     }
     if operation.tailable && single_batch {

@@ -6,6 +6,7 @@ use sheaf_engine::{Error, Namespace, Result, error_code};
 
 use crate::arguments::BAD_VALUE;
 use crate::lookup;
+use crate::number::to_integer;
 use crate::request::Request;
 use crate::write_batch::count_value;
 
@@ -84,9 +85,7 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
         _ => CollectionStatistics::default(),
     };
     let index_bytes: u64 = figures.indexes.iter().map(|index| index.bytes).sum();
-    let capped = info
-        .as_ref()
-        .is_some_and(|info| matches!(info.options.as_raw().get("capped"), Some(ValueRef::Boolean(true))));
+    let limits = info.as_ref().and_then(|info| capped_limits(info.options.as_raw()));
     let mut body = DocumentBuilder::new();
     body.append("ns", namespace.to_string());
     let scaled = |bytes: u64| count_value(bytes / scale);
@@ -96,7 +95,10 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
         body.append_value("avgObjSize", &count_value(average));
     }
     body.append_value("storageSize", &scaled(figures.document_bytes)).append("freeStorageSize", 0);
-    body.append("capped", capped);
+    body.append("capped", limits.is_some());
+    if let Some((documents, bytes)) = limits {
+        body.append_value("max", &count_value(documents)).append_value("maxSize", &scaled(bytes));
+    }
     body.append("nindexes", i32::try_from(figures.indexes.len()).unwrap_or(i32::MAX));
     body.append("indexBuilds", Vec::<Value<'_>>::new());
     body.append_value("totalIndexSize", &scaled(index_bytes));
@@ -108,6 +110,13 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
     });
     body.append_value("scaleFactor", &count_value(scale));
     Ok(body)
+}
+
+/// The most documents (0: no limit) and bytes of a capped collection.
+fn capped_limits(options: RawDocument<'_>) -> Option<(u64, u64)> {
+    let limit = |name| options.get(name).and_then(to_integer).and_then(|limit| u64::try_from(limit).ok());
+    let is_capped = matches!(options.get("capped"), Some(ValueRef::Boolean(true)));
+    is_capped.then(|| (limit("max").unwrap_or(0), limit("size").unwrap_or(0)))
 }
 
 pub(crate) fn data_size(request: &Request<'_>) -> Result<DocumentBuilder> {

@@ -84,6 +84,7 @@ impl Catalog {
         if options.view_on.is_none() {
             let mut specification = IndexSpecification::id()?;
             specification.collation.clone_from(&options.collation);
+            specification.unique = options.capped;
             indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
         }
         let collection = Arc::new(Collection::new(id, namespace.clone(), uuid, options, indexes)?);
@@ -121,12 +122,7 @@ impl Catalog {
         let mut batch = WriteBatch::new();
         let mut state = CatalogState::clone(&self.state());
         for collection in collections {
-            batch.delete(key_layout::collection(collection.id));
-            let documents = key_layout::documents(collection.id);
-            batch.delete_range(documents.lower, documents.upper);
-            for index in &collection.indexes {
-                delete_index(&mut batch, index);
-            }
+            delete_documents(&mut batch, collection);
             state.remove(&collection.namespace);
         }
         self.tablet.commit(batch, None)?;
@@ -199,13 +195,26 @@ pub(super) fn put_sequence(batch: &mut WriteBatch, next: u32) {
     batch.put(key_layout::sequence(), record::number_record("next", i64::from(next)).into_bytes());
 }
 
-fn put_collection(batch: &mut WriteBatch, collection: &Collection) {
+pub(super) fn put_collection(batch: &mut WriteBatch, collection: &Collection) {
     batch.put(key_layout::collection(collection.id), record::collection_record(collection).into_bytes());
 }
 
+/// Deletes a collection with everything in it.
+pub(super) fn delete_documents(batch: &mut WriteBatch, collection: &Collection) {
+    batch.delete(key_layout::collection(collection.id));
+    if collection.options.capped {
+        batch.delete(key_layout::capped(collection.id));
+    }
+    let documents = key_layout::documents(collection.id);
+    batch.delete_range(documents.lower, documents.upper);
+    for index in &collection.indexes {
+        delete_index(batch, index.id);
+    }
+}
+
 /// Deletes the entries and multikey paths of an index.
-pub(super) fn delete_index(batch: &mut WriteBatch, index: &Index) {
-    let entries = key_layout::entries(index.id);
+pub(super) fn delete_index(batch: &mut WriteBatch, index: IndexId) {
+    let entries = key_layout::entries(index);
     batch.delete_range(entries.lower, entries.upper);
-    batch.delete(key_layout::multikey(index.id));
+    batch.delete(key_layout::multikey(index));
 }

@@ -84,7 +84,7 @@ impl Catalog {
     fn abandon(&self, added: &[Arc<Index>]) -> Result<()> {
         let mut batch = WriteBatch::new();
         for index in added {
-            delete_index(&mut batch, index);
+            delete_index(&mut batch, index.id);
             batch.delete(key_layout::construction(index.id));
         }
         self.tablet.commit(batch, None)?;
@@ -147,7 +147,7 @@ impl Catalog {
         let doomed = find_targets(&current, target)?;
         let mut batch = WriteBatch::new();
         for index in current.indexes.iter().filter(|index| doomed.contains(&index.id)) {
-            delete_index(&mut batch, index);
+            delete_index(&mut batch, index.id);
         }
         let kept = current.indexes.iter().filter(|index| !doomed.contains(&index.id)).cloned().collect();
         if !doomed.is_empty() {

@@ -8,7 +8,7 @@ use sheaf_language::expression::Scope;
 use sheaf_language::filter::Filter;
 
 use super::collection_options::CollectionOptions;
-use super::index_specification::ID_INDEX_NAME;
+use crate::collection::Arrivals;
 use crate::index::Index;
 use crate::key_layout::CollectionId;
 use crate::{Namespace, Result};
@@ -23,7 +23,8 @@ pub(crate) struct Collection {
     pub(crate) uuid: [u8; 16],
     /// What it was created with.
     pub(crate) options: CollectionOptions,
-    /// Its indexes, the one on `_id` first. That one has no entries: the documents' own keys serve.
+    /// Its indexes, the one on `_id` first. That one has no entries, the documents' own keys serve, unless the
+    /// collection is capped.
     pub(crate) indexes: Vec<Arc<Index>>,
     /// How strings compare by default.
     pub(crate) collator: Option<Arc<dyn Collate>>,
@@ -32,6 +33,8 @@ pub(crate) struct Collection {
     /// Held shared by writers of documents, exclusively by changes of this collection's keys. Shared by all
     /// successors of this value.
     pub(crate) gate: Arc<RwLock<()>>,
+    /// Turns of its writers, if it is capped, and who waits for its documents. Shared like the gate.
+    pub(crate) arrivals: Arc<Arrivals>,
 }
 
 impl Collection {
@@ -50,8 +53,8 @@ impl Collection {
             Some(validator) => Some(Filter::parse(validator.as_raw(), &mut scope)?),
             None => None,
         };
-        let gate = Arc::new(RwLock::new(()));
-        Ok(Self { id, namespace, uuid, options, indexes, collator, validator, gate })
+        let (gate, arrivals) = (Arc::default(), Arc::default());
+        Ok(Self { id, namespace, uuid, options, indexes, collator, validator, gate, arrivals })
     }
 
     /// The same collection after a change.
@@ -62,12 +65,18 @@ impl Collection {
         indexes: Vec<Arc<Index>>,
     ) -> Result<Self> {
         let changed = Self::new(self.id, namespace, self.uuid, options, indexes)?;
-        Ok(Self { gate: Arc::clone(&self.gate), ..changed })
+        let (gate, arrivals) = (Arc::clone(&self.gate), Arc::clone(&self.arrivals));
+        Ok(Self { gate, arrivals, ..changed })
     }
 
-    /// The indexes that have entries of their own.
+    /// The indexes that have entries of their own. The one on `_id` has some only in a capped collection.
+    pub(crate) fn indexes_with_entries(&self) -> impl Iterator<Item = &Arc<Index>> {
+        self.indexes.iter().filter(|index| !index.is_primary())
+    }
+
+    /// The indexes that are not on `_id`.
     pub(crate) fn secondary_indexes(&self) -> impl Iterator<Item = &Arc<Index>> {
-        self.indexes.iter().filter(|index| index.specification.name != ID_INDEX_NAME)
+        self.indexes.iter().filter(|index| !index.specification.key.is_id())
     }
 
     /// The index of this name.

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use sheaf_storage::{IterOptions, Snapshot, Tablet, WriteBatch};
 
+use super::capped_copy::delete_copy;
 use super::record::{self, FORMAT_VERSION};
 use super::{Catalog, CatalogState};
-use crate::key_layout::{self, IndexId, KeyRange};
+use crate::key_layout::{self, CollectionId, IndexId, KeyRange};
 use crate::{Error, Result, error_code};
 
 impl Catalog {
@@ -23,6 +24,7 @@ impl Catalog {
             None => 1,
         };
         remove_interrupted(&snapshot, &mut batch)?;
+        remove_copies(&snapshot, &mut batch)?;
         if !batch.is_empty() {
             tablet.commit(batch, None)?;
         }
@@ -46,10 +48,34 @@ fn check_format(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()> {
     if found == i64::from(FORMAT_VERSION) {
         return Ok(());
     }
+    if found == 1 {
+        check_takeover(snapshot)?;
+        let record = record::number_record("version", i64::from(FORMAT_VERSION));
+        batch.put(key_layout::format(), record.into_bytes());
+        return Ok(());
+    }
     Err(Error::new(
         error_code::INCOMPATIBLE_SERVER_VERSION,
         format!("the database has format version {found}, this build reads {FORMAT_VERSION}"),
     ))
+}
+
+/// Version 1 kept the documents of capped and time series collections by `_id`; everything else is as it is now.
+fn check_takeover(snapshot: &Snapshot) -> Result<()> {
+    for_each(snapshot, key_layout::collections(), |_, value| {
+        let collection = record::read_collection(value, |_| Ok(Vec::new()))?;
+        if !collection.options.capped && collection.options.time_series.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            error_code::INCOMPATIBLE_SERVER_VERSION,
+            format!(
+                "{} was written in format version 1, which kept capped and time series collections otherwise; dump \
+                 it with the build that wrote it, drop it there, and restore it here",
+                collection.namespace
+            ),
+        ))
+    })
 }
 
 /// Deletes the entries of indexes whose building was interrupted.
@@ -60,6 +86,17 @@ fn remove_interrupted(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()>
         batch.delete_range(entries.lower, entries.upper);
         batch.delete(key_layout::multikey(IndexId(id)));
         batch.delete(key.to_vec());
+        Ok(())
+    })
+}
+
+/// Deletes copies of collections whose writing was interrupted.
+fn remove_copies(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()> {
+    for_each(snapshot, key_layout::copies(), |key, value| {
+        let id = key_layout::id_of_meta_key(key).ok_or_else(|| record::damaged("a key has no identifier"))?;
+        let index = u32::try_from(record::read_number(value, "idIndex")?)
+            .map_err(|_| record::damaged("an identifier is out of range"))?;
+        delete_copy(batch, CollectionId(id), std::iter::once(IndexId(index)));
         Ok(())
     })
 }

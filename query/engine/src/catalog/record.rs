@@ -12,7 +12,7 @@ use crate::key_layout::{CollectionId, IndexId};
 use crate::{Error, Namespace, Result, error_code};
 
 /// The format version of keys and values that this build writes and reads.
-pub(super) const FORMAT_VERSION: i32 = 1;
+pub(super) const FORMAT_VERSION: i32 = 2;
 
 /// A damaged or foreign catalog record.
 pub(super) fn damaged(what: impl std::fmt::Display) -> Error {
@@ -89,7 +89,11 @@ pub(super) fn read_collection(
             return Err(damaged("an index has no specification"));
         };
         let index_id = IndexId(read_id(entry)?);
-        let index = Index::new(index_id, IndexSpecification::parse(specification)?)?;
+        let mut specification = IndexSpecification::parse(specification)?;
+        if specification.key.is_id() {
+            specification.unique = options.capped;
+        }
+        let index = Index::new(index_id, specification)?;
         index.multikey.load(&multikey(index_id)?);
         indexes.push(Arc::new(index));
     }

@@ -17,7 +17,7 @@ use crate::index::entry::Entries;
 use crate::{Result, key_layout};
 
 /// What a document adds to and takes from one index.
-struct IndexChange {
+pub(super) struct IndexChange {
     index: Arc<Index>,
     added: BTreeMap<Vec<u8>, Vec<u8>>,
     removed: Vec<Vec<u8>>,
@@ -36,6 +36,9 @@ impl DocumentTransaction {
 
     /// Inserts a document that has its `_id` in front.
     pub(crate) fn insert(&mut self, collection: &Collection, document: RawDocumentBuf) -> Result<()> {
+        if collection.options.capped {
+            return self.insert_capped(collection, document);
+        }
         let raw = document.as_raw();
         let id = id_of(raw)?;
         let document_key = key_layout::document_key(id, collection.collate())?;
@@ -57,6 +60,7 @@ impl DocumentTransaction {
         after: RawDocumentBuf,
     ) -> Result<()> {
         let changes = self.index_changes(collection, Some(before), Some(after.as_raw()), document_key)?;
+        self.resize_capped(collection, before.len_bytes(), after.as_raw().len_bytes())?;
         self.put(key_layout::document(collection.id, document_key), after.into_bytes())?;
         self.apply(changes)
     }
@@ -69,11 +73,12 @@ impl DocumentTransaction {
         before: RawDocument<'_>,
     ) -> Result<()> {
         let changes = self.index_changes(collection, Some(before), None, document_key)?;
+        self.forget_capped(collection, before.len_bytes())?;
         self.delete(key_layout::document(collection.id, document_key))?;
         self.apply(changes)
     }
 
-    fn index_changes(
+    pub(super) fn index_changes(
         &mut self,
         collection: &Collection,
         before: Option<RawDocument<'_>>,
@@ -81,7 +86,7 @@ impl DocumentTransaction {
         document_key: &[u8],
     ) -> Result<Vec<IndexChange>> {
         let mut changes = Vec::new();
-        for index in collection.secondary_indexes() {
+        for index in collection.indexes_with_entries() {
             let entries_of = |document: Option<RawDocument<'_>>| match document {
                 Some(document) => index.entries(document, document_key),
                 None => Ok(Entries::default()),
@@ -110,7 +115,7 @@ impl DocumentTransaction {
         Ok(changes)
     }
 
-    fn apply(&mut self, changes: Vec<IndexChange>) -> Result<()> {
+    pub(super) fn apply(&mut self, changes: Vec<IndexChange>) -> Result<()> {
         for change in changes {
             self.note_multikey(&change.index, &change.multikey)?;
             for key in change.removed {

@@ -1,11 +1,14 @@
 //! A transaction of document writes, and running it again when it loses against another.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use sheaf_storage::{Durability, Tablet, Transaction, TransactionOptions};
 
+use super::capped::CappedChange;
 use crate::catalog::{Catalog, Collection, multikey_record};
 use crate::index::Index;
+use crate::key_layout::CollectionId;
 use crate::{Error, Result, error_code, key_layout};
 
 /// How often a write runs again before it gives up. Every lost round means that somebody else's commit went through,
@@ -17,13 +20,15 @@ pub(crate) struct DocumentTransaction {
     pub(super) transaction: Transaction,
     /// Indexes that learn of arrays with this transaction.
     multikey: Vec<(Arc<Index>, Vec<u64>)>,
+    /// States of capped collections, which change with their documents.
+    pub(super) capped: BTreeMap<CollectionId, CappedChange>,
     writes: usize,
 }
 
 impl DocumentTransaction {
     fn begin(tablet: &Tablet) -> Result<Self> {
         let transaction = tablet.begin(TransactionOptions::default())?;
-        Ok(Self { transaction, multikey: Vec::new(), writes: 0 })
+        Ok(Self { transaction, multikey: Vec::new(), capped: BTreeMap::new(), writes: 0 })
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
@@ -49,7 +54,8 @@ impl DocumentTransaction {
     }
 
     /// Commits; `false` means that another transaction was first and this one has to run again.
-    fn commit(self, durability: Option<Durability>) -> Result<bool> {
+    fn commit(mut self, durability: Option<Durability>) -> Result<bool> {
+        self.put_capped_states()?;
         if self.writes == 0 {
             self.transaction.rollback();
             return Ok(true);
@@ -99,13 +105,21 @@ pub(crate) fn retrying<T>(
             };
             continue;
         }
+        let is_capped = collection.options.capped;
+        let arrivals = Arc::clone(&collection.arrivals);
+        let turn = is_capped.then(|| arrivals.take_turn());
         let mut transaction = DocumentTransaction::begin(context.tablet)?;
         let outcome = match body(&mut transaction, collection) {
             Ok(outcome) => outcome,
             Err(error) if error.code == error_code::WRITE_CONFLICT => continue,
             Err(error) => return Err(error),
         };
-        if transaction.commit(context.durability)? {
+        let is_committed = transaction.commit(context.durability)?;
+        drop(turn);
+        if is_committed {
+            if is_capped {
+                arrivals.announce();
+            }
             return Ok(outcome);
         }
         std::thread::yield_now();

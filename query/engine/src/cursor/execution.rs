@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use sheaf_storage::Snapshot;
+
 use super::Batch;
 use crate::Result;
 use crate::executor::{BATCH_ROWS, ExecutionContext, Operator, Row};
@@ -27,6 +29,28 @@ impl Execution {
     /// The operators, for their counts.
     pub(crate) fn root(&self) -> &Operator {
         &self.root
+    }
+
+    /// Makes the plan's scan tailable; `false` if the plan has none.
+    pub(crate) fn make_tailable(&mut self) -> bool {
+        let Some(scan) = self.root.scan_mut() else { return false };
+        scan.make_tailable();
+        true
+    }
+
+    /// Goes on with a tailable scan on a newer snapshot.
+    pub(super) fn go_on(&mut self, snapshot: Snapshot) -> Result<()> {
+        self.context.snapshot = snapshot;
+        self.is_at_end = false;
+        match self.root.scan_mut() {
+            Some(scan) => scan.go_on(&self.context),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a tailable scan came to the end of an empty collection.
+    pub(super) fn found_nothing(&mut self) -> bool {
+        self.is_at_end && self.root.scan_mut().is_some_and(|scan| !scan.has_started())
     }
 
     pub(super) fn context(&self) -> &ExecutionContext {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Cursor;
+use super::tail::WakeUp;
 use crate::session::SessionId;
 use crate::{Error, Namespace, Result, error_code};
 
@@ -27,6 +28,8 @@ struct Entry {
     /// When the cursor was put here, in milliseconds of the caller's clock.
     idle_since_millis: u64,
     never_times_out: bool,
+    /// What ends its wait for data.
+    wake_up: Option<WakeUp>,
     state: State,
 }
 
@@ -36,6 +39,11 @@ enum State {
     InUse,
     /// In use, and to be dropped when it comes back.
     Killed,
+    /// Its collection went away; the next request is told so.
+    Lost {
+        /// Whether a request has it out still.
+        is_in_use: bool,
+    },
 }
 
 /// What became of a request to kill cursors.
@@ -70,8 +78,11 @@ impl CursorRegistry {
             }
         };
         let namespace = cursor.namespace().clone();
+        let wake_up = cursor.wake_up();
         let state = State::Idle(Box::new(cursor));
-        cursors.insert(id, Entry { owner, namespace, idle_since_millis: now_millis, never_times_out, state });
+        let entry =
+            Entry { owner, namespace, idle_since_millis: now_millis, never_times_out, wake_up, state };
+        cursors.insert(id, entry);
         id
     }
 
@@ -101,6 +112,17 @@ impl CursorRegistry {
                 entry.state = State::Killed;
                 Err(not_found(id))
             }
+            State::Lost { is_in_use } => {
+                let error = Error::new(
+                    error_code::QUERY_PLAN_KILLED,
+                    format!("cursor {id} was killed: {} was dropped or renamed", entry.namespace),
+                );
+                entry.state = State::Killed;
+                if !is_in_use {
+                    cursors.remove(&id);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -108,11 +130,13 @@ impl CursorRegistry {
     pub fn put_back(&self, id: i64, cursor: Cursor, now_millis: u64) {
         let mut cursors = self.lock();
         let Some(entry) = cursors.get_mut(&id) else { return };
-        if matches!(entry.state, State::Killed) {
-            cursors.remove(&id);
-        } else {
-            entry.state = State::Idle(Box::new(cursor));
-            entry.idle_since_millis = now_millis;
+        entry.idle_since_millis = now_millis;
+        match entry.state {
+            State::Killed => {
+                cursors.remove(&id);
+            }
+            State::Lost { .. } => entry.state = State::Lost { is_in_use: false },
+            State::InUse | State::Idle(_) => entry.state = State::Idle(Box::new(cursor)),
         }
     }
 
@@ -127,10 +151,12 @@ impl CursorRegistry {
         let mut outcome = KilledCursors::default();
         for &id in ids {
             let known = match cursors.get_mut(&id) {
-                Some(Entry { state: State::Idle(_), .. }) => cursors.remove(&id).is_some(),
+                Some(Entry { state: State::Idle(_) | State::Lost { is_in_use: false }, .. }) => {
+                    cursors.remove(&id).is_some()
+                }
                 Some(Entry { state: State::Killed, .. }) | None => false,
                 Some(entry) => {
-                    entry.state = State::Killed;
+                    entry.kill();
                     true
                 }
             };
@@ -144,9 +170,19 @@ impl CursorRegistry {
         self.kill_where(|entry| entry.owner == session);
     }
 
-    /// Kills every cursor on namespaces that go away.
+    /// Kills every cursor on namespaces that go away. Its next request is told so, once.
     pub fn kill_namespaces(&self, gone: impl Fn(&Namespace) -> bool) {
-        self.kill_where(|entry| gone(&entry.namespace));
+        for entry in self.lock().values_mut().filter(|entry| gone(&entry.namespace)) {
+            let is_in_use = match entry.state {
+                State::Idle(_) => false,
+                State::InUse => true,
+                State::Killed | State::Lost { .. } => continue,
+            };
+            entry.state = State::Lost { is_in_use };
+            if let Some(wake_up) = &entry.wake_up {
+                wake_up.kill();
+            }
+        }
     }
 
     /// Drops cursors that were idle for too long; returns how many.
@@ -155,7 +191,12 @@ impl CursorRegistry {
         let before = cursors.len();
         cursors.retain(|_, entry| {
             let idle = now_millis.saturating_sub(entry.idle_since_millis);
-            !matches!(entry.state, State::Idle(_)) || entry.never_times_out || idle < CURSOR_IDLE_MILLIS_MAX
+            let may_wait = match entry.state {
+                State::Idle(_) => entry.never_times_out,
+                State::Lost { is_in_use } => is_in_use,
+                State::InUse | State::Killed => true,
+            };
+            may_wait || idle < CURSOR_IDLE_MILLIS_MAX
         });
         before - cursors.len()
     }
@@ -170,12 +211,22 @@ impl CursorRegistry {
             if !doomed(entry) {
                 return true;
             }
-            if matches!(entry.state, State::Idle(_)) {
+            if matches!(entry.state, State::Idle(_) | State::Lost { is_in_use: false }) {
                 return false;
             }
-            entry.state = State::Killed;
+            entry.kill();
             true
         });
+    }
+}
+
+impl Entry {
+    /// Marks a cursor that is in use, and ends its wait for data.
+    fn kill(&mut self) {
+        self.state = State::Killed;
+        if let Some(wake_up) = &self.wake_up {
+            wake_up.kill();
+        }
     }
 }
 
@@ -222,6 +273,26 @@ mod tests {
         assert_eq!(registry.count(), 0);
         let gone = registry.take(id, SessionId(1), &namespace).expect_err("gone");
         assert_eq!(gone.code, error_code::CURSOR_NOT_FOUND);
+    }
+
+    #[test]
+    fn a_cursor_whose_collection_went_away_says_so_once() {
+        let (registry, id, namespace) = registry();
+        registry.kill_namespaces(|open| *open == namespace);
+        let lost = registry.take(id, SessionId(1), &namespace).expect_err("lost");
+        assert_eq!(lost.code, error_code::QUERY_PLAN_KILLED);
+        let gone = registry.take(id, SessionId(1), &namespace).expect_err("gone");
+        assert_eq!(gone.code, error_code::CURSOR_NOT_FOUND);
+    }
+
+    #[test]
+    fn a_lost_cursor_in_use_is_lost_when_it_comes_back() {
+        let (registry, id, namespace) = registry();
+        let cursor = registry.take(id, SessionId(1), &namespace).expect("there");
+        registry.kill_namespaces(|open| *open == namespace);
+        registry.put_back(id, cursor, 0);
+        assert_eq!(registry.kill(&[id]).killed, [id]);
+        assert_eq!(registry.count(), 0);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! COLLSCAN: every document of a collection in the order of `_id`, or a range of it.
+//! COLLSCAN: every document of a collection in the order of `_id`, or a range of it; of a capped collection in the order
+//! they came.
+//!
+//! A scan can be *tailable*: it remembers where it stands, and goes on from there on a newer snapshot.
 
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use sheaf_storage::{Iter, IterOptions, ValueSlice};
 
 use super::{Examined, ExecutionContext, Row};
 use crate::catalog::Collection;
+use crate::collection::capped_documents;
 use crate::key_layout::{self, KeyRange};
 use crate::plan::ScanDirection;
 use crate::{Error, Result, error_code};
@@ -14,23 +18,59 @@ use crate::{Error, Result, error_code};
 /// Documents looked at between two looks at the clock.
 const CHECK_EVERY: u64 = 256;
 
-pub(super) struct CollectionScan {
-    range: KeyRange,
+pub(crate) struct CollectionScan {
+    /// What is left to scan; none: all of the collection.
+    range: Option<KeyRange>,
+    collection: Arc<Collection>,
     direction: ScanDirection,
     filter: Option<Arc<Filter>>,
     iter: Option<Iter>,
+    /// The key of the last document, where the scan is tailable; empty in front of the first.
+    tail: Option<Vec<u8>>,
     pub(super) examined: Examined,
 }
 
 impl CollectionScan {
     pub(super) fn new(
-        collection: &Collection,
+        collection: &Arc<Collection>,
         direction: ScanDirection,
         range: Option<KeyRange>,
         filter: Option<Arc<Filter>>,
     ) -> Self {
-        let range = range.unwrap_or_else(|| key_layout::documents(collection.id));
-        Self { range, direction, filter, iter: None, examined: Examined::default() }
+        let collection = Arc::clone(collection);
+        Self { range, collection, direction, filter, iter: None, tail: None, examined: Examined::default() }
+    }
+
+    /// Makes the scan remember where it stands.
+    pub(crate) fn make_tailable(&mut self) {
+        self.tail = Some(Vec::new());
+    }
+
+    /// Whether a tailable scan has met a document.
+    pub(crate) fn has_started(&self) -> bool {
+        self.tail.as_ref().is_some_and(|key| !key.is_empty())
+    }
+
+    /// Goes on behind the last document, on the snapshot that the context has now. The document must be there still:
+    /// else it cannot be said what was dropped with it.
+    pub(crate) fn go_on(&mut self, context: &ExecutionContext) -> Result<()> {
+        self.iter = None;
+        let Some(key) = self.tail.as_ref().filter(|key| !key.is_empty()) else { return Ok(()) };
+        if context.snapshot.get(key)?.is_none() {
+            return Err(Error::new(
+                error_code::CAPPED_POSITION_LOST,
+                format!(
+                    "the document of {} where the cursor stood was dropped; what follows it may be gone too",
+                    self.collection.namespace
+                ),
+            ));
+        }
+        let all = key_layout::documents(self.collection.id);
+        self.range = Some(match self.direction {
+            ScanDirection::Forward => KeyRange { lower: [key.as_slice(), &[0]].concat(), upper: all.upper },
+            ScanDirection::Backward => KeyRange { lower: all.lower, upper: key.clone() },
+        });
+        Ok(())
     }
 
     pub(super) fn pull(
@@ -49,12 +89,16 @@ impl CollectionScan {
                     };
                     iter
                 }
-                empty => empty.insert(start(context, &self.range, self.direction)?),
+                empty => empty.insert(start(context, &self.collection, self.range.clone(), self.direction)?),
             };
             if !iter.valid() {
                 return Ok(());
             }
             self.examined.documents += 1;
+            if let Some(key) = &mut self.tail {
+                key.clear();
+                key.extend_from_slice(iter.key());
+            }
             if self.examined.documents.is_multiple_of(CHECK_EVERY) {
                 context.check_time()?;
             }
@@ -76,12 +120,19 @@ impl CollectionScan {
     }
 }
 
-fn start(context: &ExecutionContext, range: &KeyRange, direction: ScanDirection) -> Result<Iter> {
-    let options = IterOptions {
-        lower: Some(range.lower.clone()),
-        upper: Some(range.upper.clone()),
-        ..IterOptions::default()
+fn start(
+    context: &ExecutionContext,
+    collection: &Collection,
+    range: Option<KeyRange>,
+    direction: ScanDirection,
+) -> Result<Iter> {
+    let range = match range {
+        Some(range) => range,
+        None if collection.options.capped => capped_documents(&context.snapshot, collection)?,
+        None => key_layout::documents(collection.id),
     };
+    let options =
+        IterOptions { lower: Some(range.lower), upper: Some(range.upper), ..IterOptions::default() };
     let mut iter = context.snapshot.iter(options)?;
     match direction {
         ScanDirection::Forward => iter.seek_to_first()?,

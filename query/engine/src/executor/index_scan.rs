@@ -34,7 +34,7 @@ impl IndexScan {
         }
         Self {
             is_unique: plan.index.specification.unique,
-            is_primary: plan.index.specification.key.is_id(),
+            is_primary: plan.index.is_primary(),
             direction: plan.direction,
             ranges,
             iter: None,

@@ -5,12 +5,14 @@ use crate::Result;
 
 pub(super) struct Limit {
     left: u64,
+    /// The input had no more. A tailable one may have some later.
+    is_at_end: bool,
     pub(super) input: Box<Operator>,
 }
 
 impl Limit {
     pub(super) fn new(limit: u64, input: Box<Operator>) -> Self {
-        Self { left: limit, input }
+        Self { left: limit, is_at_end: false, input }
     }
 
     pub(super) fn pull(
@@ -26,12 +28,12 @@ impl Limit {
         let before = rows.len();
         self.input.pull(context, wanted, rows)?;
         let returned = u64::try_from(rows.len() - before).unwrap_or(u64::MAX);
-        // An input that is at its end stays there.
-        self.left = if returned == 0 { 0 } else { self.left.saturating_sub(returned) };
+        self.is_at_end = returned == 0;
+        self.left = self.left.saturating_sub(returned);
         Ok(())
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.left == 0 || self.input.is_finished()
+        self.left == 0 || self.is_at_end || self.input.is_finished()
     }
 }

@@ -71,7 +71,7 @@ impl Operator {
                 Kind::Filter(FilterRows::new(filter.clone(), input(inner)))
             }
             PhysicalPlan::IdLookup { collection, document_key, filter, .. } => {
-                Kind::IdLookup(IdLookup::new(collection.id, document_key.clone(), filter.clone()))
+                Kind::IdLookup(IdLookup::new(collection, document_key.clone(), filter.clone()))
             }
             PhysicalPlan::IndexScan(scan) => Kind::IndexScan(IndexScan::new(scan)),
             PhysicalPlan::Limit { limit, input: inner } => Kind::Limit(Limit::new(*limit, input(inner))),
@@ -130,6 +130,24 @@ impl Operator {
     }
 
     fn set_input(&mut self, new: Self) {
+        if let Some(input) = self.input_mut() {
+            *input = new;
+        }
+    }
+
+    /// The scan of a collection below operators that have one input each; none if there is something else.
+    pub(crate) fn scan_mut(&mut self) -> Option<&mut CollectionScan> {
+        let mut operator = self;
+        while !matches!(operator.kind, Kind::CollectionScan(_)) {
+            operator = operator.input_mut()?;
+        }
+        match &mut operator.kind {
+            Kind::CollectionScan(scan) => Some(scan),
+            _ => None,
+        }
+    }
+
+    fn input_mut(&mut self) -> Option<&mut Self> {
         let input = match &mut self.kind {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
@@ -137,7 +155,7 @@ impl Operator {
             | Kind::IdLookup(_)
             | Kind::IndexScan(_)
             | Kind::Rows(_)
-            | Kind::Union(_) => return,
+            | Kind::Union(_) => return None,
             Kind::Fetch(fetch) => &mut fetch.input,
             Kind::Filter(filter) => &mut filter.input,
             Kind::Limit(limit) => &mut limit.input,
@@ -148,7 +166,7 @@ impl Operator {
             Kind::Sort(sort) => &mut sort.input,
             Kind::Stage(stage) => &mut stage.input,
         };
-        **input = new;
+        Some(input)
     }
 
     /// Appends up to `wanted` rows; appends none only at the end.

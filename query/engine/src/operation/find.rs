@@ -42,6 +42,8 @@ pub struct FindOperation<'a> {
     pub show_record_id: bool,
     /// Keep the cursor at the end of a capped collection for documents to come.
     pub tailable: bool,
+    /// At that end, wait a while for documents. Only with `tailable`.
+    pub await_data: bool,
     /// Whether a blocking operator may spill to disk; `None` takes the database's default.
     pub allow_disk_use: Option<bool>,
     /// Read as of this time; `None`: now.
@@ -68,6 +70,7 @@ impl<'a> FindOperation<'a> {
             return_key: false,
             show_record_id: false,
             tailable: false,
+            await_data: false,
             allow_disk_use: None,
             read_timestamp: None,
             resume_after: None,

@@ -55,7 +55,7 @@ impl Candidate {
         if index.specification.sparse && !is_hinted && !assigned.excludes_missing(strings) {
             return None;
         }
-        let prefix = if index.specification.key.is_id() {
+        let prefix = if index.is_primary() {
             key_layout::documents_prefix(collection.id)
         } else {
             key_layout::entries_prefix(index.id)

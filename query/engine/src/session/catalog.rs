@@ -59,6 +59,15 @@ impl Session {
         Ok(())
     }
 
+    /// Makes `to` a capped collection of `size_bytes` with the newest documents of `from`; if both are the same, it takes
+    /// its place.
+    pub fn copy_as_capped(&self, from: &Namespace, to: &Namespace, size_bytes: i64) -> Result<()> {
+        let database = self.database();
+        database.catalog().copy_as_capped(from, to, size_bytes, database.new_uuid())?;
+        database.cursors().kill_namespaces(|open| open == to);
+        Ok(())
+    }
+
     /// Drops a database with all its collections. Returns whether there was one.
     pub fn drop_database(&self, database: &str) -> Result<bool> {
         validate_database_name(database)?;
@@ -143,12 +152,9 @@ impl Session {
         statistics.documents = documents.entries;
         statistics.document_bytes = documents.value_bytes;
         for index in &collection.indexes {
-            let measured = if index.specification.key.is_id() {
-                documents
-            } else {
-                self.measure(key_layout::entries(index.id))?
-            };
-            let bytes = if index.specification.key.is_id() {
+            let measured =
+                if index.is_primary() { documents } else { self.measure(key_layout::entries(index.id))? };
+            let bytes = if index.is_primary() {
                 measured.key_bytes
             } else {
                 measured.key_bytes + measured.value_bytes

@@ -6,6 +6,7 @@ use super::Session;
 use super::reading::ReadOptions;
 use crate::Result;
 use crate::catalog::Collection;
+use crate::collection::capped_documents;
 use crate::executor::ExecutionContext;
 use crate::key_layout;
 use crate::operation::CountOperation;
@@ -37,7 +38,11 @@ impl Session {
 
 /// The documents of a whole collection, without reading them.
 fn count_keys(context: &ExecutionContext, collection: &Collection) -> Result<u64> {
-    let range = key_layout::documents(collection.id);
+    let range = if collection.options.capped {
+        capped_documents(&context.snapshot, collection)?
+    } else {
+        key_layout::documents(collection.id)
+    };
     let options = IterOptions { lower: Some(range.lower), upper: Some(range.upper), keys_only: true };
     let mut keys = context.snapshot.iter(options)?;
     let mut count = 0u64;

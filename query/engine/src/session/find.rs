@@ -6,7 +6,7 @@ use crate::catalog::Collection;
 use crate::cursor::{Cursor, Position};
 use crate::operation::FindOperation;
 use crate::planner::{self, Query, QueryOptions};
-use crate::{Error, Result, error_code};
+use crate::{Error, Result};
 
 impl Session {
     /// Finds documents. A collection that does not exist has none.
@@ -15,6 +15,9 @@ impl Session {
         let collection = self.database().catalog().find(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.find_in_view(operation, view);
+        }
+        if operation.tailable {
+            return self.find_tailable(operation, collection.as_ref());
         }
         let query = Query::parse(&query_options(operation), collection.as_deref())?;
         let fingerprint = fingerprint(operation, collection.as_deref());
@@ -54,12 +57,6 @@ pub(super) fn refuse_unsupported(operation: &FindOperation<'_>) -> Result<()> {
     ];
     if let Some((option, _)) = asked.into_iter().find(|(_, is_set)| *is_set) {
         return Err(Error::not_supported(format_args!("the option \"{option}\" of find")));
-    }
-    if operation.tailable {
-        return Err(Error::new(
-            error_code::BAD_VALUE,
-            "only a capped collection can be read with a tailable cursor",
-        ));
     }
     Ok(())
 }

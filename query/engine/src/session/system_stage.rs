@@ -4,6 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 
 use super::Session;
 use super::stage_arguments as arguments;
+use crate::catalog::CollectionOptions;
 use crate::operation::{CollectionKind, CollectionStatistics};
 use crate::{Error, Namespace, Result, error_code};
 
@@ -97,7 +98,7 @@ impl Session {
             let measured = self.collection_statistics(namespace)?;
             let count = Value::Int32(i32::try_from(measured.documents).unwrap_or(i32::MAX));
             if figures.storage {
-                storage_figures(&measured, &count, figures.scale, collection.options.capped, &mut out);
+                storage_figures(&measured, &count, figures.scale, &collection.options, &mut out);
             }
             if figures.count {
                 out.append_value("count", &count);
@@ -241,7 +242,7 @@ fn storage_figures(
     measured: &CollectionStatistics,
     count: &Value<'_>,
     scale: i64,
-    capped: bool,
+    options: &CollectionOptions,
     out: &mut DocumentBuilder,
 ) {
     let scaled = |bytes: u64| {
@@ -258,7 +259,15 @@ fn storage_figures(
             .append("numOrphanDocs", 0)
             .append_value("storageSize", &scaled(measured.document_bytes))
             .append("freeStorageSize", 0)
-            .append("capped", capped)
+            .append("capped", options.capped);
+        if options.capped {
+            let limit = |limit: Option<i64>| u64::try_from(limit.unwrap_or(0)).unwrap_or(0);
+            let documents = limit(options.documents_max);
+            storage
+                .append_value("max", &i32::try_from(documents).map_or(Value::Int32(i32::MAX), Value::Int32))
+                .append_value("maxSize", &scaled(limit(options.size_bytes)));
+        }
+        storage
             .append("nindexes", i32::try_from(measured.indexes.len()).unwrap_or(i32::MAX))
             .append("indexBuilds", Value::array(Vec::new()))
             .append_value("totalIndexSize", &scaled(index_bytes))

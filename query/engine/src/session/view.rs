@@ -15,6 +15,12 @@ use crate::{Cursor, Error, Result, error_code};
 impl Session {
     /// A find on a view.
     pub(super) fn find_in_view(&self, operation: &FindOperation<'_>, view: &Collection) -> Result<Cursor> {
+        if operation.tailable {
+            return Err(Error::new(
+                error_code::INVALID_PIPELINE_OPERATOR,
+                format!("{} is a view and cannot be read with a tailable cursor", view.namespace),
+            ));
+        }
         let natural = operation.sort.is_some_and(|sort| sort.get("$natural").is_some());
         if natural {
             return Err(Error::new(

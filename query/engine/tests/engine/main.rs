@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod bad_input;
+mod capped;
 mod concurrency;
 mod crud;
 mod golden;
