@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::encryption::KeyProblem;
 use crate::timestamp::Timestamp;
 
 /// The engine's result.
@@ -82,6 +83,14 @@ pub enum Error {
         oldest: u32,
         /// The newest version this build reads.
         newest: u32,
+    },
+    /// The master keys given do not open the store. Give the right one, or none. Nothing was touched.
+    #[error("cannot open {}: {problem}", directory.display())]
+    Encryption {
+        /// The store's directory.
+        directory: PathBuf,
+        /// What is wrong with the keys.
+        problem: KeyProblem,
     },
     /// More snapshots are alive than the engine tracks. Drop some.
     #[error("too many snapshots: {0}")]

@@ -16,6 +16,8 @@ pub mod coding;
 #[doc(hidden)]
 pub mod compaction;
 #[doc(hidden)]
+pub mod encryption;
+#[doc(hidden)]
 pub mod entry;
 mod error;
 #[doc(hidden)]
@@ -50,6 +52,7 @@ pub mod wal;
 mod write_batch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use encryption::{Encryption, KeyProblem, MasterKey, Scratch};
 pub use error::{Error, Result};
 pub use inspect::inspect;
 pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};

@@ -31,5 +31,8 @@ pub const GROUP_BYTES_MAX: usize = 1 << 20;
 /// Most keys locked at once by pessimistic transactions; each costs the key twice and about 150 bytes.
 pub const LOCKS_MAX: usize = 4 << 20;
 
+/// Longest id of a master key: what key management services name keys by, with room.
+pub const MASTER_KEY_ID_BYTES_MAX: usize = 512;
+
 /// Most savepoints nested in one transaction.
 pub const SAVEPOINTS_MAX: usize = 10_000;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::limits::LEVELS;
@@ -77,6 +78,9 @@ pub struct StoreOptions {
     /// Who runs flushes and compactions.
     pub background: BackgroundWork,
 
+    /// The master key of a store that is encrypted; `None` for one that is not. Decided when the store is made.
+    pub encryption: Option<Encryption>,
+
     /// Budget of the block and blob cache.
     pub cache_bytes: u64,
     /// Size at which a memtable is sealed.
@@ -135,6 +139,7 @@ impl Default for StoreOptions {
             async_interval: Duration::from_millis(100),
             clock: Arc::new(SystemClock::default()),
             background: BackgroundWork::Threads,
+            encryption: None,
             cache_bytes: 256 << 20,
             memtable_bytes: 32 << 20,
             sealed_memtables_max: 4,

@@ -5,6 +5,9 @@
 //! damaged block is read from the front up to it and from the back down to it. A segment of the log is read up to the
 //! damage. Where the newest version of a key is lost, an older one may take its place. Everything lost is in the report.
 //!
+//! An encrypted store is read with the master keys in the options, which are also what the new store is encrypted with; a
+//! store in the open is encrypted on the way if the options say so.
+//!
 //! Steps: gather the range deletions of every source; then, source by source and newest first, write every version that
 //! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has.
 
@@ -13,6 +16,7 @@ use std::sync::Arc;
 
 use crate::blob::{BlobReader, BlobReference};
 use crate::cache::BlockCache;
+use crate::encryption::{KEYS_FILE, StoreKeys};
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
@@ -28,6 +32,7 @@ use crate::tablet::open::Place;
 use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
 use crate::wal::chunk::ChunkContext;
+use crate::wal::head;
 use crate::wal::header::{segment_number, segment_path};
 use crate::wal::reader::LogReader;
 use crate::wal::record::{Record, decode};
@@ -76,12 +81,17 @@ pub fn salvage(
     target: &Path,
     options: StoreOptions,
 ) -> Result<SalvageReport> {
-    let mut place = Place { vfs: Arc::clone(vfs), directory: damaged.to_path_buf(), identity: 0 };
+    let mut place = Place { vfs: Arc::clone(vfs), directory: damaged.to_path_buf(), identity: 0, keys: None };
+    // Whatever STORE says, if it can be read at all: without the keys nothing of an encrypted store can.
+    if vfs.len(&damaged.join(KEYS_FILE)).is_ok() {
+        place.keys = Some(Arc::new(StoreKeys::read(&**vfs, damaged, options.encryption.as_ref())?));
+    }
     let opener = FileOpener {
         vfs: Arc::clone(vfs),
         directory: place.tablet_directory(),
         cache: Arc::new(BlockCache::new(CACHE_BYTES)),
         read_mode: options.read_mode,
+        keys: place.keys.clone(),
     };
     let new = Store::open(Arc::clone(vfs), target, options)?;
     if new.tablet().last_timestamp() != Timestamp::ZERO {
@@ -89,9 +99,9 @@ pub fn salvage(
     }
     let mut report = SalvageReport::default();
     let mut sources = Vec::new();
-    match store::read_identity(&place) {
-        Ok(identity) => {
-            place.identity = identity;
+    match store::read_store_file(&place) {
+        Ok(head) => {
+            place.identity = head.identity;
             sources.push(Source::Log(read_log(&place, &mut report)?));
         }
         // Without the identity no chunk of the log can be checked.
@@ -176,7 +186,21 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
     for number in numbers {
         let path = segment_path(&directory, number);
         let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
-        let mut reader = LogReader::new(file, &path, ChunkContext::new(place.identity, number), None)?;
+        let cipher = match head::read(&*file, &path, place.keys.as_deref()) {
+            Ok(Some((_, cipher))) => cipher,
+            // Without a key block the head is of no use to the reader, which checks every chunk.
+            Ok(None) if place.keys.is_none() => None,
+            Ok(None) => {
+                report.lost.push(Error::corruption(&path, 0, "the head of the log file is damaged"));
+                continue;
+            }
+            Err(error) => {
+                report.lost.push(error);
+                continue;
+            }
+        };
+        let context = ChunkContext::new(place.identity, number);
+        let mut reader = LogReader::new(file, &path, context, cipher, None)?;
         loop {
             match reader.next_record() {
                 Ok(Some((_, bytes))) => records.extend(decode(bytes)),

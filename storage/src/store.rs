@@ -3,6 +3,7 @@
 //! ```text
 //! LOCK                 held while the store is open
 //! STORE                format version and identity; written last, so without it there is no store
+//! KEYS                 the wrapped store key of an encrypted store
 //! log/NNNNNNNNNN.wal   segments of the write-ahead log
 //! tablet-1/            CURRENT, manifest, sstables and blob files of the one tablet
 //! ```
@@ -11,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use crate::encryption::{KeyProblem, MasterKey, StoreKeys};
 use crate::error::{Error, Result};
 use crate::manifest::current::write_by_rename;
 use crate::options::StoreOptions;
 use crate::tablet::open::{Place, create, recover};
 use crate::tablet::{Tablet, TabletInner, Workers, lock, start_workers};
 use crate::vfs::{Vfs, VfsLock};
+use crate::wal::head::first_chunk_offset;
 use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
 
 /// The file that makes a directory a store.
@@ -35,6 +38,8 @@ struct StoreInner {
     tablet: Tablet,
     /// Background threads.
     workers: Mutex<Workers>,
+    /// Where it is.
+    directory: PathBuf,
     /// Keeps others out of the directory.
     lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
@@ -44,7 +49,7 @@ impl Store {
     /// as synced before is there.
     pub fn open(vfs: Arc<dyn Vfs>, directory: &Path, options: StoreOptions) -> Result<Store> {
         options.validate()?;
-        let place = Place { vfs, directory: directory.to_path_buf(), identity: 0 };
+        let place = Place { vfs, directory: directory.to_path_buf(), identity: 0, keys: None };
         let exists = exists(&*place.vfs, &directory.join(STORE_FILE))?;
         if !exists && (options.read_only || !options.create_if_missing) {
             return Err(Error::invalid(format!("there is no store in {}", directory.display())));
@@ -61,6 +66,7 @@ impl Store {
         let inner = StoreInner {
             tablet: Tablet { inner: tablet },
             workers: Mutex::new(workers),
+            directory: directory.to_path_buf(),
             lock: Mutex::new(lock),
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -69,6 +75,19 @@ impl Store {
     /// The one tablet.
     pub fn tablet(&self) -> Tablet {
         self.inner.tablet.clone()
+    }
+
+    /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
+    /// Nothing else is rewritten. After a crash either may be the one: give both in [`crate::Encryption`].
+    pub fn rotate_master_key(&self, key: &MasterKey) -> Result<()> {
+        let tablet = &*self.inner.tablet.inner;
+        tablet.check_writable()?;
+        let opener = tablet.versions.opener();
+        let Some(keys) = &opener.keys else {
+            let directory = self.inner.directory.clone();
+            return Err(Error::Encryption { directory, problem: KeyProblem::NotEncrypted });
+        };
+        keys.rewrap(&*opener.vfs, &self.inner.directory, key)
     }
 
     /// Makes everything acknowledged durable, ends background work and releases the directory. Tablets and snapshots
@@ -144,8 +163,14 @@ pub(crate) fn create_directories(place: &Place) -> Result<()> {
 
 /// Writes the file that makes the directory a store.
 pub(crate) fn write_store_file(place: &Place) -> Result<()> {
-    let head =
-        LogHeader { kind: LogKind::Store, number: 0, identity: place.identity, previous: 0, previous_end: 0 };
+    let head = LogHeader {
+        kind: LogKind::Store,
+        number: 0,
+        identity: place.identity,
+        previous: 0,
+        previous_end: 0,
+        encrypted: place.keys.is_some(),
+    };
     write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &head.encode())
 }
 
@@ -154,6 +179,9 @@ fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner
     remove_unfinished(&place)?;
     let identity = place.vfs.unique_id();
     place.identity = identity.map_err(|error| Error::io("draw an identity for", &place.directory, error))?;
+    if let Some(encryption) = &options.encryption {
+        place.keys = Some(Arc::new(StoreKeys::create(&*place.vfs, &place.directory, encryption)?));
+    }
     let tablet = create(&place, options)?;
     write_store_file(&place)?;
     Ok(tablet)
@@ -170,7 +198,8 @@ fn remove_unfinished(place: &Place) -> Result<()> {
     for number in list(&log_directory)?.iter().filter_map(|name| segment_number(name)) {
         let path = segment_path(&log_directory, number);
         let length = place.vfs.len(&path).map_err(|error| Error::io("measure", &path, error))?;
-        if number > 1 || length > HEADER_BYTES as u64 {
+        // A segment that was only begun, with or without a key block.
+        if number > 1 || length > first_chunk_offset(true) {
             return Err(Error::corruption(&store_file, 0, "the file is missing, and there is a log"));
         }
         leftovers.push(path);
@@ -191,20 +220,30 @@ fn remove_unfinished(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// The identity in a store's `STORE` file.
-pub(crate) fn read_identity(place: &Place) -> Result<u128> {
+/// What a store's `STORE` file says.
+pub(crate) fn read_store_file(place: &Place) -> Result<LogHeader> {
     let path = place.directory.join(STORE_FILE);
     let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
     let mut bytes = [0; HEADER_BYTES];
     let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", &path, error))?;
     LogHeader::decode(bytes.get(..length).unwrap_or_default(), &path)?
         .filter(|head| head.kind == LogKind::Store)
-        .map(|head| head.identity)
         .ok_or_else(|| Error::corruption(&path, 0, "it is not the head of a store"))
 }
 
 /// Opens what is there.
 fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
-    place.identity = read_identity(&place)?;
+    let head = read_store_file(&place)?;
+    place.identity = head.identity;
+    place.keys = match (&options.encryption, head.encrypted) {
+        (None, false) => None,
+        (Some(_), false) => {
+            let directory = place.directory.clone();
+            return Err(Error::Encryption { directory, problem: KeyProblem::NotEncrypted });
+        }
+        (encryption, true) => {
+            Some(Arc::new(StoreKeys::read(&*place.vfs, &place.directory, encryption.as_ref())?))
+        }
+    };
     recover(&place, options)
 }

@@ -81,7 +81,8 @@ impl Database {
         let seed = vfs.unique_id().map_err(|error| {
             Error::new(error_code::FILE_STREAM_FAILED, format!("no random numbers to be had: {error}"))
         })?;
-        let spill = Arc::new(SpillSpace::new(Arc::clone(&vfs), path.join("spill")));
+        let encrypted = options.store.encryption.is_some();
+        let spill = Arc::new(SpillSpace::new(Arc::clone(&vfs), path.join("spill"), encrypted));
         let store = Store::open(vfs, path, options.store.clone())?;
         let tablet = store.tablet();
         let catalog = Catalog::open(tablet.clone())?;

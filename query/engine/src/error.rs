@@ -86,7 +86,7 @@ impl From<sheaf_storage::Error> for Error {
             Storage::Conflict { .. } | Storage::Deadlock { .. } | Storage::LockTimeout { .. } => {
                 error_code::WRITE_CONFLICT
             }
-            Storage::InvalidInput(_) => error_code::BAD_VALUE,
+            Storage::InvalidInput(_) | Storage::Encryption { .. } => error_code::BAD_VALUE,
             Storage::Corruption { .. } => error_code::DATA_CORRUPTION_DETECTED,
             Storage::Io { .. } | Storage::Poisoned(_) => error_code::FILE_STREAM_FAILED,
             Storage::Full { .. } => error_code::OUT_OF_DISK_SPACE,

@@ -15,7 +15,9 @@ pub use writer::BlobWriter;
 
 /// `SHEAFBLB` as it stands in the file.
 pub const BLOB_MAGIC: [u8; 8] = *b"SHEAFBLB";
-/// The format this build writes, and the only one there is.
-pub const BLOB_FORMAT_VERSION: u32 = 1;
-/// Magic, format version, reserved, file id, checksum.
+/// The format of blob files in the open, and the oldest there is.
+pub const BLOB_FORMAT_VERSION_OLDEST: u32 = 1;
+/// The format of encrypted blob files, and the newest there is.
+pub const BLOB_FORMAT_VERSION: u32 = 2;
+/// Magic, format version, cipher, file id, checksum.
 pub const BLOB_HEADER_BYTES: usize = 8 + 4 + 4 + 8 + 8;

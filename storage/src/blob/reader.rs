@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::blob::{BLOB_FORMAT_VERSION, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference, writer};
+use crate::blob::{
+    BLOB_FORMAT_VERSION, BLOB_FORMAT_VERSION_OLDEST, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference, writer,
+};
 use crate::cache::Cached;
 use crate::coding::{Malformed, u32_at};
+use crate::encryption::KeyedFile;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::sstable::block::BlockBytes;
@@ -28,7 +31,7 @@ impl BlobReader {
     /// Opens the blob file `file_id`, which is `file_bytes` long.
     pub fn open(opener: &FileOpener, file_id: FileId, file_bytes: u64) -> Result<BlobReader> {
         let path = file_id.blob_path(&opener.directory);
-        let file = BlockFile::open(opener, path, file_id, file_bytes)?;
+        let mut file = BlockFile::open(opener, path, file_id, file_bytes)?;
         if file_bytes < BLOB_HEADER_BYTES as u64 {
             return Err(file.corruption(0, Malformed("file is shorter than a blob file's header")));
         }
@@ -37,13 +40,15 @@ impl BlobReader {
             return Err(file.corruption(0, Malformed("not a blob file")));
         }
         let found = u32_at(&header, BLOB_MAGIC.len()).unwrap_or_default();
-        if found != BLOB_FORMAT_VERSION {
-            let (oldest, newest) = (BLOB_FORMAT_VERSION, BLOB_FORMAT_VERSION);
+        let (oldest, newest) = (BLOB_FORMAT_VERSION_OLDEST, BLOB_FORMAT_VERSION);
+        if !(oldest..=newest).contains(&found) {
             return Err(Error::FormatVersion { file: file.path().to_path_buf(), found, oldest, newest });
         }
-        if header != writer::header(file_id) {
+        let encrypted = found == BLOB_FORMAT_VERSION;
+        if header != writer::header(file_id, encrypted) {
             return Err(file.corruption(0, Malformed("blob file header is damaged or of another file")));
         }
+        file.unlock(opener, KeyedFile::Blob, encrypted, BLOB_HEADER_BYTES as u64)?;
         Ok(BlobReader { file, file_id })
     }
 

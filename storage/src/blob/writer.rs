@@ -1,19 +1,23 @@
 //! Writes a blob file: a header, then one sealed record per value.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::blob::{BLOB_FORMAT_VERSION, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference};
+use crate::blob::{
+    BLOB_FORMAT_VERSION, BLOB_FORMAT_VERSION_OLDEST, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference,
+};
 use crate::coding::block_checksum;
+use crate::encryption::KeyedFile;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::manifest::BlobMeta;
 use crate::options::Compression;
 use crate::sstable::footer::BlockHandle;
+use crate::sstable::reader::FileOpener;
 use crate::sstable::sealed::{BlockType, Compressor};
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::VfsFile;
 
 /// Bytes gathered before they are handed to the file.
 const WRITE_BYTES: usize = 256 << 10;
@@ -31,12 +35,13 @@ pub struct BlobWriter {
     record_bytes: u64,
 }
 
-/// The first bytes of blob file `file_id`.
-pub(super) fn header(file_id: FileId) -> Vec<u8> {
+/// The first bytes of blob file `file_id`; of an encrypted one the key block follows.
+pub(super) fn header(file_id: FileId, encrypted: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(BLOB_HEADER_BYTES);
     out.extend_from_slice(&BLOB_MAGIC);
-    out.extend_from_slice(&BLOB_FORMAT_VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
+    let version = if encrypted { BLOB_FORMAT_VERSION } else { BLOB_FORMAT_VERSION_OLDEST };
+    out.extend_from_slice(&version.to_le_bytes());
+    out.extend_from_slice(&u32::from(encrypted).to_le_bytes());
     out.extend_from_slice(&file_id.0.to_le_bytes());
     let checksum = block_checksum(file_id.0, 0, &out);
     out.extend_from_slice(&checksum.to_le_bytes());
@@ -45,21 +50,18 @@ pub(super) fn header(file_id: FileId) -> Vec<u8> {
 
 impl BlobWriter {
     /// Creates the file.
-    pub fn create(
-        vfs: &dyn Vfs,
-        directory: &Path,
-        file_id: FileId,
-        compression: Compression,
-    ) -> Result<BlobWriter> {
-        let path = file_id.blob_path(directory);
-        let file = vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+    pub fn create(opener: &FileOpener, file_id: FileId, compression: Compression) -> Result<BlobWriter> {
+        let path = file_id.blob_path(&opener.directory);
+        let (cipher, key_block) = opener.new_file_key(&path, KeyedFile::Blob, file_id)?;
+        let file = opener.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let buffer = [header(file_id, cipher.is_some()), key_block].concat();
         Ok(BlobWriter {
             file,
             path,
             file_id,
-            compressor: Compressor::new(compression),
-            buffer: header(file_id),
-            offset: BLOB_HEADER_BYTES as u64,
+            compressor: Compressor::new(compression, cipher),
+            offset: buffer.len() as u64,
+            buffer,
             hasher: Xxh3Default::new(),
             values: 0,
             record_bytes: 0,

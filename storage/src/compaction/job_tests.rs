@@ -71,6 +71,7 @@ impl Tree {
             directory: "t".into(),
             cache: Arc::new(BlockCache::new(if seed.is_multiple_of(3) { 1 << 10 } else { 1 << 20 })),
             read_mode: ReadMode::Pread,
+            keys: None,
         };
         Tree {
             options,

@@ -109,7 +109,7 @@ impl<'a> Output<'a> {
         let file_id = (self.context.next_file)();
         self.created.push(file_id.sstable_path(&self.context.opener.directory));
         let format = TableFormat::for_level(self.context.options, self.plan.level);
-        TableWriter::create(&*self.context.opener.vfs, &self.context.opener.directory, file_id, format)
+        TableWriter::create(self.context.opener, file_id, format)
     }
 
     /// Whether the current table ends before `key`. Also keeps track of the grandparents passed.
@@ -171,11 +171,10 @@ impl<'a> Output<'a> {
             Some(blob) => blob,
             empty => {
                 let file_id = (self.context.next_file)();
-                let (directory, vfs) = (&self.context.opener.directory, &*self.context.opener.vfs);
-                self.created.push(file_id.blob_path(directory));
+                self.created.push(file_id.blob_path(&self.context.opener.directory));
                 let compression = self.context.options.compression.get(self.plan.level.max(2));
                 let compression = compression.copied().unwrap_or(Compression::None);
-                empty.insert(BlobWriter::create(vfs, directory, file_id, compression)?)
+                empty.insert(BlobWriter::create(self.context.opener, file_id, compression)?)
             }
         };
         blob.add(value)

@@ -6,13 +6,15 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::encryption::StoreKeys;
 use crate::entry::display_key;
 use crate::error::{Error, Result};
 use crate::inspect::put;
 use crate::manifest::{TableMeta, VersionEdit, edit_codec};
 use crate::vfs::VfsFile;
 use crate::wal::chunk::ChunkContext;
-use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind};
+use crate::wal::head;
+use crate::wal::header::{LogHeader, LogKind};
 use crate::wal::reader::LogReader;
 use crate::wal::record::{self, Record, RecordKind};
 use crate::write_batch::Operation;
@@ -20,27 +22,36 @@ use crate::write_batch::Operation;
 /// Values are shown up to this many bytes.
 const VALUE_SHOWN_BYTES: usize = 32;
 
-pub(super) fn inspect(file: Arc<dyn VfsFile>, path: &Path, head: &[u8], out: &mut dyn Write) -> Result<()> {
+pub(super) fn inspect(
+    file: Arc<dyn VfsFile>,
+    path: &Path,
+    first_bytes: &[u8],
+    keys: Option<&StoreKeys>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let damaged = || Error::corruption(path, 0, "the head of the log file is damaged");
-    let header = LogHeader::decode(head, path)?.ok_or_else(damaged)?;
+    let header = LogHeader::decode(first_bytes, path)?.ok_or_else(damaged)?;
     let identity = header.identity;
+    let encrypted = if header.encrypted { ", encrypted" } else { "" };
     match header.kind {
-        LogKind::Store => return put(out, path, format_args!("store {identity:032x}")),
+        LogKind::Store => return put(out, path, format_args!("store {identity:032x}{encrypted}")),
         LogKind::Segment => put(
             out,
             path,
             format_args!(
-                "log segment {} of store {identity:032x}, after segment {} ending at {}",
+                "log segment {} of store {identity:032x}, after segment {} ending at {}{encrypted}",
                 header.number, header.previous, header.previous_end
             ),
         )?,
         LogKind::Manifest => {
-            put(out, path, format_args!("manifest {} of store {identity:032x}", header.number))?;
+            put(out, path, format_args!("manifest {} of store {identity:032x}{encrypted}", header.number))?;
         }
     }
     let length = file.len().map_err(|error| Error::io("measure", path, error))?;
     let context = ChunkContext::new(identity, header.number);
-    let mut reader = LogReader::new(file, path, context, None)?;
+    let (_, cipher) = head::read(&*file, path, keys)?.ok_or_else(damaged)?;
+    let first = head::first_chunk_offset(cipher.is_some());
+    let mut reader = LogReader::new(file, path, context, cipher, None)?;
     while let Some((offset, bytes)) = reader.next_record()? {
         if header.kind == LogKind::Manifest {
             let wrong = || Error::corruption(path, offset, "a manifest record is no version edit");
@@ -50,7 +61,7 @@ pub(super) fn inspect(file: Arc<dyn VfsFile>, path: &Path, head: &[u8], out: &mu
             print_record(&record::decode(bytes).ok_or_else(wrong)?, offset, path, out)?;
         }
     }
-    let end = reader.end().max(HEADER_BYTES as u64);
+    let end = reader.end().max(first);
     put(out, path, format_args!("  ends at {end} of {length} bytes"))
 }
 

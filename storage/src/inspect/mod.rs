@@ -10,27 +10,39 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::blob::BLOB_MAGIC;
+use crate::encryption::{Encryption, KEYS_FILE, StoreKeys, read_master_key_id};
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
 use crate::sstable::footer::SSTABLE_MAGIC;
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal;
 
-/// Prints the file at `path` to `out`, whatever it is.
-pub fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, out: &mut dyn Write) -> Result<()> {
+/// Prints the file at `path` to `out`, whatever it is. A file of an encrypted store needs the store's master key; the
+/// file `KEYS` is found in the store's directory, beside or above the file.
+pub fn inspect(
+    vfs: &Arc<dyn Vfs>,
+    path: &Path,
+    encryption: Option<&Encryption>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let file = vfs.open_read(path).map_err(|error| Error::io("open", path, error))?;
     let length = file.len().map_err(|error| Error::io("measure", path, error))?;
     let first = read_at(&*file, path, 0, 8.min(length))?;
     let last = read_at(&*file, path, length.saturating_sub(8), 8.min(length))?;
+    if path.file_name().is_some_and(|name| name == KEYS_FILE) {
+        let id = read_master_key_id(&**vfs, path)?;
+        return put(out, path, format_args!("store key wrapped by master key {id:?}"));
+    }
+    let keys = find_keys(&**vfs, path, encryption)?;
     if last == SSTABLE_MAGIC {
-        return sstable::inspect(vfs, path, length, out);
+        return sstable::inspect(vfs, path, length, keys, out);
     }
     if first == BLOB_MAGIC {
         return blob::inspect(&*file, path, length, out);
     }
     if first == wal::header::MAGIC {
         let head = read_at(&*file, path, 0, length.min(wal::header::HEADER_BYTES as u64))?;
-        return log::inspect(file, path, &head, out);
+        return log::inspect(file, path, &head, keys.as_deref(), out);
     }
     match path.file_name().and_then(|name| name.to_str()).map(FileKind::of) {
         Some(FileKind::Sstable(_)) => {
@@ -42,6 +54,16 @@ pub fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, out: &mut dyn Write) -> Result<(
             Err(Error::corruption(path, 0, "not a log segment"))
         }
         _ => Err(Error::invalid(format!("{} is no file of a store", path.display()))),
+    }
+}
+
+/// The keys of the store the file belongs to, if it is encrypted.
+fn find_keys(vfs: &dyn Vfs, path: &Path, encryption: Option<&Encryption>) -> Result<Option<Arc<StoreKeys>>> {
+    let Some(store) = path.parent().and_then(Path::parent) else { return Ok(None) };
+    match vfs.len(&store.join(KEYS_FILE)) {
+        Ok(_) => StoreKeys::read(vfs, store, encryption).map(|keys| Some(Arc::new(keys))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("look for", &store.join(KEYS_FILE), error)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::blob::BlobReference;
 use crate::cache::BlockCache;
+use crate::encryption::StoreKeys;
 use crate::entry::{ValueKind, display_key};
 use crate::error::{Error, Result};
 use crate::inspect::{file_id_of, put};
@@ -19,7 +20,13 @@ use crate::vfs::Vfs;
 /// Values are shown up to this many bytes.
 const VALUE_SHOWN_BYTES: usize = 32;
 
-pub(super) fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, length: u64, out: &mut dyn Write) -> Result<()> {
+pub(super) fn inspect(
+    vfs: &Arc<dyn Vfs>,
+    path: &Path,
+    length: u64,
+    keys: Option<Arc<StoreKeys>>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let unnamed = || Error::invalid(format!("{}: an sstable's name is its number", path.display()));
     let file_id = file_id_of(path).ok_or_else(unnamed)?;
     let opener = FileOpener {
@@ -27,10 +34,16 @@ pub(super) fn inspect(vfs: &Arc<dyn Vfs>, path: &Path, length: u64, out: &mut dy
         directory: path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Arc::new(BlockCache::new(1 << 20)),
         read_mode: ReadMode::Pread,
+        keys,
     };
     let reader = TableReader::open(&opener, file_id, length)?;
     let (footer, properties) = (reader.footer(), reader.properties());
-    put(out, path, format_args!("sstable {file_id}: {length} bytes, index levels {}", footer.index_levels))?;
+    let encrypted = if footer.encrypted { ", encrypted" } else { "" };
+    put(
+        out,
+        path,
+        format_args!("sstable {file_id}: {length} bytes, index levels {}{encrypted}", footer.index_levels),
+    )?;
     put(
         out,
         path,

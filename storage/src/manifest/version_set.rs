@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::encryption::FileCipher;
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
 use crate::manifest::current;
@@ -25,8 +26,9 @@ use crate::poison::Poison;
 use crate::sstable::reader::FileOpener;
 use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
-use crate::wal::chunk::{ChunkContext, frame};
-use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind};
+use crate::wal::chunk::{ChunkContext, frame, record_offset};
+use crate::wal::head::{self, first_chunk_offset};
+use crate::wal::header::{LogHeader, LogKind};
 use crate::wal::log::LogPosition;
 use crate::wal::reader::LogReader;
 
@@ -94,6 +96,8 @@ struct Manifest {
     id: FileId,
     /// The file.
     file: Arc<dyn VfsFile>,
+    /// What its edits are encrypted with.
+    cipher: Option<FileCipher>,
     /// Its path.
     path: PathBuf,
     /// Its length.
@@ -305,11 +309,17 @@ impl Manifest {
     /// A new manifest, durable, that holds one edit.
     fn create(opener: &FileOpener, identity: u128, id: FileId, edit: &VersionEdit) -> Result<Manifest> {
         let path = opener.directory.join(id.manifest_name());
-        let file = opener.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
-        let header =
-            LogHeader { kind: LogKind::Manifest, number: id.0, identity, previous: 0, previous_end: 0 };
-        file.append(&header.encode()).map_err(|error| Error::io("write", &path, error))?;
-        let mut manifest = Manifest { id, file, path, written: HEADER_BYTES as u64, first_written: 0 };
+        let header = LogHeader {
+            kind: LogKind::Manifest,
+            number: id.0,
+            identity,
+            previous: 0,
+            previous_end: 0,
+            encrypted: opener.keys.is_some(),
+        };
+        let begun = head::begin(&*opener.vfs, &path, &header, opener.keys.as_deref())?;
+        let head::Begun { file, cipher, length } = begun;
+        let mut manifest = Manifest { id, file, cipher, path, written: length, first_written: 0 };
         manifest.append(identity, edit)?;
         manifest.first_written = manifest.written;
         let directory = &opener.directory;
@@ -322,8 +332,14 @@ impl Manifest {
         let context = ChunkContext::new(identity, self.id.0);
         let mut framed = Vec::new();
         // Every edit is synced before the next, so all before it is the promise.
-        let synced = if self.written == HEADER_BYTES as u64 { 0 } else { self.written };
-        frame(&mut framed, self.written, context, &edit_codec::encode(edit), synced);
+        let first = first_chunk_offset(self.cipher.is_some());
+        let synced = if self.written == first { 0 } else { self.written };
+        let mut record = edit_codec::encode(edit);
+        if let Some(cipher) = &self.cipher {
+            let sealed = cipher.encrypt(record_offset(self.written), &[], &mut record, 0);
+            sealed.map_err(|malformed| Error::invalid(malformed.0))?;
+        }
+        frame(&mut framed, self.written, context, &record, synced);
         self.file.append(&framed).map_err(|error| Error::io("write", &self.path, error))?;
         self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
         self.written += framed.len() as u64;
@@ -344,9 +360,7 @@ pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<V
     let id = current::read(&*opener.vfs, &opener.directory)?;
     let path = opener.directory.join(id.manifest_name());
     let file = opener.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
-    let mut head = [0; HEADER_BYTES];
-    let length = file.read_at(0, &mut head).map_err(|error| Error::io("read", &path, error))?;
-    let header = LogHeader::decode(head.get(..length).unwrap_or_default(), &path)?
+    let (header, cipher) = head::read(&*file, &path, opener.keys.as_deref())?
         .ok_or_else(|| Error::corruption(&path, 0, "the head of the manifest is damaged"))?;
     if header.kind != LogKind::Manifest || header.number != id.0 || header.identity != identity {
         return Err(Error::corruption(
@@ -355,7 +369,8 @@ pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<V
             "the manifest belongs to another store or has another's name",
         ));
     }
-    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), None)?;
+    let first = first_chunk_offset(cipher.is_some());
+    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), cipher, None)?;
     let mut edits = Vec::new();
     while let Some((offset, bytes)) = reader.next_record()? {
         let edit = edit_codec::decode(bytes);
@@ -363,11 +378,7 @@ pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<V
     }
     if edits.is_empty() {
         // The first edit was synced before CURRENT named the file.
-        return Err(Error::corruption(
-            &path,
-            HEADER_BYTES as u64,
-            "the first edit of the manifest is damaged",
-        ));
+        return Err(Error::corruption(&path, first, "the first edit of the manifest is damaged"));
     }
     Ok(edits)
 }

@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use crate::coding::{block_checksum, put_varint, take_u8, take_u16, take_u32, take_u64, take_varint};
+use crate::encryption::KEY_BLOCK_BYTES;
 use crate::error::{Error, Result};
 
 /// `SHEAFSST` as it stands in the file.
 pub const SSTABLE_MAGIC: [u8; 8] = *b"SHEAFSST";
-/// The format this build writes, and the only one there is.
-pub const SSTABLE_FORMAT_VERSION: u32 = 1;
+/// The format of sstables in the open, and the oldest there is.
+pub const SSTABLE_FORMAT_VERSION_OLDEST: u32 = 1;
+/// The format of encrypted sstables, and the newest there is.
+pub const SSTABLE_FORMAT_VERSION: u32 = 2;
+const AES_256_GCM: u8 = 1;
 
 const HANDLE_BYTES: usize = 12;
 const HANDLES: usize = 4;
@@ -75,6 +79,8 @@ pub struct Footer {
     pub properties: BlockHandle,
     /// 1 when the root points at data blocks, 2 when it points at index blocks that do.
     pub index_levels: u8,
+    /// Whether the blocks are encrypted; the key block is then right before the footer.
+    pub encrypted: bool,
 }
 
 impl Footer {
@@ -85,8 +91,12 @@ impl Footer {
         for handle in [self.index, self.filter, self.range_tombstones, self.properties] {
             handle.put_fixed(out);
         }
-        out.extend_from_slice(&[self.index_levels, 0, 0, 0]);
-        out.extend_from_slice(&SSTABLE_FORMAT_VERSION.to_le_bytes());
+        let (cipher, version) = match self.encrypted {
+            true => (AES_256_GCM, SSTABLE_FORMAT_VERSION),
+            false => (0, SSTABLE_FORMAT_VERSION_OLDEST),
+        };
+        out.extend_from_slice(&[self.index_levels, cipher, 0, 0]);
+        out.extend_from_slice(&version.to_le_bytes());
         let checksum = block_checksum(self.file_id, 0, out.get(start..).unwrap_or_default());
         out.extend_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(&SSTABLE_MAGIC);
@@ -108,16 +118,17 @@ impl Footer {
         if checksum != Some(block_checksum(file_id, 0, covered)) {
             return Err(wrong("checksum does not match"));
         }
-        if found != SSTABLE_FORMAT_VERSION {
-            let (oldest, newest) = (SSTABLE_FORMAT_VERSION, SSTABLE_FORMAT_VERSION);
+        let (oldest, newest) = (SSTABLE_FORMAT_VERSION_OLDEST, SSTABLE_FORMAT_VERSION);
+        if !(oldest..=newest).contains(&found) {
             return Err(Error::FormatVersion { file: file.to_path_buf(), found, oldest, newest });
         }
         let footer = Self::read_fields(covered).ok_or_else(|| wrong("unknown fields"))?;
+        let blocks_end = offset.saturating_sub(if footer.encrypted { KEY_BLOCK_BYTES as u64 } else { 0 });
         if footer.file_id != file_id {
             return Err(wrong("belongs to another file"));
         }
         for handle in [footer.index, footer.filter, footer.range_tombstones, footer.properties] {
-            if handle.end().is_none_or(|end| end > offset) {
+            if handle.end().is_none_or(|end| end > blocks_end) {
                 return Err(wrong("a block reaches past the footer"));
             }
         }
@@ -136,10 +147,15 @@ impl Footer {
         let index_levels = take_u8(&mut bytes)?;
         let cipher = take_u8(&mut bytes)?;
         let reserved = take_u16(&mut bytes)?;
-        if !matches!(index_levels, 1 | 2) || cipher != 0 || reserved != 0 {
+        let encrypted = match (cipher, take_u32(&mut bytes)?) {
+            (0, SSTABLE_FORMAT_VERSION_OLDEST) => false,
+            (AES_256_GCM, SSTABLE_FORMAT_VERSION) => true,
+            _ => return None,
+        };
+        if !matches!(index_levels, 1 | 2) || reserved != 0 {
             return None;
         }
-        Some(Footer { file_id, index, filter, range_tombstones, properties, index_levels })
+        Some(Footer { file_id, index, filter, range_tombstones, properties, index_levels, encrypted })
     }
 }
 
@@ -157,6 +173,7 @@ mod tests {
             range_tombstones: handle(30),
             properties: handle(60),
             index_levels: 1,
+            encrypted: false,
         };
         let mut bytes = Vec::new();
         footer.put(&mut bytes);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::cache::{BlockCache, Cached, Pinned};
 use crate::coding::{Malformed, prefix_hash};
+use crate::encryption::{FileCipher, KEY_BLOCK_BYTES, KeyedFile, StoreKeys};
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -36,6 +37,22 @@ pub struct FileOpener {
     pub cache: Arc<BlockCache>,
     /// How they are read.
     pub read_mode: ReadMode,
+    /// Wraps their keys; `None` when they have none.
+    pub keys: Option<Arc<StoreKeys>>,
+}
+
+impl FileOpener {
+    /// The cipher of a new file and the key block to store in it; neither where nothing is encrypted.
+    pub fn new_file_key(
+        &self,
+        path: &Path,
+        kind: KeyedFile,
+        file_id: FileId,
+    ) -> Result<(Option<FileCipher>, Vec<u8>)> {
+        let Some(keys) = &self.keys else { return Ok((None, Vec::new())) };
+        let (cipher, block) = keys.new_file(&*self.vfs, path, kind, file_id.0)?;
+        Ok((Some(cipher), block))
+    }
 }
 
 impl std::fmt::Debug for FileOpener {
@@ -51,6 +68,8 @@ pub struct BlockFile {
     path: PathBuf,
     file_id: FileId,
     file_bytes: u64,
+    /// Decrypts its blocks, once its head or foot has said that they are encrypted.
+    cipher: Option<FileCipher>,
     /// This open file's number in the cache.
     holder: u64,
     cache: Arc<BlockCache>,
@@ -83,7 +102,29 @@ impl BlockFile {
             ReadMode::Mmap => file.map().map_err(io("map"))?,
         };
         let holder = opener.cache.draw_holder();
-        Ok(BlockFile { file, map, path, file_id, file_bytes, holder, cache: Arc::clone(&opener.cache) })
+        let cache = Arc::clone(&opener.cache);
+        Ok(BlockFile { file, map, path, file_id, file_bytes, cipher: None, holder, cache })
+    }
+
+    /// Takes the file's key from the key block at `offset`, if it is `encrypted`. In an encrypted store every file is.
+    pub fn unlock(
+        &mut self,
+        opener: &FileOpener,
+        kind: KeyedFile,
+        encrypted: bool,
+        offset: u64,
+    ) -> Result<()> {
+        let wrong = |what| Err(self.corruption(offset, Malformed(what)));
+        let keys = match (&opener.keys, encrypted) {
+            (None, false) => return Ok(()),
+            (None, true) => return wrong("the file is encrypted and the store is not"),
+            (Some(_), false) => return wrong("the file is not encrypted and the store is"),
+            (Some(keys), true) => keys,
+        };
+        let block = self.read(offset, KEY_BLOCK_BYTES)?;
+        let cipher = keys.open_file(kind, self.file_id.0, &block);
+        self.cipher = Some(cipher.map_err(|malformed| self.corruption(offset, malformed))?);
+        Ok(())
     }
 
     /// The error for wrong bytes at `offset`.
@@ -114,16 +155,17 @@ impl BlockFile {
         }
         let length = handle.length as usize;
         let wrong = |malformed| self.corruption(handle.offset, malformed);
+        let cipher = self.cipher.as_ref();
         if let Some(map) = &self.map {
             let start = usize::try_from(handle.offset).unwrap_or(usize::MAX);
             let sealed = (**map).as_ref().get(start..start.saturating_add(length)).unwrap_or_default();
-            return match unseal(sealed, block_type, self.file_id.0, handle.offset).map_err(wrong)? {
+            return match unseal(sealed, block_type, self.file_id.0, handle.offset, cipher).map_err(wrong)? {
                 Unsealed::Same(raw) => Ok(BlockBytes::Mapped(Arc::clone(map), start..start + raw.len())),
                 Unsealed::Decoded(raw) => Ok(BlockBytes::Heap(raw)),
             };
         }
         let mut sealed = self.read(handle.offset, length)?;
-        let kept = match unseal(&sealed, block_type, self.file_id.0, handle.offset).map_err(wrong)? {
+        let kept = match unseal(&sealed, block_type, self.file_id.0, handle.offset, cipher).map_err(wrong)? {
             Unsealed::Same(raw) => raw.len(),
             Unsealed::Decoded(raw) => return Ok(BlockBytes::Heap(raw)),
         };
@@ -186,12 +228,14 @@ impl TableReader {
     /// Opens the sstable `file_id`, which is `file_bytes` long.
     pub fn open(opener: &FileOpener, file_id: FileId, file_bytes: u64) -> Result<TableReader> {
         let path = file_id.sstable_path(&opener.directory);
-        let file = BlockFile::open(opener, path, file_id, file_bytes)?;
+        let mut file = BlockFile::open(opener, path, file_id, file_bytes)?;
         if file_bytes < FOOTER_BYTES as u64 {
             return Err(file.corruption(0, Malformed("file is shorter than an sstable's footer")));
         }
         let tail = file.read(file_bytes - FOOTER_BYTES as u64, FOOTER_BYTES)?;
         let footer = Footer::read(&tail, &file.path, file_bytes, file_id.0)?;
+        let key_at = file_bytes.saturating_sub((FOOTER_BYTES + KEY_BLOCK_BYTES) as u64);
+        file.unlock(opener, KeyedFile::Sstable, footer.encrypted, key_at)?;
         let root = file.parse_block(footer.index, BlockType::TopIndex)?;
         let properties = file.read_sealed(footer.properties, BlockType::Properties)?;
         let properties = Properties::parse(properties.as_slice())

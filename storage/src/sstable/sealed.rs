@@ -5,18 +5,21 @@
 //!   the checksum covers all that is before it, mixed with the file id and the block's offset
 //! ```
 //!
-//! The checksum is of what is stored, so damage is found before anything is decoded. Encryption at rest goes between
-//! compression and checksum, in `seal` and `unseal` and nowhere else: the codec byte's high bit is kept for it.
+//! The checksum is of what is stored, so damage is found before anything is decoded, and without a key. Encryption at rest
+//! goes between compression and checksum, in `seal` and `unseal` and nowhere else: the codec byte's high bit says so.
 
 use std::cell::RefCell;
 
 use crate::coding::{Malformed, block_checksum, take_u8, take_u32, take_u64};
+use crate::encryption::FileCipher;
 use crate::options::Compression;
 use crate::planted::{Bug, planted};
 
 /// Bytes behind the stored bytes of every block.
 pub const SEAL_BYTES: usize = 14;
 const CHECKSUM_BYTES: usize = 8;
+/// In the codec byte: the stored bytes are a ciphertext and its tag.
+const ENCRYPTED: u8 = 0x80;
 
 /// No block is larger before compression: a value at its limit, its key, and room. A claim beyond it is corruption
 /// and is never allocated.
@@ -78,19 +81,20 @@ pub enum Unsealed<'a> {
     Decoded(Box<[u8]>),
 }
 
-/// Compresses with one codec and keeps its buffer between blocks.
+/// Compresses with one codec, encrypts if the file has a key, and keeps its buffer between blocks.
 pub struct Compressor {
     codec: Compression,
+    cipher: Option<FileCipher>,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     buffer: Vec<u8>,
 }
 
 impl Compressor {
     /// For blocks of one file.
-    pub fn new(codec: Compression) -> Self {
+    pub fn new(codec: Compression, cipher: Option<FileCipher>) -> Self {
         let zstd =
             if codec == Compression::Zstd { zstd::bulk::Compressor::new(ZSTD_LEVEL).ok() } else { None };
-        Self { codec, zstd, buffer: Vec::new() }
+        Self { codec, cipher, zstd, buffer: Vec::new() }
     }
 
     /// What to store for `raw`: the compressed bytes when they are at least an eighth smaller, `raw` otherwise.
@@ -127,23 +131,34 @@ impl Compressor {
         }
         let raw_length = u32::try_from(raw.len()).ok()?;
         let start = out.len();
+        let encrypted = if self.cipher.is_some() { ENCRYPTED } else { 0 };
         let (codec, stored) = self.compress(raw);
         out.extend_from_slice(stored);
-        out.extend_from_slice(&raw_length.to_le_bytes());
-        out.extend_from_slice(&[block_type as u8, codec as u8]);
+        let seal = seal_fields(raw_length, block_type as u8, codec as u8 | encrypted);
+        if let Some(cipher) = &self.cipher {
+            cipher.encrypt(offset, &seal, out, start).ok()?;
+        }
+        out.extend_from_slice(&seal);
         let checksum = block_checksum(file_id, offset, out.get(start..)?);
         out.extend_from_slice(&checksum.to_le_bytes());
         Some(())
     }
 }
 
-/// Checks a sealed block and undoes the codec.
-pub fn unseal(
-    sealed: &[u8],
+/// What stands between the stored bytes and the checksum.
+fn seal_fields(raw_length: u32, block_type: u8, codec: u8) -> [u8; SEAL_BYTES - CHECKSUM_BYTES] {
+    let [a, b, c, d] = raw_length.to_le_bytes();
+    [a, b, c, d, block_type, codec]
+}
+
+/// Checks a sealed block, decrypts it if its file has a key, and undoes the codec.
+pub fn unseal<'a>(
+    sealed: &'a [u8],
     block_type: BlockType,
     file_id: u64,
     offset: u64,
-) -> Result<Unsealed<'_>, Malformed> {
+    cipher: Option<&FileCipher>,
+) -> Result<Unsealed<'a>, Malformed> {
     let short = Malformed("block shorter than its seal");
     let covered = sealed.len().checked_sub(CHECKSUM_BYTES).ok_or(short)?;
     let (covered, mut checksum) = sealed.split_at_checked(covered).ok_or(short)?;
@@ -153,12 +168,24 @@ pub fn unseal(
     }
     let stored = sealed.len().checked_sub(SEAL_BYTES).ok_or(short)?;
     let (stored, mut seal) = covered.split_at_checked(stored).ok_or(short)?;
+    let associated = seal;
     let raw_length = take_u32(&mut seal).ok_or(short)? as usize;
     if take_u8(&mut seal) != Some(block_type as u8) {
         return Err(Malformed("block is of another type"));
     }
-    let codec = take_u8(&mut seal).and_then(codec_from_byte).ok_or(Malformed("unknown codec"))?;
-    decode(codec, stored, raw_length)
+    let codec = take_u8(&mut seal).ok_or(short)?;
+    // A block in the open among encrypted ones was put there by somebody without the key.
+    if (codec & ENCRYPTED != 0) != cipher.is_some() {
+        return Err(Malformed("block is encrypted and its file is not, or the other way round"));
+    }
+    let codec = codec_from_byte(codec & !ENCRYPTED).ok_or(Malformed("unknown codec"))?;
+    let Some(cipher) = cipher else { return decode(codec, stored, raw_length) };
+    let mut opened = stored.to_vec();
+    cipher.decrypt(offset, associated, &mut opened)?;
+    match decode(codec, &opened, raw_length)? {
+        Unsealed::Decoded(raw) => Ok(Unsealed::Decoded(raw)),
+        Unsealed::Same(_) => Ok(Unsealed::Decoded(opened.into_boxed_slice())),
+    }
 }
 
 fn decode(codec: Compression, stored: &[u8], raw_length: usize) -> Result<Unsealed<'_>, Malformed> {
@@ -199,6 +226,8 @@ mod tests {
     #![expect(clippy::cast_possible_truncation, reason = "numbers drawn below the target's range")]
 
     use super::*;
+    use crate::encryption::{KeyedFile, StoreKeys};
+    use crate::vfs::MemoryVfs;
 
     fn bytes(unsealed: Unsealed<'_>) -> Vec<u8> {
         match unsealed {
@@ -214,13 +243,13 @@ mod tests {
         for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
             for (raw, compresses) in [(&plain[..], true), (&noise[..], false), (&[][..], false)] {
                 let mut out = vec![1, 2, 3];
-                Compressor::new(codec).seal(raw, BlockType::Data, 5, 3, &mut out).unwrap();
+                Compressor::new(codec, None).seal(raw, BlockType::Data, 5, 3, &mut out).unwrap();
                 let stored = out.len() - 3 - SEAL_BYTES;
                 assert_eq!(stored < raw.len(), compresses && codec != Compression::None);
-                assert_eq!(bytes(unseal(&out[3..], BlockType::Data, 5, 3).unwrap()), raw);
-                assert!(unseal(&out[3..], BlockType::Index, 5, 3).is_err());
-                assert!(unseal(&out[3..], BlockType::Data, 6, 3).is_err());
-                assert!(unseal(&out[3..], BlockType::Data, 5, 4).is_err());
+                assert_eq!(bytes(unseal(&out[3..], BlockType::Data, 5, 3, None).unwrap()), raw);
+                assert!(unseal(&out[3..], BlockType::Index, 5, 3, None).is_err());
+                assert!(unseal(&out[3..], BlockType::Data, 6, 3, None).is_err());
+                assert!(unseal(&out[3..], BlockType::Data, 5, 4, None).is_err());
             }
         }
     }
@@ -230,15 +259,53 @@ mod tests {
         let raw = b"sheaf ".repeat(30);
         for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
             let mut sealed = Vec::new();
-            Compressor::new(codec).seal(&raw, BlockType::Data, 1, 0, &mut sealed).unwrap();
+            Compressor::new(codec, None).seal(&raw, BlockType::Data, 1, 0, &mut sealed).unwrap();
             for bit in 0..sealed.len() * 8 {
                 let mut damaged = sealed.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                assert!(unseal(&damaged, BlockType::Data, 1, 0).is_err(), "bit {bit}");
+                assert!(unseal(&damaged, BlockType::Data, 1, 0, None).is_err(), "bit {bit}");
             }
             for length in 0..sealed.len() {
-                assert!(unseal(&sealed[..length], BlockType::Data, 1, 0).is_err());
+                assert!(unseal(&sealed[..length], BlockType::Data, 1, 0, None).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn an_encrypted_block_is_no_text_and_no_forgery() {
+        let keys = StoreKeys::for_tests();
+        let vfs = MemoryVfs::new();
+        let (cipher, _) = keys.new_file(&vfs, "f".as_ref(), KeyedFile::Sstable, 5).unwrap();
+        let raw = b"sheaf ".repeat(30);
+        for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
+            let mut sealed = vec![1, 2, 3];
+            let mut compressor = Compressor::new(codec, Some(cipher.clone()));
+            compressor.seal(&raw, BlockType::Data, 5, 3, &mut sealed).unwrap();
+            let sealed = sealed.split_off(3);
+            let open = |bytes: &[u8], block_type, offset, cipher| {
+                unseal(bytes, block_type, 5, offset, cipher).map(self::bytes)
+            };
+            assert!(!sealed.windows(5).any(|window| window == b"sheaf"));
+            assert_eq!(open(&sealed, BlockType::Data, 3, Some(&cipher)).unwrap(), raw);
+            assert!(open(&sealed, BlockType::Data, 3, None).is_err());
+            // Whoever changes it can compute the checksum anew, but not the tag.
+            let resum = |bytes: &mut Vec<u8>, offset| {
+                bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+                let sum = block_checksum(5, offset, bytes);
+                bytes.extend_from_slice(&sum.to_le_bytes());
+            };
+            for at in 0..sealed.len() - CHECKSUM_BYTES {
+                let mut forged = sealed.clone();
+                forged[at] ^= 1;
+                resum(&mut forged, 3);
+                assert!(open(&forged, BlockType::Data, 3, Some(&cipher)).is_err(), "byte {at}");
+            }
+            let mut moved = sealed.clone();
+            resum(&mut moved, 9);
+            assert!(open(&moved, BlockType::Data, 9, Some(&cipher)).is_err());
+            let mut plain = Vec::new();
+            Compressor::new(codec, None).seal(&raw, BlockType::Data, 5, 3, &mut plain).unwrap();
+            assert!(open(&plain, BlockType::Data, 3, Some(&cipher)).is_err());
         }
     }
 

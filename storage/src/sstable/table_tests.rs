@@ -34,13 +34,14 @@ fn opener(vfs: &MemoryVfs) -> FileOpener {
         directory: "t".into(),
         cache: Arc::new(BlockCache::new(1 << 20)),
         read_mode: ReadMode::Pread,
+        keys: None,
     }
 }
 
 fn write(format: TableFormat, entries: &[Entry], ranges: &[RangeTombstone]) -> (MemoryVfs, TableMeta) {
     let vfs = MemoryVfs::new();
     vfs.create_dir(Path::new("t")).unwrap();
-    let mut writer = TableWriter::create(&vfs, Path::new("t"), FileId(7), format).unwrap();
+    let mut writer = TableWriter::create(&opener(&vfs), FileId(7), format).unwrap();
     for (key, timestamp, kind, value) in entries {
         writer.add(key, Timestamp(*timestamp), *kind, value).unwrap();
     }
@@ -139,7 +140,7 @@ fn entries_out_of_order_are_refused() {
     let vfs = MemoryVfs::new();
     vfs.create_dir(Path::new("t")).unwrap();
     let format = format(100, Compression::None);
-    let mut writer = TableWriter::create(&vfs, Path::new("t"), FileId(1), format).unwrap();
+    let mut writer = TableWriter::create(&opener(&vfs), FileId(1), format).unwrap();
     writer.add(b"b", Timestamp(5), ValueKind::Put, b"").unwrap();
     for (key, timestamp) in [(b"a", 9), (b"b", 5), (b"b", 6)] {
         let refused = writer.add(key, Timestamp(timestamp), ValueKind::Put, b"");
@@ -209,7 +210,7 @@ fn inspection_prints_every_entry() {
     let (vfs, meta) = write(format(400, Compression::None), &entries, &[range]);
     let vfs: Arc<dyn Vfs> = Arc::new(vfs);
     let mut out = Vec::new();
-    inspect(&vfs, &meta.file_id.sstable_path(Path::new("t")), &mut out).unwrap();
+    inspect(&vfs, &meta.file_id.sstable_path(Path::new("t")), None, &mut out).unwrap();
     let size = meta.size_bytes;
     let expected = format!(
         "sstable 0000000007: {size} bytes, index levels 1\n  \

@@ -7,12 +7,13 @@
 //! the data blocks, and a root over them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::coding::{key_hash, prefix_hash};
+use crate::encryption::KeyedFile;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
@@ -24,9 +25,10 @@ use crate::sstable::block_builder::{BlockBuilder, shortest_separator};
 use crate::sstable::filter::FilterBuilder;
 use crate::sstable::footer::{BlockHandle, Footer};
 use crate::sstable::properties::Properties;
+use crate::sstable::reader::FileOpener;
 use crate::sstable::sealed::{BlockType, Compressor};
 use crate::timestamp::Timestamp;
-use crate::vfs::{Vfs, VfsFile};
+use crate::vfs::VfsFile;
 
 /// Bytes gathered before they are handed to the file.
 const WRITE_BYTES: usize = 256 << 10;
@@ -92,14 +94,10 @@ pub struct TableWriter {
 
 impl TableWriter {
     /// Creates the file.
-    pub fn create(
-        vfs: &dyn Vfs,
-        directory: &Path,
-        file_id: FileId,
-        format: TableFormat,
-    ) -> Result<TableWriter> {
-        let path = file_id.sstable_path(directory);
-        let file = vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+    pub fn create(opener: &FileOpener, file_id: FileId, format: TableFormat) -> Result<TableWriter> {
+        let path = file_id.sstable_path(&opener.directory);
+        let (cipher, key_block) = opener.new_file_key(&path, KeyedFile::Sstable, file_id)?;
+        let file = opener.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
         let filter = format.filter_bits_per_key.map(FilterBuilder::new);
         let properties = Properties {
             prefixes: format.prefixes.clone(),
@@ -111,7 +109,8 @@ impl TableWriter {
                 file,
                 path,
                 file_id,
-                compressor: Compressor::new(format.compression),
+                compressor: Compressor::new(format.compression, cipher),
+                key_block,
                 buffer: Vec::new(),
                 offset: 0,
                 hasher: Xxh3Default::new(),
@@ -276,8 +275,9 @@ impl TableWriter {
         let largest = self.bounds(&ranges);
         let properties = self.properties.encode();
         let properties = self.output.put(&properties, BlockType::Properties)?;
-        let footer =
-            Footer { file_id: self.file_id.0, index, filter, range_tombstones, properties, index_levels };
+        let encrypted = !self.output.key_block.is_empty();
+        let file_id = self.file_id.0;
+        let footer = Footer { file_id, index, filter, range_tombstones, properties, index_levels, encrypted };
         let size_bytes = self.output.finish(&footer)?;
         Ok(TableMeta {
             file_id: self.file_id,
@@ -340,6 +340,8 @@ struct Output {
     path: PathBuf,
     file_id: FileId,
     compressor: Compressor,
+    /// The file's wrapped key; empty when it has none.
+    key_block: Vec<u8>,
     /// Not yet handed to the file.
     buffer: Vec<u8>,
     /// Where the next block goes.
@@ -377,6 +379,7 @@ impl Output {
     /// Ends the file with `footer` and makes its bytes durable. Its length.
     fn finish(&mut self, footer: &Footer) -> Result<u64> {
         let before = self.buffer.len();
+        self.buffer.extend_from_slice(&self.key_block);
         footer.put(&mut self.buffer);
         self.offset += (self.buffer.len() - before) as u64;
         self.write_out()?;

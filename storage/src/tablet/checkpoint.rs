@@ -28,7 +28,8 @@ impl Tablet {
         let vfs = &inner.vfs;
         let identity =
             vfs.unique_id().map_err(|error| Error::io("draw an identity for", directory, error))?;
-        let place = Place { vfs: Arc::clone(vfs), directory: directory.to_path_buf(), identity };
+        let keys = inner.versions.opener().keys.clone();
+        let place = Place { vfs: Arc::clone(vfs), directory: directory.to_path_buf(), identity, keys };
         store::create_directories(&place)?;
         let names = vfs.list(directory).map_err(|error| Error::io("list", directory, error))?;
         let tablet_directory = place.tablet_directory();
@@ -38,15 +39,26 @@ impl Tablet {
             return Err(Error::invalid(format!("{} is not empty", directory.display())));
         }
         let (version, mut progress) = inner.versions.version_and_progress();
+        if let Some(keys) = &place.keys {
+            keys.copy_to(&**vfs, directory)?;
+        }
         inner.link_files(&version, &tablet_directory)?;
         let tail = LogTail { next_number: progress.log_segment, ..LogTail::default() };
-        Log::begin(Arc::clone(vfs), &place.log_directory(), identity, tail, Arc::new(Poison::default()))?;
+        Log::begin(
+            Arc::clone(vfs),
+            &place.log_directory(),
+            identity,
+            place.keys.clone(),
+            tail,
+            Arc::new(Poison::default()),
+        )?;
         progress.log_promise = LogPosition::default();
         let target = FileOpener {
             vfs: Arc::clone(vfs),
             directory: tablet_directory.clone(),
             cache: Arc::clone(&inner.cache),
             read_mode: inner.options.read_mode,
+            keys: place.keys.clone(),
         };
         inner.versions.write_copy(&target, identity, &version, progress)?;
         store::write_store_file(&place)

@@ -165,7 +165,7 @@ impl TabletInner {
         let checks = group.len() > 1 && group.iter().any(|request| request.check.is_some());
         let mut results = Vec::with_capacity(group.len());
         for request in group {
-            let assigned = self.assign(order, request, &earlier, wall_seconds);
+            let mut assigned = self.assign(order, request, &earlier, wall_seconds);
             if let Ok(timestamp) = assigned {
                 order.last_index += 1;
                 order.last_timestamp = order.last_timestamp.max(timestamp);
@@ -176,7 +176,8 @@ impl TabletInner {
                     index: order.last_index,
                     timestamp,
                 };
-                log.append(&mut order.scratch, &head, &request.encoded);
+                let appended = log.append(&mut order.scratch, &head, &request.encoded);
+                assigned = appended.map(|()| timestamp);
                 if checks {
                     earlier.add(&request.operations);
                 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use crate::cache::BlockCache;
+use crate::encryption::StoreKeys;
 use crate::error::{Error, Result};
 use crate::manifest::VersionSet;
 use crate::memtable::Memtable;
@@ -33,6 +34,8 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     /// The store's identity.
     pub(crate) identity: u128,
+    /// Wraps the files' keys; `None` when they have none.
+    pub(crate) keys: Option<Arc<StoreKeys>>,
 }
 
 impl Place {
@@ -53,6 +56,7 @@ impl Place {
             directory: self.tablet_directory(),
             cache: Arc::clone(cache),
             read_mode: options.read_mode,
+            keys: self.keys.clone(),
         })
     }
 }
@@ -79,6 +83,7 @@ pub(crate) fn create(place: &Place, options: &Arc<StoreOptions>) -> Result<Table
         Arc::clone(&place.vfs),
         &place.log_directory(),
         place.identity,
+        place.keys.clone(),
         tail,
         Arc::clone(&poison),
     )?;
@@ -122,6 +127,7 @@ pub(crate) fn recover(place: &Place, options: &Arc<StoreOptions>) -> Result<Tabl
         vfs: &*place.vfs,
         directory: &log_directory,
         identity: place.identity,
+        keys: place.keys.as_deref(),
         first: progress.log_segment,
         promised: progress.log_promise,
     };
@@ -130,7 +136,14 @@ pub(crate) fn recover(place: &Place, options: &Arc<StoreOptions>) -> Result<Tabl
         return Ok(assemble(place, options, versions, poison, cache, replayed, None));
     }
     sync_tail(&*place.vfs, &log_directory, &tail)?;
-    let log = Log::begin(Arc::clone(&place.vfs), &log_directory, place.identity, tail, Arc::clone(&poison))?;
+    let log = Log::begin(
+        Arc::clone(&place.vfs),
+        &log_directory,
+        place.identity,
+        place.keys.clone(),
+        tail,
+        Arc::clone(&poison),
+    )?;
     versions.remove_orphans()?;
     log.remove_before(progress.log_segment)?;
     Ok(assemble(place, options, versions, poison, cache, replayed, Some(log)))

@@ -49,6 +49,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
     /// A number nobody else has: the identity of a new store.
     fn unique_id(&self) -> io::Result<u128>;
+    /// Bytes nobody can foretell, for keys: the system's, whatever the file system.
+    fn fill_random(&self, buffer: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(buffer).map_err(io::Error::other)
+    }
 }
 
 /// An open file. Reading and appending may happen at the same time from several threads.

@@ -76,6 +76,12 @@ impl ChunkContext {
     }
 }
 
+/// Where a record appended at `offset` of a file begins: there, or in the next block when a chunk's head does not fit.
+pub fn record_offset(offset: u64) -> u64 {
+    let room = BLOCK_BYTES as u64 - offset % BLOCK_BYTES as u64;
+    if room < CHUNK_HEADER_BYTES as u64 { offset + room } else { offset }
+}
+
 /// Appends `record`, cut into chunks, to `out`, whose first byte lies at `out_offset` of the file; earlier bytes of
 /// `out` are counted. `synced` is the promise: this much of the file is synced now.
 pub fn frame(out: &mut Vec<u8>, out_offset: u64, context: ChunkContext, record: &[u8], synced: u64) {

@@ -7,12 +7,15 @@ use crate::error::{Error, Result};
 
 /// The first bytes of every log file.
 pub const MAGIC: [u8; 8] = *b"SHEAFLOG";
-/// The format version this build writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format version this build reads, and the one it writes into files that are encrypted.
+pub const FORMAT_VERSION: u32 = 2;
+/// The format version this build writes into files that are not: what came with 2 is not in them.
+const FORMAT_VERSION_OPEN: u32 = 1;
 /// The oldest format version this build reads.
 pub const FORMAT_VERSION_OLDEST: u32 = 1;
 /// Bytes of the head; the first chunk follows.
 pub const HEADER_BYTES: usize = 64;
+const AES_256_GCM: u8 = 1;
 
 /// What a log file is. The number is the one stored on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct LogHeader {
     pub previous: u64,
     /// How many bytes of the segment before are part of the log; what lies behind them is a torn tail.
     pub previous_end: u64,
+    /// Whether the records are encrypted; a key block then follows the head. In `STORE`: whether all files are.
+    pub encrypted: bool,
 }
 
 impl LogHeader {
@@ -45,13 +50,14 @@ impl LogHeader {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let version = if self.encrypted { FORMAT_VERSION } else { FORMAT_VERSION_OPEN };
+        out.extend_from_slice(&version.to_le_bytes());
         out.push(match self.kind {
             LogKind::Segment => 1,
             LogKind::Manifest => 2,
             LogKind::Store => 3,
         });
-        out.extend_from_slice(&[0; 3]);
+        out.extend_from_slice(&[if self.encrypted { AES_256_GCM } else { 0 }, 0, 0]);
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.identity.to_le_bytes());
         out.extend_from_slice(&self.previous.to_le_bytes());
@@ -78,9 +84,9 @@ impl LogHeader {
                 newest: FORMAT_VERSION,
             });
         }
-        header
-            .map(Some)
-            .ok_or_else(|| Error::corruption(file, 12, "the head names an unknown kind of log file"))
+        header.map(Some).ok_or_else(|| {
+            Error::corruption(file, 12, "the head names an unknown kind of log file or cipher")
+        })
     }
 }
 
@@ -94,12 +100,25 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
         3 => Some(LogKind::Store),
         _ => None,
     };
-    take(&mut rest, 3)?;
+    let encrypted = match (version, take_u8(&mut rest)?) {
+        (FORMAT_VERSION_OPEN, 0) => Some(false),
+        (FORMAT_VERSION, AES_256_GCM) => Some(true),
+        _ => None,
+    };
+    take(&mut rest, 2)?;
     let number = take_u64(&mut rest)?;
     let (low, high) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
     let identity = (u128::from(high) << 64) | u128::from(low);
     let (previous, previous_end) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
-    Some((version, kind.map(|kind| LogHeader { kind, number, identity, previous, previous_end })))
+    let header = kind.zip(encrypted).map(|(kind, encrypted)| LogHeader {
+        kind,
+        number,
+        identity,
+        previous,
+        previous_end,
+        encrypted,
+    });
+    Some((version, header))
 }
 
 /// The path of segment `number`.
@@ -125,11 +144,14 @@ mod tests {
             identity: 1 << 100,
             previous: 8,
             previous_end: 777,
+            encrypted: false,
         };
         let bytes = header.encode();
         assert_eq!(bytes.len(), HEADER_BYTES);
         let file = Path::new("0000000009.wal");
         assert_eq!(LogHeader::decode(&bytes, file).unwrap(), Some(header));
+        let encrypted = LogHeader { encrypted: true, ..header };
+        assert_eq!(LogHeader::decode(&encrypted.encode(), file).unwrap(), Some(encrypted));
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -139,8 +161,14 @@ mod tests {
 
     #[test]
     fn another_format_version_is_named() {
-        let header =
-            LogHeader { kind: LogKind::Manifest, number: 1, identity: 1, previous: 0, previous_end: 0 };
+        let header = LogHeader {
+            kind: LogKind::Manifest,
+            number: 1,
+            identity: 1,
+            previous: 0,
+            previous_end: 0,
+            encrypted: false,
+        };
         let mut bytes = header.encode();
         bytes[8] = 99;
         let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();

@@ -12,11 +12,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
 use crate::poison::Poison;
 use crate::vfs::{Vfs, VfsFile};
-use crate::wal::chunk::{ChunkContext, frame};
-use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_path};
+use crate::wal::chunk::{ChunkContext, frame, record_offset};
+use crate::wal::head;
+use crate::wal::header::{LogHeader, LogKind, segment_path};
 use crate::wal::record::{RecordHead, encode_head};
 
 /// The write-ahead log of a store.
@@ -28,6 +30,8 @@ pub struct Log {
     directory: PathBuf,
     /// The store's identity.
     identity: u128,
+    /// Wraps the segments' keys; `None` when they have none.
+    keys: Option<Arc<StoreKeys>>,
     /// Stops the store after a failure.
     poison: Arc<Poison>,
     /// The open segment.
@@ -58,6 +62,8 @@ struct Inner {
     path: PathBuf,
     /// What its chunks belong to.
     context: ChunkContext,
+    /// What encrypts its records.
+    cipher: Option<FileCipher>,
     /// Bytes handed to the system.
     written: u64,
     /// Bytes known to be durable.
@@ -98,6 +104,7 @@ impl Log {
         vfs: Arc<dyn Vfs>,
         directory: &Path,
         identity: u128,
+        keys: Option<Arc<StoreKeys>>,
         tail: LogTail,
         poison: Arc<Poison>,
     ) -> Result<Log> {
@@ -107,10 +114,12 @@ impl Log {
             identity,
             previous: tail.number,
             previous_end: tail.end,
+            encrypted: keys.is_some(),
         };
-        let mut inner = create_segment(&*vfs, directory, &header)?;
+        let mut inner = create_segment(&*vfs, directory, &header, keys.as_deref())?;
         inner.older = tail.segments;
-        Ok(Log { vfs, directory: directory.to_path_buf(), identity, poison, inner: Mutex::new(inner) })
+        let inner = Mutex::new(inner);
+        Ok(Log { vfs, directory: directory.to_path_buf(), identity, keys, poison, inner })
     }
 
     /// Locks the open segment.
@@ -119,12 +128,19 @@ impl Log {
     }
 
     /// Frames a record into the buffer. `scratch` is overwritten.
-    pub fn append(&self, scratch: &mut Vec<u8>, head: &RecordHead, encoded_operations: &[u8]) {
+    pub fn append(&self, scratch: &mut Vec<u8>, head: &RecordHead, encoded_operations: &[u8]) -> Result<()> {
         scratch.clear();
         encode_head(scratch, head);
         scratch.extend_from_slice(encoded_operations);
         let inner = &mut *self.lock();
+        if let Some(cipher) = &inner.cipher {
+            let place = record_offset(inner.written + inner.buffer.len() as u64);
+            let sealed = cipher.encrypt(place, &[], scratch, 0);
+            // The record has its index already, and must not be missing from the log.
+            sealed.map_err(|malformed| self.poison.set(Error::invalid(malformed.0)))?;
+        }
         frame(&mut inner.buffer, inner.written, inner.context, scratch, inner.synced);
+        Ok(())
     }
 
     /// Bytes framed and not yet handed over.
@@ -180,8 +196,9 @@ impl Log {
             identity: self.identity,
             previous: inner.number,
             previous_end: inner.written,
+            encrypted: self.keys.is_some(),
         };
-        let mut next = create_segment(&*self.vfs, &self.directory, &header)?;
+        let mut next = create_segment(&*self.vfs, &self.directory, &header, self.keys.as_deref())?;
         next.older = std::mem::take(&mut inner.older);
         next.older.push(inner.number);
         next.statistics = LogStatistics {
@@ -257,19 +274,24 @@ impl Inner {
 }
 
 /// Creates a segment whose head and name are durable.
-fn create_segment(vfs: &dyn Vfs, directory: &Path, header: &LogHeader) -> Result<Inner> {
+fn create_segment(
+    vfs: &dyn Vfs,
+    directory: &Path,
+    header: &LogHeader,
+    keys: Option<&StoreKeys>,
+) -> Result<Inner> {
     let path = segment_path(directory, header.number);
-    let file = vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
-    file.append(&header.encode()).map_err(|error| Error::io("write", &path, error))?;
+    let head::Begun { file, cipher, length } = head::begin(vfs, &path, header, keys)?;
     file.sync().map_err(|error| Error::io("sync", &path, error))?;
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
     Ok(Inner {
         number: header.number,
         context: ChunkContext::new(header.identity, header.number),
+        cipher,
         file,
         path,
-        written: HEADER_BYTES as u64,
-        synced: HEADER_BYTES as u64,
+        written: length,
+        synced: length,
         buffer: Vec::new(),
         older: Vec::new(),
         statistics: LogStatistics::default(),

@@ -8,6 +8,7 @@
 //! The manifest uses the same framing.
 
 pub mod chunk;
+pub mod head;
 pub mod header;
 pub mod log;
 pub mod reader;

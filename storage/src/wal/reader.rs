@@ -18,12 +18,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::encryption::FileCipher;
 use crate::error::{Error, Result};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::planted::{Bug, planted};
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{BLOCK_BYTES, CHUNK_HEADER_BYTES, ChunkContext, ChunkKind, parse};
-use crate::wal::header::HEADER_BYTES;
+use crate::wal::head::first_chunk_offset;
 
 /// A log file being read.
 pub struct LogReader {
@@ -33,6 +34,8 @@ pub struct LogReader {
     path: PathBuf,
     /// What its chunks belong to.
     context: ChunkContext,
+    /// What its records are encrypted with.
+    cipher: Option<FileCipher>,
     /// Its length in bytes.
     length: u64,
     /// Where the log ends in it, if that is known.
@@ -50,22 +53,25 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Reads `file` from behind its head. `known_end` is where the log ends in it, if that is known.
+    /// Reads `file` from behind its head, and its key block if it has a `cipher`. `known_end` is where the log ends in it,
+    /// if that is known.
     pub fn new(
         file: Arc<dyn VfsFile>,
         path: &Path,
         context: ChunkContext,
+        cipher: Option<FileCipher>,
         known_end: Option<u64>,
     ) -> Result<LogReader> {
         let length = file.len().map_err(|error| Error::io("measure", path, error))?;
         if known_end.is_some_and(|end| end > length) {
             return Err(Error::corruption(path, length, "the log file is shorter than its successor says"));
         }
-        let start = HEADER_BYTES as u64;
+        let start = first_chunk_offset(cipher.is_some());
         Ok(LogReader {
             file,
             path: path.to_path_buf(),
             context,
+            cipher,
             length: known_end.unwrap_or(length),
             known_end,
             block: Vec::new(),
@@ -113,9 +119,17 @@ impl LogReader {
             let first = *start.get_or_insert(at);
             if matches!(chunk.kind, ChunkKind::Full | ChunkKind::Last) {
                 self.end = self.offset;
+                self.open_record(first)?;
                 return Ok(Some((first, &self.record)));
             }
         }
+    }
+
+    /// Decrypts the record at hand, which begins at `place`. Its chunks are intact, so failing is no torn tail.
+    fn open_record(&mut self, place: u64) -> Result<()> {
+        let Some(cipher) = &self.cipher else { return Ok(()) };
+        let opened = cipher.decrypt(place, &[], &mut self.record);
+        opened.map_err(|malformed| Error::corruption(&self.path, place, malformed.0))
     }
 
     /// Skips the rest of a block too short for a chunk and loads the block at hand. False at the end of the file.

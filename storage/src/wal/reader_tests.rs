@@ -7,6 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::vfs::{MemoryVfs, Vfs};
 use crate::wal::chunk::frame;
+use crate::wal::header::HEADER_BYTES;
 
 const CONTEXT: (u128, u64) = (5, 1);
 
@@ -28,7 +29,7 @@ fn read(bytes: Vec<u8>, known_end: Option<u64>) -> Result<(Vec<Vec<u8>>, u64)> {
     vfs.create_dir(Path::new("/")).unwrap();
     vfs.create(path).unwrap().append(&bytes).unwrap();
     let context = ChunkContext::new(CONTEXT.0, CONTEXT.1);
-    let mut reader = LogReader::new(vfs.open_read(path).unwrap(), path, context, known_end)?;
+    let mut reader = LogReader::new(vfs.open_read(path).unwrap(), path, context, None, known_end)?;
     let mut records = Vec::new();
     while let Some((_, record)) = reader.next_record()? {
         records.push(record.to_vec());

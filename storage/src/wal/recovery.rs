@@ -12,10 +12,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::ChunkContext;
-use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
+use crate::wal::head;
+use crate::wal::header::{LogHeader, LogKind, segment_number, segment_path};
 use crate::wal::log::{LogPosition, LogTail};
 use crate::wal::reader::{LogReader, holds_chunk};
 use crate::wal::record::{Record, decode};
@@ -28,6 +30,8 @@ struct Link {
     path: PathBuf,
     /// The file.
     file: Arc<dyn VfsFile>,
+    /// What its records are encrypted with.
+    cipher: Option<FileCipher>,
     /// Where the log ends in it; `None` for the last.
     known_end: Option<u64>,
 }
@@ -41,6 +45,8 @@ pub struct Replay<'a> {
     pub directory: &'a Path,
     /// The store's identity.
     pub identity: u128,
+    /// Wraps the segments' keys; `None` when they have none.
+    pub keys: Option<&'a StoreKeys>,
     /// The first segment wanted.
     pub first: u64,
     /// The log is known to have been on disk up to here.
@@ -79,8 +85,8 @@ impl Replay<'_> {
         while let Some((number, ())) = wanted.pop_last() {
             let path = segment_path(self.directory, number);
             let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
-            let Some(header) = self.read_header(&*file, &path, number)? else { continue };
-            links.push(Link { number, path: path.clone(), file, known_end });
+            let Some((header, cipher)) = self.read_header(&*file, &path, number)? else { continue };
+            links.push(Link { number, path: path.clone(), file, cipher, known_end });
             known_end = Some(header.previous_end);
             if header.previous < self.first {
                 return self.finish_chain(links, &wanted);
@@ -127,10 +133,13 @@ impl Replay<'_> {
     }
 
     /// A segment's head; `None` if it never reached the disk.
-    fn read_header(&self, file: &dyn VfsFile, path: &Path, number: u64) -> Result<Option<LogHeader>> {
-        let mut bytes = [0; HEADER_BYTES];
-        let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", path, error))?;
-        let Some(header) = LogHeader::decode(bytes.get(..length).unwrap_or_default(), path)? else {
+    fn read_header(
+        &self,
+        file: &dyn VfsFile,
+        path: &Path,
+        number: u64,
+    ) -> Result<Option<(LogHeader, Option<FileCipher>)>> {
+        let Some((header, cipher)) = head::read(file, path, self.keys)? else {
             let context = ChunkContext::new(self.identity, number);
             if holds_chunk(file, path, context)? {
                 return Err(Error::corruption(path, 0, "the head is damaged, records follow it"));
@@ -144,7 +153,7 @@ impl Replay<'_> {
                 "the file belongs to another store or has another's name",
             ));
         }
-        Ok(Some(header))
+        Ok(Some((header, cipher)))
     }
 
     /// Fails if the log ends in a segment before the place the manifest knows to have been on disk.
@@ -160,7 +169,8 @@ impl Replay<'_> {
     /// Replays one segment; returns where the log ends in it.
     fn replay_segment(&self, link: &Link, apply: &mut impl FnMut(u64, Record) -> Result<()>) -> Result<u64> {
         let context = ChunkContext::new(self.identity, link.number);
-        let mut reader = LogReader::new(Arc::clone(&link.file), &link.path, context, link.known_end)?;
+        let mut reader =
+            LogReader::new(Arc::clone(&link.file), &link.path, context, link.cipher.clone(), link.known_end)?;
         while let Some((offset, bytes)) = reader.next_record()? {
             let record = decode(bytes).ok_or_else(|| {
                 Error::corruption(&link.path, offset, "an intact record does not say what a record says")

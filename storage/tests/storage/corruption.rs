@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sheaf_storage::{Compression, Error, IterOptions, MemoryVfs, Result, StoreOptions, Vfs, WriteBatch};
 
-use crate::fixture::{deep, memory, open, small_options};
+use crate::fixture::{deep, encrypted_options, memory, open, small_options};
 
 type Data = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -106,8 +106,11 @@ fn deep_corruption() {
     let codecs: &[Compression] =
         if deep() { &[Compression::None, Compression::Lz4, Compression::Zstd] } else { &[Compression::Lz4] };
     let (mut flips, mut cuts) = (0, 0);
-    for &codec in codecs {
-        let options = StoreOptions { compression: [codec; 7], ..small_options() };
+    let open = codecs.iter().map(|&codec| StoreOptions { compression: [codec; 7], ..small_options() });
+    for options in open.chain([encrypted_options()]) {
+        let codec = options.compression[6];
+        // What encryption adds is tried at fewer places, unless all are.
+        let step = if options.encryption.is_some() { (step * step).min(67) } else { step };
         let (memory, states) = build(&options);
         assert_eq!(read_all(&memory, &options).unwrap(), *states.last().unwrap());
         let all = files(&memory);

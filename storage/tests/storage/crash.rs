@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use sheaf_storage::{Durability, FaultVfs, IterOptions, MemoryVfs, Store, Timestamp, Vfs, WriteBatch};
+use sheaf_storage::{
+    Durability, FaultVfs, IterOptions, MemoryVfs, Store, StoreOptions, Timestamp, Vfs, WriteBatch,
+};
 
 use crate::fixture::{DIRECTORY, Dice, deep, memory, open, small_options};
 use crate::model::{Model, backward, forward, random_batch};
@@ -55,6 +57,7 @@ impl Wrecker {
 
 /// A run of commits with crash clones taken on the way.
 fn commit_and_wreck(
+    options: &StoreOptions,
     seed: u64,
     commits: usize,
     one_in: u64,
@@ -78,7 +81,7 @@ fn commit_and_wreck(
     let mut dice = Dice::new(seed);
     let keys = [15, 200][(seed % 2) as usize];
     let mut history = Vec::new();
-    let mut store = open(&vfs, small_options()).unwrap();
+    let mut store = open(&vfs, options.clone()).unwrap();
     for number in 0..commits {
         let batch = random_batch(&mut dice, keys);
         let durability = [Durability::Sync, Durability::Async, Durability::None][dice.below(3) as usize];
@@ -93,7 +96,7 @@ fn commit_and_wreck(
             1 => {
                 store.close().unwrap();
                 synced.store(number + 1, Ordering::SeqCst);
-                store = open(&vfs, small_options()).unwrap();
+                store = open(&vfs, options.clone()).unwrap();
             }
             _ => {}
         }
@@ -105,9 +108,14 @@ fn commit_and_wreck(
 }
 
 /// How many commits a disk holds, which must be a prefix; the store is left usable.
-fn recovered_prefix(disk: &MemoryVfs, history: &[(Timestamp, WriteBatch)], wreck: &Wreck) -> usize {
+fn recovered_prefix(
+    options: &StoreOptions,
+    disk: &MemoryVfs,
+    history: &[(Timestamp, WriteBatch)],
+    wreck: &Wreck,
+) -> usize {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-    let store = match open(&vfs, small_options()) {
+    let store = match open(&vfs, options.clone()) {
         Ok(store) => store,
         Err(error) => panic!("{error}; crashed during {}", wreck.during),
     };
@@ -129,7 +137,7 @@ fn recovered_prefix(disk: &MemoryVfs, history: &[(Timestamp, WriteBatch)], wreck
 }
 
 /// Opens a wreck, now and then with a second crash in the middle of the recovery.
-fn check(wreck: &Wreck, history: &[(Timestamp, WriteBatch)], dice: &mut Dice) -> u64 {
+fn check(options: &StoreOptions, wreck: &Wreck, history: &[(Timestamp, WriteBatch)], dice: &mut Dice) -> u64 {
     let mut disk = wreck.disk.clone();
     let mut points = 1;
     if dice.below(4) == 0 {
@@ -144,13 +152,13 @@ fn check(wreck: &Wreck, history: &[(Timestamp, WriteBatch)], dice: &mut Dice) ->
             }
         });
         let vfs: Arc<dyn Vfs> = Arc::new(faults);
-        Store::open(vfs, Path::new(DIRECTORY), small_options()).unwrap().tablet().flush().unwrap();
+        Store::open(vfs, Path::new(DIRECTORY), options.clone()).unwrap().tablet().flush().unwrap();
         if let Some(second) = again.lock().unwrap().take() {
             disk = second;
             points += 1;
         }
     }
-    let prefix = recovered_prefix(&disk, history, wreck);
+    let prefix = recovered_prefix(options, &disk, history, wreck);
     assert!(
         wreck.synced <= prefix && prefix <= wreck.begun,
         "{} commits were synced, {} begun, {prefix} are there; crashed during {}",
@@ -164,12 +172,17 @@ fn check(wreck: &Wreck, history: &[(Timestamp, WriteBatch)], dice: &mut Dice) ->
 /// Takes and checks crash points until there are `floor`; `rules` are faults of the disk. Returns how many points and
 /// seeds it took.
 pub fn crash(floor: u64, commits: usize, rules: &[&str]) -> (u64, u64) {
+    crash_with(&small_options(), floor, commits, rules)
+}
+
+/// As `crash`, with other options.
+pub fn crash_with(options: &StoreOptions, floor: u64, commits: usize, rules: &[&str]) -> (u64, u64) {
     let (mut points, mut seed) = (0, 0);
     while points < floor {
         seed += 1;
-        let (history, wrecks) = commit_and_wreck(seed, commits, 30, rules);
+        let (history, wrecks) = commit_and_wreck(options, seed, commits, 30, rules);
         let mut dice = Dice::new(seed * 7);
-        points += wrecks.iter().map(|wreck| check(wreck, &history, &mut dice)).sum::<u64>();
+        points += wrecks.iter().map(|wreck| check(options, wreck, &history, &mut dice)).sum::<u64>();
     }
     (points, seed)
 }

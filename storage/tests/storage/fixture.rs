@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sheaf_storage::{
-    BackgroundWork, Compression, Keyspace, KeyspaceOptions, ManualClock, MemoryVfs, Result, Store,
-    StoreOptions, Vfs,
+    BackgroundWork, Compression, Encryption, Keyspace, KeyspaceOptions, ManualClock, MasterKey, MemoryVfs,
+    Result, Store, StoreOptions, Vfs,
 };
 
 /// Where every test keeps its store.
@@ -43,6 +43,17 @@ pub fn small_options() -> StoreOptions {
         KeyspaceOptions { blob_threshold_bytes: Some(100), ..KeyspaceOptions::default() },
     );
     options
+}
+
+/// A master key that is the same every time.
+pub fn master_key(id: &str) -> MasterKey {
+    let byte = id.bytes().fold(1_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    MasterKey::new(id, std::array::from_fn(|at| byte.wrapping_add(at as u8))).unwrap()
+}
+
+/// Small, and encrypted.
+pub fn encrypted_options() -> StoreOptions {
+    StoreOptions { encryption: Some(Encryption::new(master_key("first"))), ..small_options() }
 }
 
 /// Opens the store of a test.

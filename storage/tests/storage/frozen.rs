@@ -1,7 +1,7 @@
 //! Stores as earlier builds wrote them still open. One directory per format version, never changed once released.
 //!
-//! `frozen/v1` was written by [`write_store`] with the environment variable below naming the directory; a change that
-//! makes this build unable to read it needs a new format version.
+//! `frozen/v1` (in the open) and `frozen/v2` (encrypted) were written by [`write_store`] with the environment variable below
+//! naming the directory the others are in; a change that makes this build unable to read one needs a new format version.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +11,18 @@ use sheaf_storage::{
     WriteBatch,
 };
 
-use crate::fixture::{DIRECTORY, memory, open, small_options};
+use crate::fixture::{DIRECTORY, encrypted_options, memory, open, small_options};
 use crate::model::{Model, forward};
+
+/// Every format version there has been.
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 
 /// Where to write a new frozen store; unset in an ordinary run.
 const FREEZE_DIRECTORY: &str = "SHEAF_FREEZE_DIRECTORY";
 
-fn options() -> StoreOptions {
-    let mut options = small_options();
+/// How the store of a format version is opened: encryption came with 2.
+fn options(version: &str) -> StoreOptions {
+    let mut options = if version == "v1" { small_options() } else { encrypted_options() };
     options.compression = [Compression::Lz4; 7];
     options.compression[6] = Compression::Zstd;
     options
@@ -46,8 +50,8 @@ fn batches() -> Vec<WriteBatch> {
 }
 
 /// Writes the frozen store: sstables in two levels, blob files, a manifest with several edits, records in the log.
-fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<()> {
-    let store = Store::open(Arc::clone(vfs), directory, options())?;
+fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path, version: &str) -> Result<()> {
+    let store = Store::open(Arc::clone(vfs), &directory.join(version), options(version))?;
     for (number, batch) in batches().into_iter().enumerate() {
         store.tablet().commit(batch, Some(Durability::Sync))?;
         match number {
@@ -62,7 +66,7 @@ fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path) -> Result<()> {
 /// What the frozen store holds.
 fn expected() -> Vec<(Vec<u8>, Vec<u8>)> {
     let (_, vfs) = memory();
-    let store = open(&vfs, options()).unwrap();
+    let store = open(&vfs, options("v1")).unwrap();
     let mut model = Model::default();
     for batch in batches() {
         let timestamp = store.tablet().commit(batch.clone(), None).unwrap();
@@ -97,17 +101,18 @@ fn copy(from: &dyn Vfs, source: &Path, to: &MemoryVfs, target: &Path) {
 #[test]
 fn stores_of_every_released_format_version_open() {
     if let Some(directory) = std::env::var_os(FREEZE_DIRECTORY) {
-        write_store(&(Arc::new(DiskVfs) as Arc<dyn Vfs>), Path::new(&directory)).unwrap();
+        let newest = VERSIONS.last().unwrap();
+        write_store(&(Arc::new(DiskVfs) as Arc<dyn Vfs>), Path::new(&directory), newest).unwrap();
     }
     let frozen = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/storage/frozen");
-    for version in ["v1"] {
+    for version in VERSIONS {
         let (disk, vfs) = memory();
         copy(&DiskVfs, &frozen.join(version), &disk, Path::new(DIRECTORY));
         let names: Vec<String> = disk.files().iter().map(|(path, _)| path.display().to_string()).collect();
         for kind in [".wal", ".manifest", ".sst", ".blob", "STORE", "CURRENT"] {
             assert!(names.iter().any(|name| name.ends_with(kind)), "{version} has no {kind}: {names:?}");
         }
-        let store = open(&vfs, options()).unwrap();
+        let store = open(&vfs, options(version)).unwrap();
         let snapshot = store.tablet().snapshot();
         assert_eq!(forward(&mut snapshot.iter(IterOptions::default()).unwrap()), expected(), "{version}");
         assert!(store.tablet().verify().problems.is_empty());

@@ -98,7 +98,7 @@ fn read_damaged_log(dice: &mut Dice) {
     vfs.create(path).unwrap().append(&bytes).unwrap();
     let known_end = (dice.below(2) == 0).then(|| dice.below(bytes.len() as u64 + 10));
     let file = Arc::clone(&vfs).open_read(path).unwrap();
-    let Ok(mut reader) = LogReader::new(file, path, context, known_end) else { return };
+    let Ok(mut reader) = LogReader::new(file, path, context, None, known_end) else { return };
     while let Ok(Some(_)) = reader.next_record() {
         assert!(reader.end() <= bytes.len() as u64);
     }

@@ -9,7 +9,7 @@ use crate::fixture::{DIRECTORY, memory, open, small_options};
 
 fn print(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<String, Error> {
     let mut out = Vec::new();
-    inspect(vfs, path, &mut out)?;
+    inspect(vfs, path, None, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 

@@ -14,6 +14,7 @@ mod corruption;
 mod crash;
 mod crash_concurrent;
 mod damage;
+mod encryption;
 mod faults;
 mod fixture;
 mod frozen;

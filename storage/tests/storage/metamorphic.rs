@@ -1,4 +1,4 @@
-//! One script of operations under eight option sets: what the options say must not show in what is read.
+//! One script of operations under nine option sets, each in the open and encrypted: what the options say must not show in what is read.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use sheaf_storage::{
     ReadMode, Snapshot, Store, StoreOptions, TransactionOptions, Vfs, WriteBatch,
 };
 
-use crate::fixture::{DIRECTORY, Dice, deep, memory, small_options};
+use crate::fixture::{DIRECTORY, Dice, deep, encrypted_options, memory, small_options};
 
 /// One step of a script; numbers choose keys, lengths and snapshots.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +199,19 @@ impl Run {
     }
 }
 
-/// The same data, stored differently.
+/// The same data, stored differently. Which sets are encrypted changes from seed to seed, so that each is tried both ways.
+fn option_sets_of(seed: u64) -> Vec<(String, StoreOptions)> {
+    let sets = option_sets().into_iter().enumerate();
+    let choose = |(number, (name, options)): (usize, (&str, StoreOptions))| {
+        if name == "encrypted" || !(number as u64 + seed).is_multiple_of(2) {
+            let encryption = encrypted_options().encryption;
+            return (format!("{name}, encrypted"), StoreOptions { encryption, ..options });
+        }
+        (name.to_owned(), options)
+    };
+    sets.map(choose).collect()
+}
+
 fn option_sets() -> Vec<(&'static str, StoreOptions)> {
     let prefixes = |mut options: StoreOptions, blob_threshold_bytes| {
         for keyspace in [b'a', b'd', b'i'] {
@@ -225,6 +237,7 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
         ),
         ("prefixes, large memtable", prefixes(StoreOptions { memtable_bytes: 1 << 20, ..base() }, None)),
         ("prefixes, tiny cache", prefixes(StoreOptions { cache_bytes: 1 << 10, ..base() }, Some(2_000))),
+        ("encrypted", StoreOptions { compression: [Compression::Zstd; 7], ..base() }),
         (
             "large blocks, few levels",
             StoreOptions { block_bytes_upper: 8_192, block_bytes_lower: 65_536, level_growth: 20, ..base() },
@@ -246,7 +259,7 @@ fn deep_metamorphic() {
     for seed in 0..files {
         let steps = script(seed, 500);
         let mut expected: Option<String> = None;
-        for (name, options) in option_sets() {
+        for (name, options) in option_sets_of(seed) {
             let (_, vfs) = memory();
             let mut run = Run::new(vfs, DIRECTORY.as_ref(), options);
             for &step in &steps {
@@ -267,12 +280,17 @@ fn maps_and_positional_reads_answer_alike_on_a_real_disk() {
     let steps = script(1_000, 400);
     let mut outputs = Vec::new();
     for read_mode in [ReadMode::Pread, ReadMode::Mmap] {
-        for compression in [Compression::None, Compression::Lz4] {
+        for (compression, encryption) in [
+            (Compression::None, None),
+            (Compression::Lz4, None),
+            (Compression::None, encrypted_options().encryption),
+        ] {
             let directory = tempfile::tempdir().unwrap();
             let options = StoreOptions {
                 durability: Durability::None,
                 read_mode,
                 compression: [compression; 7],
+                encryption,
                 ..small_options()
             };
             let mut run = Run::new(Arc::new(DiskVfs), &directory.path().join("db"), options);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
+use sheaf_storage::Scratch;
 use sheaf_storage::vfs::{Vfs, VfsFile};
 
 use super::{Row, RowDocument};
@@ -22,6 +23,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub(crate) struct SpillSpace {
     vfs: Arc<dyn Vfs>,
     directory: PathBuf,
+    /// Whether what is written is encrypted, as everything else of the database is.
+    encrypted: bool,
     runs: AtomicU64,
 }
 
@@ -42,8 +45,8 @@ pub(super) struct Run {
 }
 
 impl SpillSpace {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, directory: PathBuf) -> Self {
-        Self { vfs, directory, runs: AtomicU64::new(0) }
+    pub(crate) fn new(vfs: Arc<dyn Vfs>, directory: PathBuf, encrypted: bool) -> Self {
+        Self { vfs, directory, encrypted, runs: AtomicU64::new(0) }
     }
 
     fn create(&self) -> Result<Arc<dyn VfsFile>> {
@@ -60,6 +63,9 @@ impl SpillSpace {
             other => other.map_err(failed)?,
         };
         self.vfs.remove(&path).map_err(failed)?;
+        if self.encrypted {
+            return Ok(Arc::new(Scratch::over(&*self.vfs, file).map_err(failed)?));
+        }
         Ok(file)
     }
 
