@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::read::point;
@@ -19,6 +20,8 @@ use crate::value_slice::ValueSlice;
 pub struct Snapshot {
     /// The place in the watermark.
     registration: Arc<Registration>,
+    /// A transaction's own writes, which it sees on top.
+    own: Option<Arc<Memtable>>,
 }
 
 /// A place in the watermark, given back when dropped.
@@ -42,12 +45,20 @@ impl Drop for Registration {
 impl Snapshot {
     /// A snapshot that has its place in the watermark.
     pub(crate) fn registered(tablet: Tablet, timestamp: Timestamp) -> Snapshot {
-        Snapshot { registration: Arc::new(Registration { tablet, timestamp, refused: None }) }
+        Snapshot { registration: Arc::new(Registration { tablet, timestamp, refused: None }), own: None }
     }
 
     /// A snapshot that got no place: every read returns `error`.
     pub(crate) fn refused(tablet: Tablet, timestamp: Timestamp, error: Error) -> Snapshot {
-        Snapshot { registration: Arc::new(Registration { tablet, timestamp, refused: Some(error) }) }
+        Snapshot {
+            registration: Arc::new(Registration { tablet, timestamp, refused: Some(error) }),
+            own: None,
+        }
+    }
+
+    /// The same snapshot with a transaction's own writes on top.
+    pub(crate) fn with_own(&self, own: Arc<Memtable>) -> Snapshot {
+        Snapshot { registration: Arc::clone(&self.registration), own: Some(own) }
     }
 
     /// The timestamp it reads at.
@@ -68,18 +79,24 @@ impl Snapshot {
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.check()?;
+        if let Some(own) = self.own.as_deref().and_then(|own| own_value(own, key)) {
+            return Ok(own);
+        }
         point::get(&self.registration.tablet.inner.view(), key, self.registration.timestamp)
     }
 
     /// The values of several keys, in their order.
     pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<ValueSlice>>> {
         self.check()?;
+        if self.own.is_some() {
+            return keys.iter().map(|key| self.get(key)).collect();
+        }
         point::multi_get(&self.registration.tablet.inner.view(), keys, self.registration.timestamp)
     }
 
     /// An iterator over the keys within bounds, standing nowhere until moved.
     pub fn iter(&self, options: IterOptions) -> Result<Iter> {
-        self.iter_over(None, options)
+        self.iter_over(self.own.as_deref(), options)
     }
 
     /// An iterator that sees a transaction's own writes too.
@@ -87,4 +104,12 @@ impl Snapshot {
         self.check()?;
         Iter::open(self.registration.tablet.inner.view(), own, self.registration.timestamp, options)
     }
+}
+
+/// What a transaction's own writes say about a key: its value, that it is deleted, or nothing.
+pub(crate) fn own_value(own: &Memtable, key: &[u8]) -> Option<Option<ValueSlice>> {
+    if let Some(version) = own.get(key, Timestamp::MAX) {
+        return Some((version.kind == ValueKind::Put).then(|| ValueSlice::copied(version.value)));
+    }
+    own.range_tombstones().is_some_and(|ranges| ranges.fragment_of(key).is_some()).then_some(None)
 }

@@ -24,7 +24,7 @@ pub(crate) mod conflict;
 pub(crate) mod locks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::entry::ValueKind;
@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::limits::SAVEPOINTS_MAX;
 use crate::memtable::Memtable;
 use crate::options::Durability;
-use crate::read::snapshot::Snapshot;
+use crate::read::snapshot::{Snapshot, own_value};
 use crate::read::{Iter, IterOptions};
 use crate::tablet::{Tablet, lock};
 use crate::timestamp::Timestamp;
@@ -96,8 +96,8 @@ pub struct Transaction {
     isolation: Isolation,
     /// Its writes, in order.
     batch: WriteBatch,
-    /// Its writes, for its own reads: newer than everything.
-    own: Memtable,
+    /// Its writes, for its own reads: newer than everything. Shared with its views.
+    own: Arc<Memtable>,
     /// Live savepoints: how many writes there were at each.
     savepoints: Vec<usize>,
     /// What else must not have changed.
@@ -135,7 +135,7 @@ impl Tablet {
             snapshot,
             isolation: options.isolation,
             batch: WriteBatch::new(),
-            own: Memtable::new(),
+            own: Arc::new(Memtable::new()),
             savepoints: Vec::new(),
             reads: Mutex::default(),
             locks,
@@ -149,6 +149,21 @@ impl Transaction {
         self.snapshot.timestamp()
     }
 
+    /// A snapshot that sees what the transaction does: its moment, and on top of it its own writes, those to come
+    /// included. It outlives the transaction. After [`Transaction::rollback_to`] it still sees what was forgotten.
+    pub fn view(&self) -> Snapshot {
+        self.snapshot.with_own(Arc::clone(&self.own))
+    }
+
+    /// Fails with [`Error::Conflict`] if its commit would, as of now. Nothing is promised for later.
+    pub fn check_conflicts(&self) -> Result<()> {
+        let mut check = ConflictCheck::of_writes(self.snapshot.timestamp(), self.batch.operations());
+        let reads = lock(&self.reads);
+        check.keys.retain(|(key, _)| !reads.keys.contains_key(key));
+        check.keys.extend(reads.keys.iter().map(|(key, since)| (key.clone(), *since)));
+        check.run(&self.tablet.inner.view())
+    }
+
     /// What its reads see beneath its own writes.
     fn reading(&self) -> Snapshot {
         match self.isolation {
@@ -159,11 +174,8 @@ impl Transaction {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
-        if let Some(version) = self.own.get(key, Timestamp::MAX) {
-            return Ok((version.kind == ValueKind::Put).then(|| ValueSlice::copied(version.value)));
-        }
-        if self.own.range_tombstones().is_some_and(|ranges| ranges.fragment_of(key).is_some()) {
-            return Ok(None);
+        if let Some(own) = own_value(&self.own, key) {
+            return Ok(own);
         }
         self.note_read(key);
         self.reading().get(key)
@@ -199,8 +211,7 @@ impl Transaction {
     pub fn get_for_update(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.lock_key(key)?;
         let since = *lock(&self.reads).keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp());
-        let own = self.own.get(key, Timestamp::MAX).is_some()
-            || self.own.range_tombstones().is_some_and(|ranges| ranges.fragment_of(key).is_some());
+        let own = own_value(&self.own, key).is_some();
         match (own, self.locks.is_some()) {
             (true, _) => self.get(key),
             (false, true) if since > self.snapshot.timestamp() => self.tablet.get(key),
@@ -250,6 +261,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// Bytes of the keys and values it has written.
+    pub fn size_bytes(&self) -> usize {
+        self.batch.size_bytes()
+    }
+
     /// Number of writes.
     pub fn len(&self) -> usize {
         self.batch.len()
@@ -277,7 +293,7 @@ impl Transaction {
         }
         self.savepoints.truncate(savepoint.number + 1);
         self.batch.truncate(savepoint.writes);
-        self.own = Memtable::new();
+        self.own = Arc::new(Memtable::new());
         apply_own(&self.own, self.batch.operations());
         Ok(())
     }

@@ -274,3 +274,36 @@ fn a_lock_does_not_hide_a_lost_update() {
     two.put("a", "from newest").unwrap();
     two.commit(None).unwrap();
 }
+
+#[test]
+fn a_view_sees_own_writes_as_they_come_and_outlives_the_commit() {
+    let (_store, tablet) = store();
+    let mut transaction = begin(&tablet, Isolation::Snapshot);
+    let view = transaction.view();
+    transaction.put("a", "own").unwrap();
+    transaction.delete("b").unwrap();
+    commit_put(&tablet, "c", "by another");
+    let get = |key: &str| text(view.get(key.as_bytes()).unwrap());
+    assert_eq!((get("a").as_deref(), get("b"), get("c").as_deref()), (Some("own"), None, Some("c0")));
+    let many = view.multi_get(&[b"a", b"b"]).unwrap();
+    assert_eq!(many.into_iter().map(text).collect::<Vec<_>>(), [Some("own".to_owned()), None]);
+    let mut iter = view.iter(IterOptions::default()).unwrap();
+    assert!(iter.seek_to_first().unwrap());
+    assert_eq!((iter.key(), iter.value()), (b"a".as_slice(), b"own".as_slice()));
+    assert!(iter.next().unwrap());
+    assert_eq!((iter.key(), iter.value()), (b"c".as_slice(), b"c0".as_slice()), "b is deleted");
+    transaction.commit(None).unwrap();
+    assert_eq!((get("a").as_deref(), get("c").as_deref()), (Some("own"), Some("c0")));
+}
+
+#[test]
+fn conflicts_can_be_asked_for_before_the_commit() {
+    let (_store, tablet) = store();
+    let mut transaction = begin(&tablet, Isolation::Snapshot);
+    transaction.put("a", "own").unwrap();
+    transaction.check_conflicts().unwrap();
+    assert_eq!(transaction.size_bytes(), 4);
+    commit_put(&tablet, "a", "by another");
+    assert!(matches!(transaction.check_conflicts(), Err(Error::Conflict { .. })));
+    assert!(matches!(transaction.commit(None), Err(Error::Conflict { .. })));
+}
