@@ -4,6 +4,7 @@
 //! null counts as left out, as everywhere in MongoDB's commands.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use sheaf_document::{RawArray, RawDocument, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Result};
@@ -41,9 +42,11 @@ impl<'a> Arguments<'a> {
     pub(crate) fn new(scope: impl Into<String>, document: RawDocument<'a>) -> Result<Self> {
         let scope = scope.into();
         let mut fields: Vec<Field<'a>> = Vec::new();
+        // A client may send a million fields: looking through all of them for each would take hours.
+        let mut keys = HashSet::new();
         for element in document {
             let (key, value) = (element.key(), element.value());
-            if fields.iter().any(|field| field.key == key) {
+            if !keys.insert(key) {
                 return Err(Error::new(DUPLICATE_FIELD, format!("{scope} has the field \"{key}\" twice")));
             }
             fields.push(Field { key, value, is_taken: Cell::new(false) });

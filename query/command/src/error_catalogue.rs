@@ -188,6 +188,7 @@ catalogue! {
     331 "APIDeprecationError" FixRequest,
     333 "TemporarilyUnavailable" Retry,
     350 "TransactionExceededLifetimeLimitSeconds" RestartTransaction,
+    352 "UnsupportedOpQueryCommand" Unsupported,
     359 "CannotConvertIndexToUnique" CheckData,
     361 "CollectionUUIDMismatch" CheckData,
     366 "DataCorruptionDetected" Report,

@@ -47,12 +47,21 @@ impl LogicalSessions {
             session.last_use_millis = now;
             return session.owner;
         }
-        let idle_since = now - i64::from(SESSION_IDLE_MINUTES_MAX) * 60_000;
-        known.sessions.retain(|_, session| session.last_use_millis > idle_since);
         let owner = SessionId(FIRST_OWNER + known.opened);
         known.opened += 1;
         known.sessions.insert(id.to_vec(), LogicalSession { owner, last_use_millis: now });
         owner
+    }
+
+    /// Ends sessions that nobody used for long; their cursors are the caller's to kill.
+    pub(crate) fn expire(&self) -> Vec<SessionId> {
+        let idle_since = now_millis() - i64::from(SESSION_IDLE_MINUTES_MAX) * 60_000;
+        let gone = |session: &LogicalSession| session.last_use_millis <= idle_since;
+        self.lock()
+            .sessions
+            .extract_if(.., |_, session| gone(session))
+            .map(|(_, session)| session.owner)
+            .collect()
     }
 
     /// Ends a session; its cursors are the caller's to kill.

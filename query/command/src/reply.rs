@@ -26,7 +26,7 @@ impl CommandReply {
     }
 
     /// The reply of a command that failed.
-    pub(crate) fn failure(error: &Error) -> Self {
+    pub fn failure(error: &Error) -> Self {
         let mut body = DocumentBuilder::new();
         body.append("ok", 0.0);
         append_error(&mut body, error);

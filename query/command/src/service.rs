@@ -5,9 +5,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sheaf_document::ObjectId;
 use sheaf_engine::{Database, Session, SessionId};
 
 use crate::clock::now_millis;
+use crate::cursors::registry_millis;
 use crate::logical_session::LogicalSessions;
 use crate::server_state::ServerState;
 
@@ -62,10 +64,32 @@ impl Commands {
         Self { inner: Arc::new(inner) }
     }
 
-    /// A client's way in; a door opens one for every connection.
+    /// A client's way in, from within the process.
     pub fn connect(&self) -> CommandSession {
+        self.connect_from("in-process".to_owned())
+    }
+
+    /// A client's way in; a door opens one for every connection. `peer` is how the client is told where it comes from.
+    pub fn connect_from(&self, peer: String) -> CommandSession {
         let id = self.inner.connections_opened.fetch_add(1, Ordering::Relaxed) + 1;
-        CommandSession { commands: self.clone(), engine: self.inner.database.session(), connection_id: id }
+        let engine = self.inner.database.session();
+        CommandSession { commands: self.clone(), engine, connection_id: id, peer }
+    }
+
+    /// Ends logical sessions and cursors that nobody used for long. A door that stays open calls this now and then.
+    pub fn expire_idle(&self) {
+        let cursors = self.inner.database.cursors();
+        for owner in self.inner.sessions.expire() {
+            cursors.kill_session(owner);
+        }
+        cursors.expire(registry_millis());
+    }
+
+    /// What `hello` says as `topologyVersion`: an identity of this run of the server, and how often it changed how it
+    /// presents itself since, which it never does.
+    pub fn topology_version(&self) -> (ObjectId, i64) {
+        let [a, b, c, d, e, f, g, h] = self.inner.started_millis.to_be_bytes();
+        (ObjectId([0, 0, 0, 0, a, b, c, d, e, f, g, h]), 0)
     }
 
     /// The database.
@@ -126,12 +150,19 @@ impl std::fmt::Debug for Commands {
     }
 }
 
-/// One client's way in.
+/// One client's way in. Its cursors end with it, but for those that belong to a logical session.
 #[derive(Debug)]
 pub struct CommandSession {
     commands: Commands,
     engine: Session,
     connection_id: i64,
+    peer: String,
+}
+
+impl Drop for CommandSession {
+    fn drop(&mut self) {
+        self.commands.database().cursors().kill_session(self.engine.id());
+    }
 }
 
 impl CommandSession {
@@ -148,6 +179,11 @@ impl CommandSession {
     /// The number of the connection.
     pub fn connection_id(&self) -> i64 {
         self.connection_id
+    }
+
+    /// Where the client comes from.
+    pub fn peer(&self) -> &str {
+        &self.peer
     }
 
     /// Who owns the cursors of a request: its logical session, else the connection.

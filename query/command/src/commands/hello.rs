@@ -1,6 +1,6 @@
 //! `hello`, and the legacy `isMaster`: who this server is and what it can do.
 
-use sheaf_document::{DocumentBuilder, ObjectId, Value};
+use sheaf_document::{DocumentBuilder, Value};
 use sheaf_engine::Result;
 
 use crate::clock::now_millis;
@@ -19,7 +19,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         body.append("helloOk", true);
     }
     body.document("topologyVersion", |version| {
-        version.append("processId", process_id(commands.started_millis())).append("counter", 0_i64);
+        let (process, counter) = commands.topology_version();
+        version.append("processId", process).append("counter", counter);
     });
     let primary_field = if request.name == "hello" { "isWritablePrimary" } else { "ismaster" };
     if let Some(name) = &identity.replica_set {
@@ -43,10 +44,4 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         .append("maxWireVersion", WIRE_VERSION_MAX)
         .append("readOnly", false);
     Ok(body)
-}
-
-/// An identity of this run of the server: its start in milliseconds.
-fn process_id(started_millis: i64) -> ObjectId {
-    let [a, b, c, d, e, f, g, h] = started_millis.to_be_bytes();
-    ObjectId([0, 0, 0, 0, a, b, c, d, e, f, g, h])
 }

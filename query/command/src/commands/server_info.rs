@@ -19,11 +19,11 @@ pub(crate) fn command_line(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(body)
 }
 
-/// `whatsmyuri`: how the server names this connection.
+/// `whatsmyuri`: where the client comes from, as the server sees it.
 pub(crate) fn connection_name(request: &Request<'_>) -> Result<DocumentBuilder> {
     request.arguments.finish()?;
     let mut body = DocumentBuilder::new();
-    body.append("you", format!("127.0.0.1:{}", request.session.connection_id()));
+    body.append("you", request.session.peer());
     Ok(body)
 }
 
