@@ -79,6 +79,18 @@ pub enum ConfigError {
         /// The refused address.
         address: SocketAddr,
     },
+    /// The MongoDB wire door would be open to the network, and it cannot ask who is there.
+    #[error(
+        "listen.wire = {address} can be reached from other machines, and the MongoDB wire door knows no authentication \
+         yet; listen on 127.0.0.1 or ::1 (--insecure does not change this)"
+    )]
+    WireExposed {
+        /// The refused address.
+        address: SocketAddr,
+    },
+    /// The MongoDB wire door is asked for but was left out of this build.
+    #[error("listen.wire: this sheafd was built without the MongoDB wire door (cargo feature `wire`)")]
+    WireLeftOut,
 }
 
 /// How log lines look.
@@ -121,6 +133,8 @@ pub struct Config {
     pub grpc: SocketAddr,
     /// Where metrics and health are served over HTTP; port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where the MongoDB wire protocol is spoken, if it is; port 0 takes a free one.
+    pub wire: Option<SocketAddr>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written, in `tracing`'s filter syntax.
@@ -161,6 +175,7 @@ impl Config {
             data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from("sheaf-data")),
             grpc: flags.grpc.or(file.listen.grpc).unwrap_or(loopback(7070)),
             http: flags.http.or(file.listen.http).unwrap_or(loopback(7071)),
+            wire: flags.wire.or(file.listen.wire),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             log_filter: flags.log_filter.or(file.log.filter).unwrap_or_else(|| "info".to_owned()),
             reflection: flags.reflection.or(file.server.reflection).unwrap_or(true),
@@ -187,6 +202,11 @@ impl Config {
             if !insecure && !address.ip().is_loopback() {
                 return Err(ConfigError::Exposed { name, address });
             }
+        }
+        match self.wire {
+            Some(_) if cfg!(not(feature = "wire")) => return Err(ConfigError::WireLeftOut),
+            Some(address) if !address.ip().is_loopback() => return Err(ConfigError::WireExposed { address }),
+            Some(_) | None => {}
         }
         // Above this a thread each would cost more in stacks than it wins in waiting together.
         if !(1..=4096).contains(&self.storage_threads_max) {

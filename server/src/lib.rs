@@ -1,10 +1,12 @@
-//! sheafd: the doors of the database (gRPC, HTTP), configuration, shutdown.
+//! sheafd: the doors of the database (gRPC, MongoDB wire, HTTP), configuration, shutdown.
 
 pub mod config;
 pub mod grpc;
 mod http;
 pub mod logging;
-mod metrics;
+pub mod metrics;
 pub mod server;
 pub mod shutdown;
-mod storage_pool;
+pub mod storage_pool;
+#[cfg(feature = "wire")]
+pub mod wire;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sheaf_server::config::{Config, Flags};
 use sheaf_server::server::Server;
+use sheaf_server::storage_pool::STACK_BYTES;
 use sheaf_server::{logging, shutdown};
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn run() -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(config.storage_threads_max + 16)
+        .thread_stack_size(STACK_BYTES)
         .thread_name("sheafd")
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
@@ -36,7 +38,8 @@ async fn serve(config: Config) -> Result<(), String> {
     // Before the doors open, so that a signal right after "ready" finds somebody who listens.
     let signal = tokio::spawn(shutdown::signal());
     let mut server = Server::start(config).await.map_err(|error| error.to_string())?;
-    tracing::info!(grpc = %server.grpc(), http = %server.http(), data, "ready");
+    let wire = server.wire().map(|address| address.to_string());
+    tracing::info!(grpc = %server.grpc(), http = %server.http(), wire, data, "ready");
     announce(&server, &data)?;
     let name = tokio::select! {
         signal = signal => signal.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?,
@@ -61,6 +64,8 @@ struct Ready<'a> {
     event: &'static str,
     grpc: String,
     http: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wire: Option<String>,
     data: &'a str,
     pid: u32,
     version: &'static str,
@@ -72,6 +77,7 @@ fn announce(server: &Server, data: &str) -> Result<(), String> {
         event: "ready",
         grpc: server.grpc().to_string(),
         http: server.http().to_string(),
+        wire: server.wire().map(|address| address.to_string()),
         data,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION"),

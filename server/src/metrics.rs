@@ -26,6 +26,11 @@ struct Outcome {
     code: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WireOutcome {
+    outcome: &'static str,
+}
+
 /// The figures. Clones count together.
 #[derive(Clone)]
 pub struct Metrics {
@@ -35,6 +40,9 @@ pub struct Metrics {
     in_flight: Gauge,
     documents_sent: Counter<u64, AtomicU64>,
     bytes_sent: Counter<u64, AtomicU64>,
+    wire_connections: Gauge,
+    wire_requests: Family<WireOutcome, Counter>,
+    wire_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -42,8 +50,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("sheafd");
         let requests = Family::default();
         // 50 us to 26 s, doubling.
-        let seconds: Family<Method, Histogram> =
-            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 20)));
+        let histogram = || Histogram::new(exponential_buckets(0.000_05, 2.0, 20));
+        let seconds: Family<Method, Histogram> = Family::new_with_constructor(histogram);
         let in_flight = Gauge::default();
         let (documents_sent, bytes_sent) = (Counter::default(), Counter::default());
         registry.register("grpc_requests", "gRPC requests answered, by outcome", requests.clone());
@@ -59,7 +67,22 @@ impl Default for Metrics {
             documents_sent.clone(),
         );
         registry.register("document_bytes_sent", "Bytes of these documents", bytes_sent.clone());
-        Self { registry: Arc::new(registry), requests, seconds, in_flight, documents_sent, bytes_sent }
+        let (wire_connections, wire_requests, wire_seconds) =
+            (Gauge::default(), Family::default(), histogram());
+        registry.register("wire_connections", "Open MongoDB wire connections", wire_connections.clone());
+        registry.register("wire_requests", "MongoDB wire commands run, by outcome", wire_requests.clone());
+        registry.register("wire_request_seconds", "Time to their reply", wire_seconds.clone());
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            seconds,
+            in_flight,
+            documents_sent,
+            bytes_sent,
+            wire_connections,
+            wire_requests,
+            wire_seconds,
+        }
     }
 }
 
@@ -82,6 +105,19 @@ impl Metrics {
         self.bytes_sent.inc_by(bytes);
     }
 
+    /// A MongoDB wire connection begins.
+    pub fn wire_connection(&self) -> InFlight {
+        self.wire_connections.inc();
+        InFlight(self.wire_connections.clone())
+    }
+
+    /// A command of the MongoDB wire door was run.
+    pub fn wire_answered(&self, is_ok: bool, after: Duration) {
+        let outcome = if is_ok { "ok" } else { "error" };
+        self.wire_requests.get_or_create(&WireOutcome { outcome }).inc();
+        self.wire_seconds.observe(after.as_secs_f64());
+    }
+
     /// Everything, as a scraper reads it.
     pub fn to_text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
@@ -90,7 +126,7 @@ impl Metrics {
     }
 }
 
-/// Counts a request as being answered for as long as it lives.
+/// Counts a request as being answered, or a connection as open, for as long as it lives.
 pub struct InFlight(Gauge);
 
 impl Drop for InFlight {
@@ -132,6 +168,8 @@ mod tests {
         let request = metrics.begin();
         metrics.answered("Get", tonic::Code::NotFound, Duration::from_millis(3));
         metrics.sent(7, 700);
+        let connection = metrics.wire_connection();
+        metrics.wire_answered(false, Duration::from_millis(1));
         let text = metrics.to_text().unwrap();
         for line in [
             "sheafd_grpc_requests_total{method=\"Get\",code=\"NOT_FOUND\"} 1",
@@ -139,10 +177,16 @@ mod tests {
             "sheafd_grpc_requests_in_flight 1",
             "sheafd_documents_sent_total 7",
             "sheafd_document_bytes_sent_total 700",
+            "sheafd_wire_connections 1",
+            "sheafd_wire_requests_total{outcome=\"error\"} 1",
+            "sheafd_wire_request_seconds_count 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
-        drop(request);
-        assert!(metrics.to_text().unwrap().contains("sheafd_grpc_requests_in_flight 0"));
+        drop((request, connection));
+        let text = metrics.to_text().unwrap();
+        assert!(
+            text.contains("sheafd_grpc_requests_in_flight 0") && text.contains("sheafd_wire_connections 0")
+        );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A shutdown goes through these steps, in this order:
 //! 1. Health and readiness say "not serving", so that balancers send nobody new.
-//! 2. The gRPC door takes no new request and finishes those in flight, for at most the drain time; then it hangs up.
+//! 2. The gRPC and MongoDB wire doors take no new request and finish those in flight, for at most the drain time; then
+//!    they hang up.
 //! 3. The HTTP door closes.
 //! 4. The database ends its background work and syncs.
 
@@ -58,7 +59,7 @@ pub enum ServerError {
     /// A door failed while it was open.
     #[error("the {door} door failed: {message}")]
     Door {
-        /// "gRPC" or "HTTP".
+        /// "gRPC", "MongoDB wire" or "HTTP".
         door: &'static str,
         /// Why.
         message: String,
@@ -72,6 +73,7 @@ pub enum ServerError {
 pub struct Server {
     grpc: SocketAddr,
     http: SocketAddr,
+    wire: Option<SocketAddr>,
     stop: ShutdownTrigger,
     task: JoinHandle<Result<(), ServerError>>,
 }
@@ -82,17 +84,24 @@ impl Server {
         let grpc = listen(config.grpc).await?;
         let http = listen(config.http).await?;
         let (grpc_address, http_address) = (address(&grpc, config.grpc)?, address(&http, config.http)?);
+        let wire = match config.wire {
+            Some(asked) => Some(listen(asked).await?),
+            None => None,
+        };
+        let wire_address =
+            wire.as_ref().map(TcpListener::local_addr).transpose().map_err(ServerError::Files)?;
         let drain = config.drain;
         let pool = StoragePool::new(config.storage_threads_max);
         let reflection = config.reflection;
         let (database, seal) = open(config).await?;
         let metrics = Metrics::default();
-        let door = Door::new(database.clone(), pool, metrics.clone(), seal).map_err(ServerError::Files)?;
+        let door =
+            Door::new(database.clone(), pool.clone(), metrics.clone(), seal).map_err(ServerError::Files)?;
         let (health, router) = router(door, reflection).await?;
         let (stop, stopping) = shutdown::channel();
-        let doors = Doors { grpc, http, router, health, metrics };
+        let doors = Doors { grpc, http, wire, router, health, metrics, pool };
         let task = tokio::spawn(run(doors, stopping, drain, database));
-        Ok(Self { grpc: grpc_address, http: http_address, stop, task })
+        Ok(Self { grpc: grpc_address, http: http_address, wire: wire_address, stop, task })
     }
 
     /// Where gRPC is served.
@@ -103,6 +112,11 @@ impl Server {
     /// Where HTTP is served.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where the MongoDB wire protocol is spoken, if it is.
+    pub fn wire(&self) -> Option<SocketAddr> {
+        self.wire
     }
 
     /// Drains and closes; returns when the data is safe.
@@ -205,9 +219,11 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
 struct Doors {
     grpc: TcpListener,
     http: TcpListener,
+    wire: Option<TcpListener>,
     router: Router,
     health: HealthReporter,
     metrics: Metrics,
+    pool: StoragePool,
 }
 
 async fn run(
@@ -216,9 +232,12 @@ async fn run(
     drain: Duration,
     database: Database,
 ) -> Result<(), ServerError> {
-    let Doors { grpc, http, router, health, metrics } = doors;
+    let Doors { grpc, http, wire, router, health, metrics, pool } = doors;
     let (close_http, http_closed) = shutdown::channel();
+    let wire_metrics = metrics.clone();
     let http_door = tokio::spawn(http::serve(http, metrics, stopping.clone(), http_closed));
+    let wire_door =
+        tokio::spawn(serve_wire(wire, database.clone(), pool, wire_metrics, stopping.clone(), drain));
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
     let draining = stopping.clone();
     let serve = router.serve_with_incoming_shutdown(incoming, async move {
@@ -232,6 +251,16 @@ async fn run(
             Ok(())
         }
     };
+    if served.is_err() {
+        // Nobody asked to stop: the server falls, and this door with it.
+        wire_door.abort();
+    }
+    let wire_served = match wire_door.await {
+        Err(error) if !error.is_cancelled() => {
+            Err(ServerError::Door { door: "MongoDB wire", message: error.to_string() })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    };
     close_http.fire();
     let http_failed = |message| ServerError::Door { door: "HTTP", message };
     let http_served = match tokio::time::timeout(drain, http_door).await {
@@ -242,5 +271,35 @@ async fn run(
     };
     let closing = tokio::task::spawn_blocking(move || database.close());
     let closed = closing.await.map_err(|error| ServerError::Files(std::io::Error::other(error)))?;
-    served.and(http_served).and(closed.map_err(ServerError::from))
+    served.and(wire_served).and(http_served).and(closed.map_err(ServerError::from))
+}
+
+/// Serves the MongoDB wire door, if it is to be there, until `stopping` fires and for at most `drain` longer.
+#[cfg(feature = "wire")]
+async fn serve_wire(
+    listener: Option<TcpListener>,
+    database: Database,
+    pool: StoragePool,
+    metrics: Metrics,
+    stopping: Shutdown,
+    drain: Duration,
+) {
+    let Some(listener) = listener else { return };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    // A server alone, until there is replication for the name of a replica set to stand for.
+    let identity = sheaf_command::Identity { replica_set: None, address };
+    let commands = sheaf_command::Commands::new(database, identity);
+    crate::wire::Door::new(commands, pool, metrics).serve(listener, stopping, drain).await;
+}
+
+/// The door was left out of this build, and the configuration cannot ask for it.
+#[cfg(not(feature = "wire"))]
+async fn serve_wire(
+    _: Option<TcpListener>,
+    _: Database,
+    _: StoragePool,
+    _: Metrics,
+    _: Shutdown,
+    _: Duration,
+) {
 }

@@ -3,17 +3,31 @@
 //! A bound on the requests that work at once, and a bound on those that wait for their turn. More than that is refused
 //! at once, which a caller can handle better than a queue that grows until every deadline has passed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Code, Status};
-
-use crate::grpc::status;
 
 /// Requests that may wait for a thread. At a millisecond each over 128 threads, the last waits about 80 ms.
 const WAITING_MAX: usize = 10_000;
+
+/// Stack of a thread for blocking work, in bytes: documents nest a hundred deep, and expressions over them deeper. The
+/// system gives pages only to stacks that grow into them.
+pub const STACK_BYTES: usize = 8 << 20;
+
+/// Why work was not done, or has no result. Each door says it in its own terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// Too many requests wait already: send it again, later. The work was not begun.
+    #[error("{WAITING_MAX} requests are waiting already")]
+    Overloaded,
+    /// The server is about to end. The work was not begun.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The work panicked: a defect.
+    #[error("the request's worker ended without an answer; the server's log has more")]
+    WorkerLost,
+}
 
 /// The threads for blocking work.
 #[derive(Clone)]
@@ -39,7 +53,7 @@ impl StoragePool {
 
     /// Runs blocking work on a thread of the pool. If the caller goes away while it waits for its turn, the work is
     /// not done; once begun it is finished.
-    pub async fn run<T, F>(&self, work: F) -> Result<T, Status>
+    pub async fn run<T, F>(&self, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -51,28 +65,19 @@ impl StoragePool {
             result
         });
         // A worker that panics says so in the log through the panic hook.
-        worker.await.map_err(|_| status::lost_worker())
+        worker.await.map_err(|_| PoolError::WorkerLost)
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, PoolError> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         if before >= WAITING_MAX {
-            let message = format!("{WAITING_MAX} requests are waiting already");
-            return Err(status::with_reason(Code::ResourceExhausted, message, "OVERLOADED", HashMap::new()));
+            return Err(PoolError::Overloaded);
         }
-        let closed = |_| {
-            status::with_reason(
-                Code::Unavailable,
-                "the server is shutting down".to_owned(),
-                "SHUTTING_DOWN",
-                HashMap::new(),
-            )
-        };
-        Arc::clone(&self.permits).acquire_owned().await.map_err(closed)
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PoolError::ShuttingDown)
     }
 }
 
@@ -112,8 +117,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_the_work_is_an_error_of_the_call() {
         let pool = StoragePool::new(1);
-        let status = pool.run(|| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
-        assert_eq!(status.code(), Code::Internal);
+        let lost = pool.run(|| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
+        assert_eq!(lost, PoolError::WorkerLost);
         assert_eq!(pool.run(|| 5).await.unwrap(), 5);
     }
 }

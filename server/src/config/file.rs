@@ -9,11 +9,12 @@ use super::suggestion::nearest;
 use super::{ConfigError, DefaultDurability, LogFormat};
 
 /// Every key there is, with its section. A test holds this list and the structs below together.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "data",
     "listen.grpc",
     "listen.http",
     "listen.insecure",
+    "listen.wire",
     "log.filter",
     "log.format",
     "memory.cache_bytes",
@@ -45,6 +46,7 @@ pub struct FileSettings {
 pub struct Listen {
     pub grpc: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
+    pub wire: Option<SocketAddr>,
     pub insecure: Option<bool>,
 }
 

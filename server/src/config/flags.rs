@@ -18,6 +18,10 @@ pub struct Flags {
     /// Where to serve metrics and health over HTTP; port 0 takes a free one [default: 127.0.0.1:7071]
     #[arg(long, value_name = "ADDR", env = "SHEAFD_HTTP")]
     pub http: Option<SocketAddr>,
+    /// Where to speak the MongoDB wire protocol, such as 127.0.0.1:27017 (loopback only); port 0 takes a free one
+    /// [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "SHEAFD_WIRE")]
+    pub wire: Option<SocketAddr>,
     /// A TOML file with further settings; flags and environment win over it
     #[arg(long, value_name = "FILE", env = "SHEAFD_CONFIG")]
     pub config: Option<PathBuf>,

@@ -12,6 +12,7 @@ data = "/srv/sheaf"
 grpc = "127.0.0.1:1"
 http = "[::1]:2"
 insecure = false
+wire = "127.0.0.1:3"
 [log]
 format = "json"
 filter = "debug"
@@ -55,6 +56,7 @@ fn every_known_key_can_be_set_in_a_file() {
             data: PathBuf::from("/srv/sheaf"),
             grpc: "127.0.0.1:1".parse().unwrap(),
             http: "[::1]:2".parse().unwrap(),
+            wire: Some("127.0.0.1:3".parse().unwrap()),
             log_format: LogFormat::Json,
             log_filter: "debug".to_owned(),
             reflection: false,
@@ -80,6 +82,7 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     let config = Config::resolve(Flags::default(), FileSettings::default()).unwrap();
     assert_eq!(config.grpc, "127.0.0.1:7070".parse().unwrap());
     assert_eq!(config.http, "127.0.0.1:7071".parse().unwrap());
+    assert_eq!(config.wire, None);
     assert_eq!(config.durability, DefaultDurability::Synced);
 }
 
@@ -120,6 +123,17 @@ fn a_public_address_is_refused_unless_somebody_insists() {
         let flags = Flags::parse_from(["sheafd", "--http", address]);
         assert!(Config::resolve(flags, FileSettings::default()).is_err());
     }
+}
+
+#[test]
+fn the_wire_door_is_never_public() {
+    for address in ["0.0.0.0:27017", "192.168.1.5:27017", "[::]:27017"] {
+        let flags = Flags::parse_from(["sheafd", "--wire", address, "--insecure"]);
+        let refused = Config::resolve(flags, FileSettings::default()).unwrap_err().to_string();
+        assert!(refused.contains("no authentication") && refused.contains(address), "{refused}");
+    }
+    let flags = Flags::parse_from(["sheafd", "--wire", "[::1]:27017"]);
+    assert_eq!(Config::resolve(flags, FileSettings::default()).unwrap().wire.unwrap().port(), 27017);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use sheaf_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::storage_pool::PoolError;
+
 /// The domain of every ErrorInfo of this server.
 pub const DOMAIN: &str = "sheafdb.dev";
 
@@ -168,10 +170,17 @@ pub fn deadline_exceeded() -> Status {
     with_reason(Code::DeadlineExceeded, message, "DEADLINE_EXCEEDED", HashMap::new())
 }
 
-/// The engine gave up on a thread: a defect, reported instead of a panic.
-pub fn lost_worker() -> Status {
-    let code = error_code::INTERNAL_ERROR;
-    status(&Error::new(code, "the request's worker ended without an answer; the server's log has more"))
+impl From<PoolError> for Status {
+    fn from(error: PoolError) -> Self {
+        let (code, reason) = match error {
+            PoolError::Overloaded => (Code::ResourceExhausted, "OVERLOADED"),
+            PoolError::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN"),
+            PoolError::WorkerLost => {
+                return status(&Error::new(error_code::INTERNAL_ERROR, error.to_string()));
+            }
+        };
+        with_reason(code, error.to_string(), reason, HashMap::new())
+    }
 }
 
 #[cfg(test)]

@@ -16,3 +16,11 @@ mod process;
 mod reflection;
 mod resume;
 mod streams;
+#[cfg(feature = "wire")]
+mod wire;
+#[cfg(feature = "wire")]
+mod wire_client;
+#[cfg(feature = "wire")]
+mod wire_cursors;
+#[cfg(feature = "wire")]
+mod wire_hostile;

@@ -94,6 +94,25 @@ fn the_ready_line_names_the_doors_and_http_tells_health_and_figures() {
     assert!(process.http("/readyz").ends_with("ready\n"));
     assert!(process.http("/metrics").contains("sheafd_grpc_requests_in_flight 0"));
     assert!(process.http("/nothing").starts_with("HTTP/1.1 404"));
+    assert!(process.ready.get("wire").is_none(), "{}", process.ready);
+}
+
+#[cfg(feature = "wire")]
+#[test]
+fn the_wire_door_is_opened_on_request_and_drains_with_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = sheafd(directory.path());
+    command.args(["--wire", "127.0.0.1:0"]);
+    let mut process = Process::start(command);
+    let mut client = crate::wire_client::Client::connect(process.address("wire").parse().unwrap());
+    let reply = client.run("admin", |command| {
+        command.append("ping", 1);
+    });
+    assert!(crate::wire_client::is_ok(&reply), "{reply:?}");
+    assert!(process.http("/metrics").contains("sheafd_wire_connections 1"));
+    process.signal("-TERM");
+    client.expect_end();
+    assert_eq!(process.wait().code(), Some(0));
 }
 
 #[test]
@@ -179,6 +198,11 @@ fn wrong_configurations_are_refused_with_the_reason() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sheafd"));
     command.arg("--data").arg(directory.path()).args(["--grpc", "0.0.0.0:0"]);
     assert!(refusal(command).contains("--insecure"));
+
+    let mut command = sheafd(directory.path());
+    command.args(["--wire", "0.0.0.0:27017", "--insecure"]);
+    let reason = if cfg!(feature = "wire") { "no authentication" } else { "built without" };
+    assert!(refusal(command).contains(reason));
 
     let mut command = sheafd(directory.path());
     command.args(["--log-filter", "===="]);
