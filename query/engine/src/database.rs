@@ -4,15 +4,19 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sheaf_document::{ObjectId, Timestamp};
 use sheaf_language::expression::Environment;
-use sheaf_storage::{DiskVfs, KeyspaceOptions, MemoryVfs, PrefixRule, Store, StoreOptions, Tablet, Vfs};
+use sheaf_storage::{
+    BackgroundWork, DiskVfs, KeyspaceOptions, MemoryVfs, PrefixRule, Store, StoreOptions, Tablet, Vfs,
+};
 
 use crate::catalog::Catalog;
 use crate::cursor::CursorRegistry;
 use crate::entropy::Entropy;
 use crate::executor::SpillSpace;
+use crate::expiry::{ExpiryMonitor, TTL_INTERVAL_DEFAULT};
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
 use crate::session::{Session, SessionId};
 use crate::{Error, Result, error_code};
@@ -28,6 +32,9 @@ pub struct DatabaseOptions {
     pub allow_disk_use: bool,
     /// Whether reads know `$$CLUSTER_TIME`: a member of a replica set does, a server alone does not.
     pub has_cluster_clock: bool,
+    /// Time between two passes that delete expired documents. Zero: none but by call. Neither is there one where the
+    /// store does its background work inline, or is read-only.
+    pub ttl_interval: Duration,
 }
 
 impl Default for DatabaseOptions {
@@ -37,6 +44,7 @@ impl Default for DatabaseOptions {
             operator_memory_bytes_max: 100 << 20,
             allow_disk_use: true,
             has_cluster_clock: true,
+            ttl_interval: TTL_INTERVAL_DEFAULT,
         }
     }
 }
@@ -55,6 +63,7 @@ struct Inner {
     spill: Arc<SpillSpace>,
     cursors: CursorRegistry,
     entropy: Entropy,
+    expiry: ExpiryMonitor,
     sessions_opened: AtomicU64,
     /// The last cluster time that was given out, as a timestamp's 64 bits.
     cluster_time: AtomicU64,
@@ -86,6 +95,7 @@ impl Database {
         let store = Store::open(vfs, path, options.store.clone())?;
         let tablet = store.tablet();
         let catalog = Catalog::open(tablet.clone())?;
+        let expiry = ExpiryMonitor::new(options.ttl_interval);
         let inner = Inner {
             options,
             store,
@@ -94,10 +104,32 @@ impl Database {
             spill,
             cursors: CursorRegistry::default(),
             entropy: Entropy::new(seed),
+            expiry,
             sessions_opened: AtomicU64::new(0),
             cluster_time: AtomicU64::new(0),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let database = Self { inner: Arc::new(inner) };
+        database.start_expiry()?;
+        Ok(database)
+    }
+
+    fn start_expiry(&self) -> Result<()> {
+        let options = &self.inner.options;
+        let is_inline = matches!(options.store.background, BackgroundWork::Inline);
+        if options.ttl_interval.is_zero() || is_inline || options.store.read_only {
+            return Ok(());
+        }
+        let weak = Arc::downgrade(&self.inner);
+        self.inner.expiry.start(move || {
+            let Some(inner) = weak.upgrade() else { return false };
+            // What failed is counted; the next pass tries again.
+            let _counted = Self { inner }.delete_expired();
+            true
+        })
+    }
+
+    pub(crate) fn expiry(&self) -> &ExpiryMonitor {
+        &self.inner.expiry
     }
 
     /// Opens a session.
@@ -123,7 +155,17 @@ impl Database {
 
     /// Ends background work and syncs what was acknowledged. Operations on any clone fail from now on.
     pub fn close(&self) -> Result<()> {
+        self.inner.expiry.stop();
+        self.wake_waiting_cursors();
         Ok(self.inner.store.close()?)
+    }
+
+    /// Cursors that wait for data find out that there will be none.
+    fn wake_waiting_cursors(&self) {
+        let state = self.catalog().state();
+        for name in state.databases() {
+            state.collections(name).for_each(|collection| collection.arrivals.announce());
+        }
     }
 
     /// Milliseconds since 1970, by the clock of the options.
@@ -173,6 +215,12 @@ impl Database {
 
     pub(crate) fn tablet(&self) -> &Tablet {
         &self.inner.tablet
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.expiry.stop();
     }
 }
 

@@ -1,5 +1,7 @@
 //! `getParameter` and `setParameter`: the server's parameters, of which there are few.
 
+use std::time::Duration;
+
 use sheaf_document::{DocumentBuilder, Value, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Result, error_code};
 
@@ -20,12 +22,15 @@ pub(crate) struct Parameters {
     log_level: i32,
     quiet: bool,
     automation_service_descriptor: String,
+    /// What is to change of the deletion of expired documents; what it is now, the database knows.
+    ttl_seconds: Option<u64>,
+    ttl_enabled: Option<bool>,
 }
 
 /// A parameter: its name, whether it can be set while the server runs, and reading it.
 type Line = (&'static str, bool, fn(&Request<'_>, &Parameters) -> Value<'static>);
 
-const PARAMETERS: [Line; 7] = [
+const PARAMETERS: [Line; 9] = [
     ("authenticationMechanisms", false, |_, _| Value::array(vec![Value::from("SCRAM-SHA-256")])),
     ("automationServiceDescriptor", true, |_, own| Value::from(own.automation_service_descriptor.clone())),
     ("enableTestCommands", false, |_, _| Value::Boolean(false)),
@@ -38,6 +43,13 @@ const PARAMETERS: [Line; 7] = [
     ("logLevel", true, |_, own| Value::Int32(own.log_level)),
     ("quiet", true, |_, own| Value::Boolean(own.quiet)),
     ("requireApiVersion", false, |_, _| Value::Boolean(false)),
+    ("ttlMonitorEnabled", true, |request, _| {
+        Value::Boolean(request.commands().database().expiry_schedule().1)
+    }),
+    ("ttlMonitorSleepSecs", true, |request, _| {
+        let seconds = request.commands().database().expiry_schedule().0.as_secs();
+        Value::Int32(i32::try_from(seconds).unwrap_or(i32::MAX))
+    }),
 ];
 
 pub(crate) fn get(request: &Request<'_>) -> Result<DocumentBuilder> {
@@ -107,10 +119,23 @@ pub(crate) fn set(request: &Request<'_>) -> Result<DocumentBuilder> {
     let Some(was) = was else {
         return Err(Error::new(INVALID_OPTIONS, "setParameter needs a parameter to set"));
     };
+    apply_ttl(request, &mut own);
     request.commands().state().parameters = own;
     let mut body = DocumentBuilder::new();
     body.append_value("was", &was);
     Ok(body)
+}
+
+fn apply_ttl(request: &Request<'_>, own: &mut Parameters) {
+    let database = request.commands().database();
+    let (interval, is_enabled) = database.expiry_schedule();
+    match (own.ttl_seconds.take(), own.ttl_enabled.take()) {
+        (None, None) => {}
+        (seconds, enabled) => database.set_expiry_schedule(
+            seconds.map_or(interval, Duration::from_secs),
+            enabled.unwrap_or(is_enabled),
+        ),
+    }
 }
 
 fn set_one(own: &mut Parameters, arguments: &Arguments<'_>, name: &str, value: ValueRef<'_>) -> Result<()> {
@@ -121,6 +146,18 @@ fn set_one(own: &mut Parameters, arguments: &Arguments<'_>, name: &str, value: V
             let is_number = to_double(value).is_some_and(|number| !number.is_nan());
             let level = to_integer(value).filter(|_| is_number).ok_or_else(bad)?;
             own.log_level = i32::try_from(level).ok().filter(|level| *level >= 0).ok_or_else(bad)?;
+        }
+        "ttlMonitorEnabled" => {
+            let enabled = to_truth(value).ok_or_else(|| arguments.wrong_type(name, value, "a boolean"))?;
+            own.ttl_enabled = Some(enabled);
+        }
+        "ttlMonitorSleepSecs" => {
+            let seconds = to_integer(value).ok_or_else(|| arguments.wrong_type(name, value, "a number"))?;
+            let seconds = u64::try_from(seconds).ok();
+            let seconds = seconds.filter(|seconds| (1..=i32::MAX.unsigned_abs().into()).contains(seconds));
+            own.ttl_seconds = Some(seconds.ok_or_else(|| {
+                Error::new(BAD_VALUE, format!("ttlMonitorSleepSecs must be from 1 to {}", i32::MAX))
+            })?);
         }
         "quiet" => own.quiet = to_truth(value).unwrap_or(!value.is_nullish()),
         "automationServiceDescriptor" => {

@@ -138,9 +138,17 @@ fn metrics(request: &Request<'_>, section: &mut DocumentBuilder) {
             figures.append("noTimeout", 0_i64).append("pinned", 0_i64).append("total", open);
         });
     });
-    for name in ["document", "operation", "queryExecutor", "record", "ttl"] {
+    for name in ["document", "operation", "queryExecutor", "record"] {
         section.document(name, |_| {});
     }
+    let expiry = commands.database().expiry_statistics();
+    section.document("ttl", |ttl| {
+        ttl.append("deletedDocuments", long(expiry.deleted))
+            .append("failures", long(expiry.failures))
+            .append("invalidTTLIndexSkips", long(expiry.unusable_indexes))
+            .append("passes", long(expiry.passes))
+            .append("subPasses", long(expiry.rounds));
+    });
 }
 
 fn network(_: &Request<'_>, section: &mut DocumentBuilder) {

@@ -8,7 +8,8 @@ use crate::operation::{DeleteOperation, DeleteOutcome};
 use crate::planner::{Query, QueryOptions};
 use crate::session::Session;
 
-use super::matching::{Target, delete_target};
+use super::matching::{Matches, Target, delete_target};
+use super::write::{WriteContext, retrying};
 
 impl Session {
     /// Deletes documents. A collection that does not exist has none.
@@ -31,7 +32,7 @@ impl Session {
         query: &Query,
     ) -> Result<DeleteOutcome> {
         let context = self.write_context(operation.durability);
-        super::write::retrying(context, &mut collection, |transaction, collection| {
+        retrying(context, &mut collection, |transaction, collection| {
             let target = self.first_match(transaction, collection, query, operation.common.max_time)?;
             let Some(target) = target else { return Ok(DeleteOutcome::default()) };
             delete_target(transaction, collection, &target)?;
@@ -45,27 +46,51 @@ impl Session {
         mut collection: Arc<Collection>,
         query: &Query,
     ) -> Result<DeleteOutcome> {
-        let mut matches = self.all_matches(&collection, query, operation.common.max_time)?;
+        let matches = self.all_matches(&collection, query, operation.common.max_time)?;
         let context = self.write_context(operation.durability);
-        let mut outcome = DeleteOutcome::default();
-        loop {
+        let deleted = self.delete_parts(context, &mut collection, query, matches, &|_| false)?;
+        Ok(DeleteOutcome { deleted })
+    }
+
+    /// Deletes documents that match, part by part, until `is_over` says of their number that it is enough.
+    pub(crate) fn delete_matches(
+        &self,
+        collection: &Arc<Collection>,
+        query: &Query,
+        is_over: &dyn Fn(u64) -> bool,
+    ) -> Result<u64> {
+        let matches = self.all_matches(collection, query, None)?;
+        let context = self.write_context(None);
+        self.delete_parts(context, &mut Arc::clone(collection), query, matches, is_over)
+    }
+
+    fn delete_parts(
+        &self,
+        context: WriteContext<'_>,
+        collection: &mut Arc<Collection>,
+        query: &Query,
+        mut matches: Matches,
+        is_over: &dyn Fn(u64) -> bool,
+    ) -> Result<u64> {
+        let mut deleted = 0;
+        while !is_over(deleted) {
             let part = matches.next_part()?;
             if part.is_empty() {
-                return Ok(outcome);
+                break;
             }
-            outcome.deleted +=
-                super::write::retrying(context, &mut collection, |transaction, collection| {
-                    let mut deleted = 0;
-                    for row in &part {
-                        let current = Target::current(transaction, collection, row)?;
-                        let Some(target) = current else { continue };
-                        if target.still_matches(row, query, &mut self.query_environment(query))? {
-                            delete_target(transaction, collection, &target)?;
-                            deleted += 1;
-                        }
+            deleted += retrying(context, collection, |transaction, collection| {
+                let mut deleted = 0;
+                for row in &part {
+                    let current = Target::current(transaction, collection, row)?;
+                    let Some(target) = current else { continue };
+                    if target.still_matches(row, query, &mut self.query_environment(query))? {
+                        delete_target(transaction, collection, &target)?;
+                        deleted += 1;
                     }
-                    Ok(deleted)
-                })?;
+                }
+                Ok(deleted)
+            })?;
         }
+        Ok(deleted)
     }
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod capped;
 mod concurrency;
 mod crud;
+mod expiry;
 mod golden;
 mod lifecycle;
 mod model;
