@@ -33,7 +33,12 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 fn concat<'a>(arguments: &mut Arguments<'a>, environment: &mut Environment) -> Result<Value<'a>> {
     let mut budget = Budget::new(environment);
-    let mut text = String::new();
+    let parts = arguments.values().iter().map(|value| match value {
+        Value::String(part) | Value::Symbol(part) => part.len(),
+        _ => 0,
+    });
+    // Room for all of it at once, unless the budget will not allow that much anyway.
+    let mut text = String::with_capacity(parts.sum::<usize>().min(environment.value_bytes_max));
     for value in arguments.values() {
         match value {
             Value::String(part) | Value::Symbol(part) => {

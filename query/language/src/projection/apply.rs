@@ -9,6 +9,12 @@ use crate::expression::Environment;
 use crate::filter::{ElementFilter, MatchedPosition};
 use crate::{Error, Result};
 
+/// Bytes that an inclusion makes room for at first.
+const INCLUDED_BYTES: usize = 256;
+
+/// Bytes that computed fields may add before the room for the others does not do.
+const COMPUTED_BYTES: usize = 64;
+
 /// One application.
 struct Application<'a, 'e> {
     mode: Mode,
@@ -25,7 +31,11 @@ pub(super) fn project(
     environment: &mut Environment,
     position: MatchedPosition,
 ) -> Result<RawDocumentBuf> {
-    let mut out = DocumentBuilder::with_capacity(document.len_bytes());
+    let mut out = DocumentBuilder::with_capacity(match projection.mode {
+        // As a rule little is left of a large document, and results are held by the batch.
+        Mode::Inclusion => document.len_bytes().min(INCLUDED_BYTES),
+        Mode::Exclusion => document.len_bytes() + COMPUTED_BYTES,
+    });
     let mut application =
         Application { mode: projection.mode, root: document, environment, position, is_cut: false };
     application.document(&projection.root, document, &mut out)?;
@@ -35,8 +45,18 @@ pub(super) fn project(
 impl<'a> Application<'a, '_> {
     /// Writes what remains of `source`, then what is computed in addition.
     fn document(&mut self, node: &Node, source: RawDocument<'a>, out: &mut DocumentBuilder) -> Result<()> {
+        // Behind the last field that an inclusion asks for there is nothing to look at. Fields are counted once: a
+        // document may have a name twice.
+        let mut awaited = if self.mode == Mode::Inclusion { node.awaited } else { Some(u64::MAX) };
         for element in source {
-            match node.get(element.key()) {
+            if awaited == Some(0) {
+                break;
+            }
+            let found = node.find(element.key_bytes());
+            if let (Mode::Inclusion, Some((position, _)), Some(awaited)) = (self.mode, found, &mut awaited) {
+                *awaited &= !(1 << position);
+            }
+            match found.map(|(_, entry)| entry) {
                 None if self.mode == Mode::Inclusion => {}
                 None | Some(Entry::Keep) => {
                     out.append_element(element);
@@ -60,9 +80,9 @@ impl<'a> Application<'a, '_> {
     /// Writes the computed fields that the walk over `source` did not come by.
     fn computed(&mut self, node: &Node, source: RawDocument<'a>, out: &mut DocumentBuilder) -> Result<()> {
         for (name, entry) in &node.fields {
-            let is_present = source.get_element(name).is_some();
+            let is_present = || source.get_element(name).is_some();
             match entry {
-                Entry::Compute(expression) if self.mode == Mode::Inclusion || !is_present => {
+                Entry::Compute(expression) if self.mode == Mode::Inclusion || !is_present() => {
                     let value = expression.evaluate(self.root, self.environment)?;
                     out.append_value(name, &value);
                 }
@@ -71,7 +91,7 @@ impl<'a> Application<'a, '_> {
                         self.first_match(name, filter, array, out)?;
                     }
                 }
-                Entry::Nested(nested) if nested.computes && !is_present => {
+                Entry::Nested(nested) if nested.computes && !is_present() => {
                     out.try_document(name, |out| self.document(nested, RawDocument::EMPTY, out))?;
                 }
                 _ => {}

@@ -47,9 +47,12 @@ pub struct Projection {
 }
 
 /// What is said about the fields of a document, in the order it was said.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Node {
     fields: Vec<(Box<str>, Entry)>,
+    /// The positions in `fields`, as bits, of what is taken from the document as it is walked; nothing if there are
+    /// too many fields to tell them by bits.
+    awaited: Option<u64>,
     /// Whether anything below is computed, so that it must be there even if the document has no such field.
     computes: bool,
 }
@@ -73,9 +76,36 @@ enum Entry {
     Nested(Node),
 }
 
+impl Default for Node {
+    fn default() -> Self {
+        Self { fields: Vec::new(), awaited: Some(0), computes: false }
+    }
+}
+
 impl Node {
-    fn get(&self, name: &str) -> Option<&Entry> {
-        self.fields.iter().find(|(known, _)| **known == *name).map(|(_, entry)| entry)
+    /// What is said about a field, with its position.
+    fn find(&self, name: &[u8]) -> Option<(usize, &Entry)> {
+        let mut fields = self.fields.iter().enumerate();
+        fields
+            .find(|(_, (known, _))| known.as_bytes() == name)
+            .map(|(position, (_, entry))| (position, entry))
+    }
+
+    /// Puts `_id` before the others, as it is kept where nothing is said about it.
+    fn prepend_id(&mut self) {
+        self.awaited = self.awaited.filter(|_| self.fields.len() < 64).map(|awaited| awaited << 1 | 1);
+        self.fields.insert(0, (Box::from("_id"), Entry::Keep));
+    }
+
+    /// Puts a field that is not there yet behind the others.
+    fn push(&mut self, name: &str, entry: Entry) {
+        let position = self.fields.len();
+        let is_walked = !matches!(entry, Entry::Compute(_) | Entry::FirstMatch(_) | Entry::Drop);
+        self.awaited = self.awaited.filter(|_| position < 64);
+        if let Some(awaited) = self.awaited.as_mut().filter(|_| is_walked) {
+            *awaited |= 1 << position;
+        }
+        self.fields.push((Box::from(name), entry));
     }
 }
 

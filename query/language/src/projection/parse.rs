@@ -61,14 +61,14 @@ impl Reader<'_> {
         };
         let keeps_id = match (id, mode) {
             (Some(keeps), Mode::Inclusion) if !keeps => false,
-            (None | Some(true), Mode::Inclusion) => root.get("_id").is_none(),
+            (None | Some(true), Mode::Inclusion) => root.find(b"_id").is_none(),
             _ => false,
         };
         if keeps_id {
-            root.fields.insert(0, (Box::from("_id"), Entry::Keep));
+            root.prepend_id();
         }
         if id == Some(false) && mode == Mode::Exclusion {
-            root.fields.push((Box::from("_id"), Entry::Drop));
+            root.push("_id", Entry::Drop);
         }
         Ok(Projection { mode, root, positional: self.positional })
     }
@@ -287,7 +287,7 @@ impl Node {
                     nested.insert(rest, entry)?;
                     Entry::Nested(nested)
                 };
-                self.fields.push((Box::from(*name), entry));
+                self.push(name, entry);
                 Ok(())
             }
         }
