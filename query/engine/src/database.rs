@@ -15,7 +15,7 @@ use sheaf_storage::{
 use crate::catalog::Catalog;
 use crate::cursor::CursorRegistry;
 use crate::entropy::Entropy;
-use crate::executor::SpillSpace;
+use crate::executor::{SpillSpace, SpillStatistics};
 use crate::expiry::{ExpiryMonitor, TTL_INTERVAL_DEFAULT};
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
 use crate::session::{Session, SessionId};
@@ -90,9 +90,10 @@ impl Database {
         let seed = vfs.unique_id().map_err(|error| {
             Error::new(error_code::FILE_STREAM_FAILED, format!("no random numbers to be had: {error}"))
         })?;
+        let store = Store::open(Arc::clone(&vfs), path, options.store.clone())?;
+        // Only now: whoever opened the store has its directory alone.
         let encrypted = options.store.encryption.is_some();
-        let spill = Arc::new(SpillSpace::new(Arc::clone(&vfs), path.join("spill"), encrypted));
-        let store = Store::open(vfs, path, options.store.clone())?;
+        let spill = Arc::new(SpillSpace::open(vfs, path.join("spill"), encrypted)?);
         let tablet = store.tablet();
         let catalog = Catalog::open(tablet.clone())?;
         let expiry = ExpiryMonitor::new(options.ttl_interval);
@@ -207,6 +208,11 @@ impl Database {
     /// Where blocking operators put what they cannot hold.
     pub(crate) fn spill_space(&self) -> &Arc<SpillSpace> {
         &self.inner.spill
+    }
+
+    /// What queries wrote to temporary files since the database was opened.
+    pub fn spill_statistics(&self) -> SpillStatistics {
+        self.inner.spill.totals.get()
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -28,6 +28,7 @@ pub(crate) use context::ExecutionContext;
 pub(crate) use operator::{Examined, Operator};
 pub(crate) use row::{Row, RowDocument};
 pub(crate) use spill::SpillSpace;
+pub use spill::{SpillStatistics, SpillUse};
 
 /// Rows that an operator asks of the one below at once, where nothing else limits it.
 pub(crate) const BATCH_ROWS: usize = 128;

@@ -24,6 +24,7 @@ mod value_text;
 pub use cursor::{AWAIT_DEFAULT, AWAIT_MAX, Batch, Cursor, CursorRegistry, KilledCursors};
 pub use database::{Database, DatabaseOptions};
 pub use error::{Error, Result};
+pub use executor::{SpillStatistics, SpillUse};
 pub use expiry::{ExpiryPass, ExpiryStatistics, TTL_INTERVAL_DEFAULT};
 pub use namespace::{DATABASE_NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Namespace, validate_database_name};
 pub use session::{Session, SessionId};

@@ -8,6 +8,7 @@ pub(crate) mod number;
 mod parse;
 pub(crate) mod percentile;
 mod ranked;
+mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use distinct::DistinctValues;
 use number::{Deviation, Sum};
 use percentile::Percentiles;
 use ranked::Ranked;
+use saved::item_bytes;
 
 /// A compiled accumulator.
 #[derive(Clone)]
@@ -84,12 +86,34 @@ enum State {
     Sum(Sum),
 }
 
-impl AccumulatorSpec {
-    /// What is accumulated.
-    pub(crate) const fn argument(&self) -> &Expression {
-        &self.argument
+/// What one document gives an accumulator.
+#[derive(Clone, Debug)]
+pub(crate) enum Input<'a> {
+    /// The argument's value.
+    Value(Value<'a>),
+    /// For accumulators with an order of their own: the document's place in it, and the argument's value.
+    Keyed(SortKey, Value<'a>),
+}
+
+impl Input<'_> {
+    /// The same input owning its bytes.
+    pub(crate) fn into_owned(self) -> Input<'static> {
+        match self {
+            Self::Value(value) => Input::Value(value.into_owned()),
+            Self::Keyed(key, value) => Input::Keyed(key, value.into_owned()),
+        }
     }
 
+    /// Bytes held, about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Value(value) => item_bytes(value),
+            Self::Keyed(key, value) => item_bytes(value) + key_bytes(key),
+        }
+    }
+}
+
+impl AccumulatorSpec {
     /// Whether this is `$stdDevPop`.
     pub(crate) const fn is_population_deviation(&self) -> bool {
         matches!(self.kind, Kind::StdDev { sample: false })
@@ -97,7 +121,28 @@ impl AccumulatorSpec {
 
     /// Whether the documents themselves are looked at, not only the argument's value.
     pub(crate) const fn needs_document(&self) -> bool {
-        matches!(self.kind, Kind::Bottom(_) | Kind::BottomN(..) | Kind::Top(_) | Kind::TopN(..))
+        self.sort().is_some()
+    }
+
+    /// What a document gives.
+    pub(crate) fn input<'a>(
+        &'a self,
+        document: RawDocument<'a>,
+        environment: &mut Environment,
+    ) -> Result<Input<'a>> {
+        let value = self.argument.evaluate(document, environment)?;
+        Ok(match self.sort() {
+            None => Input::Value(value),
+            Some(sort) => Input::Keyed(sort.key(document, environment)?, value),
+        })
+    }
+
+    /// The accumulator's own order, of those that have one.
+    const fn sort(&self) -> Option<&SortSpec> {
+        match &self.kind {
+            Kind::Bottom(sort) | Kind::BottomN(sort, _) | Kind::Top(sort) | Kind::TopN(sort, _) => Some(sort),
+            _ => None,
+        }
     }
 
     /// Starts a group. `key` is the group's `_id`, which the `n` of some accumulators may look at.
@@ -117,11 +162,11 @@ impl AccumulatorSpec {
             Kind::Percentile(_) | Kind::Median => State::Percentiles(Percentiles::default()),
             Kind::FirstN(n) => State::FirstN { values: Vec::new(), limit: limit(n)?, bytes: 0 },
             Kind::LastN(n) => State::LastN { values: Default::default(), limit: limit(n)?, bytes: 0 },
-            Kind::MinN(n) | Kind::MaxN(n) => State::RankedValues(Ranked::new(limit(n)?, false)),
-            Kind::Top(_) => State::RankedKeys(Ranked::new(1, false)),
-            Kind::Bottom(_) => State::RankedKeys(Ranked::new(1, true)),
-            Kind::TopN(_, n) => State::RankedKeys(Ranked::new(limit(n)?, false)),
-            Kind::BottomN(_, n) => State::RankedKeys(Ranked::new(limit(n)?, true)),
+            Kind::MinN(n) | Kind::MaxN(n) => State::RankedValues(Ranked::new(limit(n)?, false, heap_bytes)),
+            Kind::Top(_) => State::RankedKeys(Ranked::new(1, false, key_bytes)),
+            Kind::Bottom(_) => State::RankedKeys(Ranked::new(1, true, key_bytes)),
+            Kind::TopN(_, n) => State::RankedKeys(Ranked::new(limit(n)?, false, key_bytes)),
+            Kind::BottomN(_, n) => State::RankedKeys(Ranked::new(limit(n)?, true, key_bytes)),
         };
         Ok(Accumulator { state })
     }
@@ -135,21 +180,29 @@ impl Accumulator {
         document: RawDocument<'_>,
         environment: &mut Environment,
     ) -> Result<()> {
-        let value = spec.argument.evaluate(document, environment)?;
-        if let State::RankedKeys(ranked) = &mut self.state {
-            let (Kind::Top(sort) | Kind::TopN(sort, _)) = &spec.kind else {
-                let (Kind::Bottom(sort) | Kind::BottomN(sort, _)) = &spec.kind else { return Ok(()) };
-                let key = sort.key(document, environment)?;
-                let collator = environment.collate();
-                ranked.add(key, present(value), &|left, right| sort.compare(right, left, collator));
-                return Ok(());
-            };
-            let key = sort.key(document, environment)?;
-            let collator = environment.collate();
-            ranked.add(key, present(value), &|left, right| sort.compare(left, right, collator));
-            return Ok(());
+        let input = spec.input(document, environment)?;
+        self.add_input(spec, input, environment)
+    }
+
+    /// Adds what a document gave.
+    pub(crate) fn add_input(
+        &mut self,
+        spec: &AccumulatorSpec,
+        input: Input<'_>,
+        environment: &Environment,
+    ) -> Result<()> {
+        let (key, value) = match input {
+            Input::Value(value) => return self.add_value(spec, value, environment),
+            Input::Keyed(key, value) => (key, present(value)),
+        };
+        let (State::RankedKeys(ranked), Some(sort)) = (&mut self.state, spec.sort()) else { return Ok(()) };
+        let collator = environment.collate();
+        if matches!(spec.kind, Kind::Top(_) | Kind::TopN(..)) {
+            ranked.add(key, value, &|left, right| sort.compare(left, right, collator));
+        } else {
+            ranked.add(key, value, &|left, right| sort.compare(right, left, collator));
         }
-        self.add_value(spec, value, environment)
+        self.check_bytes(environment)
     }
 
     /// Adds a value that was computed elsewhere. Not for the accumulators that sort by other fields.
@@ -177,17 +230,17 @@ impl Accumulator {
             State::Last(last) => *last = Some(present(value)),
             State::FirstN { values, limit, bytes } => {
                 if values.len() < *limit {
-                    *bytes += heap_bytes(&value);
+                    *bytes += item_bytes(&value);
                     values.push(present(value));
                 }
             }
             State::LastN { values, limit, bytes } => {
-                *bytes += heap_bytes(&value);
+                *bytes += item_bytes(&value);
                 values.push_back(present(value));
                 if values.len() > *limit
                     && let Some(dropped) = values.pop_front()
                 {
-                    *bytes = bytes.saturating_sub(heap_bytes(&dropped));
+                    *bytes = bytes.saturating_sub(item_bytes(&dropped));
                 }
             }
             State::Distinct(set) => add_distinct(&spec.kind, set, value, environment)?,
@@ -202,6 +255,10 @@ impl Accumulator {
             }
             State::RankedKeys(_) => {}
         }
+        self.check_bytes(environment)
+    }
+
+    fn check_bytes(&self, environment: &Environment) -> Result<()> {
         let limit = environment.value_bytes_max;
         if self.bytes() > limit {
             let reason = format!("an accumulator holds more than {limit} bytes for one group");
@@ -260,6 +317,11 @@ impl Accumulator {
     }
 }
 
+/// Bytes of a key's parts.
+fn key_bytes(key: &SortKey) -> usize {
+    key.iter().map(item_bytes).sum()
+}
+
 /// An owned value; missing becomes null, as every accumulator that keeps values keeps it.
 fn present(value: Value<'_>) -> Value<'static> {
     match value {
@@ -275,7 +337,7 @@ fn add_item(
     value: Value<'_>,
 ) -> Result<()> {
     let mut push = |value: Value<'static>| {
-        *bytes += heap_bytes(&value) + size_of::<Value<'static>>();
+        *bytes += item_bytes(&value);
         values.push(value);
     };
     match (kind, value) {

@@ -29,16 +29,16 @@ use crate::filter::Filter;
 use crate::projection::Projection;
 use crate::sort::SortSpec;
 
-pub use bucket_auto::{BucketAuto, Granularity};
+pub use bucket_auto::{BucketAuto, Buckets, Granularity};
 pub use densify::Densify;
 pub use documents::evaluate as evaluate_documents;
 pub use geo_near::GeoNear;
-pub use group::{Group, Groups};
+pub use group::{Group, Groups, OneGroup};
 pub use join::{GraphLookup, Lookup, UnionWith};
 pub use redact::Redact;
 pub use replace_root::ReplaceRoot;
 pub use unwind::Unwind;
-pub use window::SetWindowFields;
+pub use window::{SetWindowFields, WindowPartition, WindowValues};
 pub use write_stage::{Merge, Out, Target, WhenMatched, WhenNotMatched};
 
 /// Stages one pipeline may have.

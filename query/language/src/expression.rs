@@ -55,7 +55,7 @@ pub use environment::{Environment, Metadata, VALUE_BYTES_MAX};
 pub use explain::Dependencies;
 pub use field_path::FieldPath;
 pub(crate) use field_path::check_field_name;
-pub(crate) use measure::heap_bytes;
+pub use measure::heap_bytes;
 pub use scope::{Scope, VariableId, check_user_variable};
 pub use truth::is_truthy;
 

@@ -149,6 +149,28 @@ fn metrics(request: &Request<'_>, section: &mut DocumentBuilder) {
             .append("passes", long(expiry.passes))
             .append("subPasses", long(expiry.rounds));
     });
+    section.document("query", |query| spilling(&commands.database().spill_statistics(), query));
+}
+
+/// What went to temporary files, under the names that MongoDB counts it by.
+fn spilling(statistics: &sheaf_engine::SpillStatistics, query: &mut DocumentBuilder) {
+    query.document("sort", |sort| {
+        sort.append("spillToDisk", long(statistics.sort.spills));
+        sort.append("spilledRecords", long(statistics.sort.records));
+        sort.append("spilledBytes", long(statistics.sort.bytes));
+    });
+    for (name, used) in [
+        ("bucketAuto", statistics.bucket_auto),
+        ("facet", statistics.facet),
+        ("group", statistics.group),
+        ("setWindowFields", statistics.set_window_fields),
+    ] {
+        query.document(name, |section| {
+            section.append("spills", long(used.spills));
+            section.append("spilledRecords", long(used.records));
+            section.append("spilledBytes", long(used.bytes));
+        });
+    }
 }
 
 fn network(_: &Request<'_>, section: &mut DocumentBuilder) {

@@ -38,13 +38,24 @@ impl ExecutionContext {
         Self { snapshot, environment, collation, memory_bytes_max, spill: None, clock, deadline_micros: None }
     }
 
-    /// Fails if a blocking operator holds more than it may.
+    /// Makes what the plan knows about a row known to its expressions.
+    pub(crate) fn show_metadata(&mut self, row: &super::Row) {
+        if let Some(metadata) = &row.metadata {
+            self.environment.metadata.clone_from(metadata);
+        }
+    }
+
+    /// Fails if a blocking operator holds more than it may: with another error if it could not have gone to disk.
     pub(crate) fn check_memory(&self, operator: &str, bytes: usize) -> Result<()> {
         if bytes <= self.memory_bytes_max {
             return Ok(());
         }
+        let code = match self.spill {
+            Some(_) => error_code::EXCEEDED_MEMORY_LIMIT,
+            None => error_code::QUERY_EXCEEDED_MEMORY_LIMIT,
+        };
         Err(Error::new(
-            error_code::QUERY_EXCEEDED_MEMORY_LIMIT,
+            code,
             format!("{operator} needs more than its {} bytes of memory", self.memory_bytes_max),
         ))
     }

@@ -12,10 +12,11 @@ use super::project::Project;
 use super::rows::Rows;
 use super::skip::Skip;
 use super::sort::Sort;
+use super::spill::SpillReader;
 use super::stage::StageRows;
 use super::text_score::TextScore;
 use super::union::Union;
-use super::{ExecutionContext, Row};
+use super::{ExecutionContext, Row, SpillUse};
 use crate::Result;
 use crate::plan::{PhysicalPlan, PreparedStage};
 
@@ -85,7 +86,7 @@ impl Operator {
                 Kind::Project(Project::new(projection.clone(), filter.clone(), input(inner)))
             }
             PhysicalPlan::Ready { documents, .. } => {
-                Kind::Rows(Rows::new(documents.iter().cloned().map(Row::built).collect()))
+                Kind::Rows(Rows::new(documents.iter().cloned().map(Row::built).collect(), None))
             }
             PhysicalPlan::Skip { skip, input: inner } => Kind::Skip(Skip::new(*skip, input(inner))),
             PhysicalPlan::Sort { sort, limit, input: inner } => {
@@ -101,9 +102,9 @@ impl Operator {
         Self { kind, returned: 0 }
     }
 
-    /// Rows that are there already.
-    pub(crate) fn of_rows(rows: Vec<Row>) -> Self {
-        Self { kind: Kind::Rows(Rows::new(rows)), returned: 0 }
+    /// Rows that are there already, then those of a temporary file.
+    pub(super) fn of_rows_and_file(rows: Vec<Row>, file: Option<SpillReader>) -> Self {
+        Self { kind: Kind::Rows(Rows::new(rows, file)), returned: 0 }
     }
 
     /// The operators of stages on top of this one.
@@ -189,10 +190,7 @@ impl Operator {
             Kind::Near(near) => near.pull(context, wanted, rows),
             Kind::TextScore(text) => text.pull(context, wanted, rows),
             Kind::Project(project) => project.pull(context, wanted, rows),
-            Kind::Rows(ready) => {
-                ready.pull(wanted, rows);
-                Ok(())
-            }
+            Kind::Rows(ready) => ready.pull(wanted, rows),
             Kind::Skip(skip) => skip.pull(context, wanted, rows),
             Kind::Sort(sort) => sort.pull(context, wanted, rows),
             Kind::Stage(stage) => stage.pull(context, wanted, rows),
@@ -232,6 +230,15 @@ impl Operator {
             Kind::IdLookup(lookup) => lookup.examined,
             Kind::IndexScan(scan) => scan.examined,
             _ => Examined::default(),
+        }
+    }
+
+    /// What it wrote to disk, if it is one that may.
+    pub(crate) fn spilled(&self) -> Option<SpillUse> {
+        match &self.kind {
+            Kind::Sort(sort) => Some(sort.used),
+            Kind::Stage(stage) => stage.spilled(),
+            _ => None,
         }
     }
 

@@ -33,9 +33,7 @@ impl Project {
         let before = rows.len();
         self.input.pull(context, wanted, rows)?;
         for row in rows.iter_mut().skip(before) {
-            if let Some(metadata) = &row.metadata {
-                context.environment.metadata = (**metadata).clone();
-            }
+            context.show_metadata(row);
             let document = row.document()?;
             let position = match &self.filter {
                 Some(filter) => {

@@ -1,42 +1,84 @@
-//! Sorted runs on disk: where a sort goes that has more rows than memory.
+//! Temporary files: where operators go that have more than memory.
 //!
-//! A run is a file of BSON documents, one per row, in the order of the sort: `{k: [sort key], i: document key,
-//! d: document}`, and `t`, `g` where the row has a text score or a distance. The file's name is removed as soon as it
-//! is open, so the bytes go with the last handle, whatever becomes of the process. Nothing of it is ever synced.
+//! A file is written front to back and then read front to back, any number of times. It is a sequence of records:
+//!
+//! ```text
+//! ┌──────────┬──────────────┬─────────────────┐
+//! │ 4        │ 8            │ length          │
+//! │ length   │ check        │ record          │
+//! └──────────┴──────────────┴─────────────────┘
+//! length   u32, little-endian: bytes of the record
+//! check    u64, little-endian: XXH3 of the record
+//! ```
+//!
+//! What a record is, is its operator's business. How many there are the writer remembers: fewer of them, a length that
+//! leads behind the end or a wrong check is error 366, never an answer from damaged bytes.
+//!
+//! The name of a file is removed as soon as it is open, so the bytes go with the last handle, whatever becomes of the
+//! process. A crash between the two leaves an empty file, which the next opening of the database removes. Nothing here
+//! is ever synced.
 
-use std::path::PathBuf;
+mod row_codec;
+mod sorter;
+mod statistics;
+
+pub(super) use row_codec::{decode_row, encode_row};
+pub(super) use sorter::{KeyedRow, Order, SortedRows, Sorter};
+pub use statistics::{SpillStatistics, SpillUse};
+pub(crate) use statistics::{SpillTotals, SpillingOperator};
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
 use sheaf_storage::Scratch;
 use sheaf_storage::vfs::{Vfs, VfsFile};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Row, RowDocument};
 use crate::{Error, Result, error_code};
 
 /// Bytes that are written, and read, at once.
-const BUFFER_BYTES: usize = 256 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
-/// Where runs are put.
+/// Length and check of a record.
+const HEADER_BYTES: usize = 12;
+
+/// What the names of temporary files end with.
+const SUFFIX: &str = ".spill";
+
+/// Where temporary files are put.
 #[derive(Debug)]
 pub(crate) struct SpillSpace {
     vfs: Arc<dyn Vfs>,
     directory: PathBuf,
     /// Whether what is written is encrypted, as everything else of the database is.
     encrypted: bool,
-    runs: AtomicU64,
+    /// Files made so far, for their names.
+    files: AtomicU64,
+    pub(crate) totals: SpillTotals,
 }
 
-/// A row with its sort key.
-pub(super) struct KeyedRow {
-    pub(super) key: Vec<Value<'static>>,
-    pub(super) row: Row,
-}
-
-/// A run that is being read.
-pub(super) struct Run {
+/// A file that is being written.
+pub(super) struct SpillWriter {
     file: Arc<dyn VfsFile>,
+    buffer: Vec<u8>,
+    used: SpillUse,
+}
+
+/// A file that was written, to be read.
+pub(super) struct SpillFile {
+    file: Arc<dyn VfsFile>,
+    used: SpillUse,
+}
+
+/// A file that is being read.
+pub(super) struct SpillReader {
+    file: Arc<dyn VfsFile>,
+    /// Records that must still follow.
+    left: u64,
+    /// The length of the file.
+    len: u64,
     /// Where the bytes behind `buffer` are.
     offset: u64,
     buffer: Vec<u8>,
@@ -45,43 +87,32 @@ pub(super) struct Run {
 }
 
 impl SpillSpace {
-    pub(crate) fn new(vfs: Arc<dyn Vfs>, directory: PathBuf, encrypted: bool) -> Self {
-        Self { vfs, directory, encrypted, runs: AtomicU64::new(0) }
+    /// The space in a directory; removes what an earlier process left there.
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, directory: PathBuf, encrypted: bool) -> Result<Self> {
+        let left = match vfs.list(&directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failure("look for", &error)),
+        };
+        for name in left.iter().filter(|name| name.ends_with(SUFFIX)) {
+            vfs.remove(&directory.join(name)).map_err(|error| failure("remove", &error))?;
+        }
+        Ok(Self { vfs, directory, encrypted, files: AtomicU64::new(0), totals: SpillTotals::default() })
     }
 
-    fn create(&self) -> Result<Arc<dyn VfsFile>> {
-        let number = self.runs.fetch_add(1, Ordering::Relaxed);
-        let path = self.directory.join(format!("{number:016x}.run"));
+    /// A new file.
+    pub(super) fn create(&self) -> Result<SpillWriter> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let path: &Path = &self.directory.join(format!("{number:016x}{SUFFIX}"));
         let failed = |error| failure("create", &error);
         self.vfs.create_dir(&self.directory).map_err(failed)?;
-        // A name from before a crash is in the way of nobody.
-        let file = match self.vfs.create(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                self.vfs.remove(&path).map_err(failed)?;
-                self.vfs.create(&path).map_err(failed)?
-            }
-            other => other.map_err(failed)?,
+        let file = self.vfs.create(path).map_err(failed)?;
+        self.vfs.remove(path).map_err(failed)?;
+        let file = match self.encrypted {
+            true => Arc::new(Scratch::over(&*self.vfs, file).map_err(failed)?),
+            false => file,
         };
-        self.vfs.remove(&path).map_err(failed)?;
-        if self.encrypted {
-            return Ok(Arc::new(Scratch::over(&*self.vfs, file).map_err(failed)?));
-        }
-        Ok(file)
-    }
-
-    /// Writes rows that are in order.
-    pub(super) fn write(&self, rows: impl Iterator<Item = KeyedRow>) -> Result<Run> {
-        let file = self.create()?;
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        for keyed in rows {
-            buffer.extend_from_slice(encode(&keyed)?.as_bytes());
-            if buffer.len() >= BUFFER_BYTES {
-                file.append(&buffer).map_err(|error| failure("write", &error))?;
-                buffer.clear();
-            }
-        }
-        file.append(&buffer).map_err(|error| failure("write", &error))?;
-        Ok(Run { file, offset: 0, buffer: Vec::new(), taken: 0 })
+        Ok(SpillWriter { file, buffer: Vec::new(), used: SpillUse::default() })
     }
 }
 
@@ -90,82 +121,107 @@ fn failure(what: &str, error: &std::io::Error) -> Error {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error_code::OUT_OF_DISK_SPACE,
         _ => error_code::FILE_STREAM_FAILED,
     };
-    Error::new(code, format!("cannot {what} a temporary file for a sort: {error}"))
+    Error::new(code, format!("cannot {what} a temporary file of a query: {error}"))
 }
 
-fn encode(keyed: &KeyedRow) -> Result<sheaf_document::RawDocumentBuf> {
-    let document = keyed.row.document()?;
-    let mut out = DocumentBuilder::with_capacity(document.len_bytes() + 128);
-    out.array("k", |key| {
-        for value in &keyed.key {
-            key.push_value(value);
-        }
-    });
-    out.append("i", Value::Binary { subtype: 0, bytes: keyed.row.document_key.as_slice().into() });
-    if let Some(metadata) = &keyed.row.metadata {
-        for (name, number) in [("t", metadata.text_score), ("g", metadata.geo_distance)] {
-            if let Some(number) = number {
-                out.append(name, number);
-            }
+fn damaged() -> Error {
+    Error::new(
+        error_code::DATA_CORRUPTION_DETECTED,
+        "a temporary file of a query does not hold what was written",
+    )
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl SpillWriter {
+    /// Appends a record.
+    pub(super) fn append(&mut self, record: &[u8]) -> Result<()> {
+        let len = u32::try_from(record.len()).map_err(|_| {
+            Error::new(error_code::EXCEEDED_MEMORY_LIMIT, "a row of a query is too large to be put aside")
+        })?;
+        self.buffer.extend_from_slice(&len.to_le_bytes());
+        self.buffer.extend_from_slice(&xxh3_64(record).to_le_bytes());
+        self.buffer.extend_from_slice(record);
+        self.used.records += 1;
+        self.used.bytes += as_u64(HEADER_BYTES + record.len());
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.append(&self.buffer).map_err(|error| failure("write", &error))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The file with all that was appended.
+    pub(super) fn finish(mut self) -> Result<SpillFile> {
+        self.flush()?;
+        Ok(SpillFile { file: self.file, used: self.used })
+    }
+}
+
+impl SpillFile {
+    /// What it holds.
+    pub(super) const fn used(&self) -> SpillUse {
+        self.used
+    }
+
+    /// Reads it from its beginning.
+    pub(super) fn read(&self) -> SpillReader {
+        SpillReader {
+            file: Arc::clone(&self.file),
+            left: self.used.records,
+            len: self.used.bytes,
+            offset: 0,
+            buffer: Vec::new(),
+            taken: 0,
         }
     }
-    out.append_ref("d", ValueRef::Document(document));
-    Ok(out.build())
 }
 
-impl Run {
-    /// The next row.
-    pub(super) fn next(&mut self) -> Result<Option<KeyedRow>> {
-        let Some(len) = self.ensure(4)?.and_then(|bytes| bytes.first_chunk::<4>()).copied() else {
-            return Ok(None);
-        };
-        let len = usize::try_from(i32::from_le_bytes(len)).unwrap_or(0);
-        let row = match self.ensure(len)?.map(RawDocument::from_bytes) {
-            Some(Ok(record)) => decode(record),
-            _ => None,
-        };
+impl SpillReader {
+    /// The next record.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        self.ensure(HEADER_BYTES)?;
+        let header = self.buffer.get(self.taken..).unwrap_or_default();
+        let (len, check) = header.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let check = u64::from_le_bytes(*check.first_chunk().ok_or_else(damaged)?);
+        let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| damaged())?;
+        self.taken += HEADER_BYTES;
+        self.ensure(len)?;
+        let record = self.buffer.get(self.taken..self.taken + len).ok_or_else(damaged)?;
         self.taken += len;
-        row.map(Some).ok_or_else(|| {
-            Error::new(
-                error_code::DATA_CORRUPTION_DETECTED,
-                "a temporary file of a sort is not what was written",
-            )
-        })
+        if xxh3_64(record) == check { Ok(Some(record)) } else { Err(damaged()) }
     }
 
-    /// The next `len` bytes, read in if need be; none at the end of the file.
-    fn ensure(&mut self, len: usize) -> Result<Option<&[u8]>> {
-        while self.buffer.len() - self.taken < len {
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
-            let before = self.buffer.len();
-            self.buffer.resize(before + BUFFER_BYTES, 0);
-            let space = self.buffer.get_mut(before..).unwrap_or_default();
-            let read = self.file.read_at(self.offset, space).map_err(|error| failure("read", &error))?;
-            self.buffer.truncate(before + read);
-            self.offset += u64::try_from(read).unwrap_or(0);
-            if read == 0 {
-                return Ok(None);
-            }
+    /// Reads on until `len` bytes are there that were not taken yet.
+    fn ensure(&mut self, len: usize) -> Result<()> {
+        let held = self.buffer.len() - self.taken;
+        let missing = len.saturating_sub(held);
+        if missing == 0 {
+            return Ok(());
         }
-        Ok(self.buffer.get(self.taken..self.taken + len))
+        let unread = self.len - self.offset;
+        if as_u64(missing) > unread {
+            return Err(damaged());
+        }
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        let wanted = missing.max(BUFFER_BYTES).min(usize::try_from(unread).unwrap_or(usize::MAX));
+        self.buffer.resize(held + wanted, 0);
+        let space = self.buffer.get_mut(held..).unwrap_or_default();
+        self.file.read_exact_at(self.offset, space).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => damaged(),
+            _ => failure("read", &error),
+        })?;
+        self.offset += as_u64(wanted);
+        Ok(())
     }
 }
 
-fn decode(record: RawDocument<'_>) -> Option<KeyedRow> {
-    let key = record.get("k")?.as_array()?.iter().map(|value| Value::from(value).into_owned()).collect();
-    let ValueRef::Binary(document_key) = record.get("i")? else { return None };
-    let mut row = Row::entry(document_key.bytes.to_vec());
-    for (name, is_score) in [("t", true), ("g", false)] {
-        if let Some(ValueRef::Double(number)) = record.get(name) {
-            let metadata = row.metadata.get_or_insert_default();
-            if is_score {
-                metadata.text_score = Some(number);
-            } else {
-                metadata.geo_distance = Some(number);
-            }
-        }
-    }
-    row.document = Some(RowDocument::Built(record.get("d")?.as_document()?.to_buf()));
-    Some(KeyedRow { key, row })
-}
+#[cfg(test)]
+mod tests;

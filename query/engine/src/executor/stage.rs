@@ -3,18 +3,24 @@
 //! A *streaming* stage makes any number of rows of each input row; a *blocking* one reads all of its input first.
 //! Both hand their rows out from one queue.
 
+mod bucket_auto;
 mod facet;
 mod graph_lookup;
 mod group;
 mod lookup;
 mod sample;
 mod subpipeline;
+mod window;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use sheaf_document::RawDocumentBuf;
-use sheaf_language::aggregate::Stage;
+use sheaf_language::aggregate::{Group, SetWindowFields, Stage};
 
+use self::group::GroupRows;
+use self::window::WindowRows;
+use super::spill::SpillUse;
 use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
 use crate::plan::PreparedStage;
 use crate::{Error, Result};
@@ -27,11 +33,28 @@ pub(super) struct StageRows {
     is_filled: bool,
     /// The other side of a `$unionWith`.
     other: Option<Box<Operator>>,
+    /// Of a blocking stage that makes its rows one by one: where they come from.
+    source: Option<RowSource>,
+    used: SpillUse,
+}
+
+/// A blocking stage that has read its input.
+enum RowSource {
+    Groups(GroupRows),
+    Windows(Box<WindowRows>),
 }
 
 impl StageRows {
     pub(super) fn new(prepared: PreparedStage, input: Box<Operator>) -> Self {
-        Self { prepared, input, ready: VecDeque::new(), is_filled: false, other: None }
+        Self {
+            prepared,
+            input,
+            ready: VecDeque::new(),
+            is_filled: false,
+            other: None,
+            source: None,
+            used: SpillUse::default(),
+        }
     }
 
     pub(super) fn pull(
@@ -52,17 +75,28 @@ impl StageRows {
         Ok(())
     }
 
+    /// What it wrote to disk, if it is a stage that may.
+    pub(super) fn spilled(&self) -> Option<SpillUse> {
+        let spills = matches!(
+            self.prepared.stage.as_ref(),
+            Stage::BucketAuto(_) | Stage::Facet(_) | Stage::Group(_) | Stage::SetWindowFields(_)
+        );
+        let used = match &self.source {
+            Some(RowSource::Groups(groups)) => groups.used,
+            Some(RowSource::Windows(windows)) => windows.used,
+            None => self.used,
+        };
+        spills.then_some(used)
+    }
+
     /// Makes more rows; `false` at the end. May make none and still say `true`.
     fn refill(&mut self, context: &mut ExecutionContext) -> Result<bool> {
-        let stage = std::sync::Arc::clone(&self.prepared.stage);
+        let stage = Arc::clone(&self.prepared.stage);
         match stage.as_ref() {
             Stage::UnionWith(_) => self.union_with(context),
-            Stage::BucketAuto(_)
-            | Stage::Densify(_)
-            | Stage::Facet(_)
-            | Stage::Group(_)
-            | Stage::Sample(_)
-            | Stage::SetWindowFields(_) => {
+            Stage::Group(group) => self.groups(group, context),
+            Stage::SetWindowFields(windows) => self.windows(&stage, windows, context),
+            Stage::BucketAuto(_) | Stage::Densify(_) | Stage::Facet(_) | Stage::Sample(_) => {
                 if std::mem::replace(&mut self.is_filled, true) {
                     return Ok(false);
                 }
@@ -75,27 +109,53 @@ impl StageRows {
 
     fn block(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<VecDeque<Row>> {
         let documents = match stage {
-            Stage::Group(group) => group::run(group, &mut self.input, context)?,
             Stage::BucketAuto(buckets) => {
-                let input = read_all(&mut self.input, context, "$bucketAuto")?;
-                let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
-                buckets.run(input, &mut context.environment)?
+                bucket_auto::run(buckets, &mut self.input, context, &mut self.used)?
             }
             Stage::Densify(densify) => {
                 let input = read_all(&mut self.input, context, "$densify")?;
                 let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
                 densify.apply(input, &mut context.environment)?
             }
-            Stage::SetWindowFields(windows) => {
-                let input = read_all(&mut self.input, context, "$setWindowFields")?;
-                let input = input.into_iter().map(Row::into_document).collect::<Result<Vec<_>>>()?;
-                windows.apply(input, &mut context.environment)?
+            Stage::Facet(facets) => {
+                let inner = &self.prepared.inner;
+                vec![facet::run(facets, inner, &mut self.input, context, &mut self.used)?]
             }
-            Stage::Facet(facets) => vec![facet::run(facets, &self.prepared.inner, &mut self.input, context)?],
             Stage::Sample(size) => return sample::run(*size, &mut self.input, context).map(VecDeque::from),
             other => return Err(Error::internal(format!("{} does not block", other.name()))),
         };
         Ok(documents.into_iter().map(Row::built).collect())
+    }
+
+    fn groups(&mut self, group: &Group, context: &mut ExecutionContext) -> Result<bool> {
+        if !std::mem::replace(&mut self.is_filled, true) {
+            let groups = GroupRows::of(group, &mut self.input, context)?;
+            self.source = Some(RowSource::Groups(groups));
+        }
+        let Some(RowSource::Groups(groups)) = &mut self.source else { return Ok(false) };
+        for _ in 0..BATCH_ROWS {
+            let Some(document) = groups.next(group, context)? else { break };
+            self.ready.push_back(Row::built(document));
+        }
+        Ok(!self.ready.is_empty())
+    }
+
+    fn windows(
+        &mut self,
+        stage: &Arc<Stage>,
+        windows: &SetWindowFields,
+        context: &mut ExecutionContext,
+    ) -> Result<bool> {
+        if !std::mem::replace(&mut self.is_filled, true) {
+            let rows = WindowRows::of(stage, windows, &mut self.input, context)?;
+            self.source = Some(RowSource::Windows(Box::new(rows)));
+        }
+        let Some(RowSource::Windows(rows)) = &mut self.source else { return Ok(false) };
+        for _ in 0..BATCH_ROWS {
+            let Some(document) = rows.next(windows, context)? else { break };
+            self.ready.push_back(Row::built(document));
+        }
+        Ok(!self.ready.is_empty())
     }
 
     fn stream(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<bool> {

@@ -78,6 +78,17 @@ fn write_counts(operator: &Operator, out: &mut DocumentBuilder) {
     if documents > 0 {
         out.append("docsExamined", number(documents));
     }
+    write_spilled(operator, out);
+}
+
+/// What an operator that may spill wrote to disk.
+pub(crate) fn write_spilled(operator: &Operator, out: &mut DocumentBuilder) {
+    if let Some(used) = operator.spilled() {
+        out.append("usedDisk", used.records > 0);
+        out.append("spills", number(used.spills));
+        out.append("spilledRecords", number(used.records));
+        out.append("spilledBytes", number(used.bytes));
+    }
 }
 
 fn write_scan(scan: &IndexScanPlan, out: &mut DocumentBuilder) {

@@ -265,6 +265,7 @@ fn write_pipeline(
                 stage.document(pipeline_name(plan), |_| {});
                 if let Some(operator) = operator {
                     stage.append("nReturned", explain::number(operator.returned));
+                    explain::write_spilled(operator, stage);
                 }
             });
         }

@@ -11,4 +11,5 @@ mod expiry;
 mod golden;
 mod lifecycle;
 mod model;
+mod spill;
 mod support;

@@ -14,10 +14,10 @@ use sheaf_storage::MemoryVfs;
 use crate::support::{create_index, database, delete, doc, find_with, insert, options, update};
 
 /// splitmix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -29,7 +29,7 @@ impl Random {
         list[usize::try_from(self.below(list.len() as u64)).expect("small")]
     }
 
-    fn scalar(&mut self) -> String {
+    pub fn scalar(&mut self) -> String {
         match self.below(9) {
             0 => "null".to_owned(),
             1 => format!("\"{}\"", self.pick(&["", "a", "ab", "b", "B"])),
@@ -40,7 +40,7 @@ impl Random {
         }
     }
 
-    fn value(&mut self) -> String {
+    pub fn value(&mut self) -> String {
         match self.below(8) {
             0 => {
                 let items: Vec<_> = (0..self.below(4)).map(|_| self.scalar()).collect();

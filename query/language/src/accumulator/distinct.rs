@@ -43,6 +43,11 @@ impl DistinctValues {
         self.bytes
     }
 
+    /// The values, looked at.
+    pub(crate) fn values(&self) -> &[Value<'static>] {
+        &self.values
+    }
+
     /// The values.
     pub(crate) fn into_values(self) -> Vec<Value<'static>> {
         self.values

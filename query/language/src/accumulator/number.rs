@@ -5,7 +5,9 @@
 //! not fit it.
 
 use sheaf_document::decimal::{Finite, Rounding};
-use sheaf_document::{Decimal128, Value};
+use std::borrow::Cow;
+
+use sheaf_document::{Decimal128, DocumentBuilder, RawDocument, Value, ValueRef};
 
 /// The widest type of number seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +94,43 @@ impl Sum {
         self.count += 1;
     }
 
+    /// Writes everything that goes into the sum.
+    pub(super) fn save(&self, out: &mut DocumentBuilder) {
+        let width = match self.width {
+            Width::Int => 0,
+            Width::Long => 1,
+            Width::Double => 2,
+            Width::Decimal => 3,
+        };
+        let integers = self.integers.to_le_bytes().to_vec();
+        out.append("w", width)
+            .append("i", Value::Binary { subtype: 0, bytes: Cow::Owned(integers) })
+            .append("s", self.doubles.sum)
+            .append("l", self.doubles.lost)
+            .append("d", self.decimals)
+            .append("c", i64::try_from(self.count).unwrap_or(i64::MAX));
+    }
+
+    /// A sum as it was saved.
+    pub(super) fn load(saved: RawDocument<'_>) -> Option<Self> {
+        let width = match saved.get("w")? {
+            ValueRef::Int32(0) => Width::Int,
+            ValueRef::Int32(1) => Width::Long,
+            ValueRef::Int32(2) => Width::Double,
+            ValueRef::Int32(3) => Width::Decimal,
+            _ => return None,
+        };
+        let ValueRef::Binary(integers) = saved.get("i")? else { return None };
+        let ValueRef::Decimal128(decimals) = saved.get("d")? else { return None };
+        Some(Self {
+            width,
+            integers: i128::from_le_bytes(*integers.bytes.first_chunk()?),
+            doubles: Compensated { sum: double(saved, "s")?, lost: double(saved, "l")? },
+            decimals,
+            count: count(saved)?,
+        })
+    }
+
     /// The sum in its type.
     pub fn total(&self) -> Value<'static> {
         match self.width {
@@ -140,6 +179,20 @@ impl Sum {
     }
 }
 
+fn double(saved: RawDocument<'_>, name: &str) -> Option<f64> {
+    match saved.get(name)? {
+        ValueRef::Double(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn count(saved: RawDocument<'_>) -> Option<u64> {
+    match saved.get("c")? {
+        ValueRef::Int64(count) => u64::try_from(count).ok(),
+        _ => None,
+    }
+}
+
 /// A double to 34 digits, without zeros at the end of its fraction: what binary stores, not what was written.
 fn exact_decimal(number: f64) -> Decimal128 {
     let exact = Decimal128::from_f64_digits(number, 34);
@@ -174,6 +227,18 @@ impl Deviation {
             self.mean += before / self.count as f64;
         }
         self.squares += before * (number - self.mean);
+    }
+
+    /// Writes everything that goes into the deviation.
+    pub(super) fn save(&self, out: &mut DocumentBuilder) {
+        out.append("c", i64::try_from(self.count).unwrap_or(i64::MAX))
+            .append("m", self.mean)
+            .append("q", self.squares);
+    }
+
+    /// A deviation as it was saved.
+    pub(super) fn load(saved: RawDocument<'_>) -> Option<Self> {
+        Some(Self { count: count(saved)?, mean: double(saved, "m")?, squares: double(saved, "q")? })
     }
 
     /// The standard deviation of the population, or of a sample of it; null of too few.

@@ -27,6 +27,16 @@ impl Percentiles {
         }
     }
 
+    /// The numbers seen, in the order they came.
+    pub(super) fn numbers(&self) -> &[f64] {
+        &self.numbers
+    }
+
+    /// Takes over numbers that were seen elsewhere.
+    pub(super) fn extend(&mut self, numbers: impl Iterator<Item = f64>) {
+        self.numbers.extend(numbers);
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.numbers.len() * size_of::<f64>()

@@ -13,12 +13,18 @@ pub struct Ranked<K> {
     latest_first: bool,
     items: Vec<(K, Value<'static>)>,
     bytes: usize,
+    key_bytes: fn(&K) -> usize,
 }
 
 impl<K> Ranked<K> {
-    /// Keeps at most `limit`. Equals stay in the order of their arrival, or in the reverse of it.
-    pub const fn new(limit: usize, latest_first: bool) -> Self {
-        Self { limit, latest_first, items: Vec::new(), bytes: 0 }
+    /// Keeps at most `limit`. Equals stay in the order of their arrival, or in the reverse of it. `key_bytes` is what
+    /// a key holds beyond itself.
+    pub const fn new(limit: usize, latest_first: bool, key_bytes: fn(&K) -> usize) -> Self {
+        Self { limit, latest_first, items: Vec::new(), bytes: 0, key_bytes }
+    }
+
+    fn item_bytes(&self, item: &(K, Value<'static>)) -> usize {
+        size_of::<(K, Value<'static>)>() + (self.key_bytes)(&item.0) + heap_bytes(&item.1)
     }
 
     /// Adds an item; `order` compares keys.
@@ -31,13 +37,26 @@ impl<K> Ranked<K> {
         if place >= self.limit {
             return;
         }
-        self.bytes += heap_bytes(&value);
-        self.items.insert(place, (key, value));
+        let item = (key, value);
+        self.bytes += self.item_bytes(&item);
+        self.items.insert(place, item);
         if self.items.len() > self.limit
-            && let Some((_, dropped)) = self.items.pop()
+            && let Some(dropped) = self.items.pop()
         {
-            self.bytes = self.bytes.saturating_sub(heap_bytes(&dropped));
+            self.bytes = self.bytes.saturating_sub(self.item_bytes(&dropped));
         }
+    }
+
+    /// Puts an item behind the others, where it was known to stand.
+    pub(super) fn push_last(&mut self, key: K, value: Value<'static>) {
+        let item = (key, value);
+        self.bytes += self.item_bytes(&item);
+        self.items.push(item);
+    }
+
+    /// What is kept, first to last.
+    pub(super) fn items(&self) -> &[(K, Value<'static>)] {
+        &self.items
     }
 
     /// Bytes held.

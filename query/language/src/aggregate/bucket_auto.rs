@@ -1,6 +1,6 @@
 //! `$bucketAuto`: buckets of about the same number of documents.
 
-use sheaf_document::{DocumentBuilder, RawDocumentBuf, Value, ValueRef, compare};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef, compare};
 
 use super::bucket::{check_group_by, output};
 use super::parse::document_argument;
@@ -126,99 +126,135 @@ impl BucketAuto {
         Ok(Self { group_by: Expression::parse(group_by, scope)?, buckets, fields, granularity })
     }
 
-    /// The buckets of all documents, in order. The documents are held meanwhile.
-    pub fn run(
-        &self,
-        documents: Vec<RawDocumentBuf>,
-        environment: &mut Environment,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        let mut rows = Vec::with_capacity(documents.len());
-        for document in documents {
-            let key = match self.group_by.evaluate(document.as_raw(), environment)? {
-                Value::Missing => Value::Null,
-                key => key.to_bytes_form().into_owned(),
-            };
-            if self.granularity.is_some() {
-                check_granular(&key)?;
-            }
-            rows.push((key, document));
+    /// What a document is sorted by.
+    pub fn key(&self, document: RawDocument<'_>, environment: &mut Environment) -> Result<Value<'static>> {
+        let key = match self.group_by.evaluate(document, environment)? {
+            Value::Missing => Value::Null,
+            key => key.to_bytes_form().into_owned(),
+        };
+        if self.granularity.is_some() {
+            check_granular(&key)?;
         }
-        rows.sort_by(|(left, _), (right, _)| compare(left, right, environment.collate()));
-        let share = (rows.len() as f64 / self.buckets as f64).round().max(1.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "at most the number of rows"
-        )]
-        let share = share as usize;
-        self.fill(&rows, share, environment)
+        Ok(key)
     }
 
-    /// Cuts the sorted rows into buckets of `share`, never between equal keys; the last takes the rest.
-    fn fill(
-        &self,
-        rows: &[(Value<'static>, RawDocumentBuf)],
-        share: usize,
-        environment: &mut Environment,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        let mut result = Vec::new();
-        let mut start = 0;
-        let mut low: Option<Value<'static>> = None;
-        while let Some((first, _)) = rows.get(start) {
-            let mut end =
-                if result.len() + 1 == self.buckets { rows.len() } else { (start + share).min(rows.len()) };
-            let last = rows.get(end.saturating_sub(1)).map_or(first, |(key, _)| key);
-            let mut high = None;
-            if let Some(granularity) = self.granularity {
-                let bound = granularity.round_up(last.as_ref().and_then(as_f64).unwrap_or_default());
-                end += rows.iter().skip(end).take_while(|(key, _)| key_number(key) < bound).count();
-                high = Some(Value::Double(bound));
-            } else {
-                end += rows
-                    .iter()
-                    .skip(end)
-                    .take_while(|(key, _)| compare(key, last, environment.collate()).is_eq())
-                    .count();
-            }
-            let from = low.take().unwrap_or_else(|| match self.granularity {
-                Some(granularity) => Value::Double(granularity.round_down(key_number(first))),
-                None => first.clone(),
-            });
-            let to =
-                high.unwrap_or_else(|| rows.get(end).map_or_else(|| last.clone(), |(next, _)| next.clone()));
-            low = Some(to.clone());
-            result.push(self.bucket(rows.get(start..end).unwrap_or_default(), &from, &to, environment)?);
-            start = end;
-        }
-        Ok(result)
+    /// Starts on so many documents, which will be shown in the order of their keys.
+    pub fn start(&self, documents: u64) -> Buckets {
+        #[expect(clippy::cast_precision_loss, reason = "a share of very many documents need not be exact")]
+        let share = (documents as f64 / self.buckets as f64).round().max(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most `documents`")]
+        Buckets { share: share as u64, finished: 0, current: None }
     }
 
-    fn bucket(
+    /// Adds the next document; returns the bucket that ends before it, if one does.
+    pub fn add(
         &self,
-        rows: &[(Value<'static>, RawDocumentBuf)],
-        from: &Value<'static>,
-        to: &Value<'static>,
+        buckets: &mut Buckets,
+        key: Value<'static>,
+        document: RawDocument<'_>,
         environment: &mut Environment,
-    ) -> Result<RawDocumentBuf> {
+    ) -> Result<Option<RawDocumentBuf>> {
+        let is_full = match &mut buckets.current {
+            None => false,
+            Some(bucket) => self.is_full(buckets.finished, buckets.share, bucket, &key, environment),
+        };
+        let ended = if is_full { buckets.current.take() } else { None };
+        let mut low = None;
+        let ended = ended.map(|bucket| {
+            let high = bucket.bound.map_or_else(|| key.clone(), Value::Double);
+            low = Some(high.clone());
+            buckets.finished += 1;
+            self.finish_bucket(bucket, &high)
+        });
+        let bucket = match &mut buckets.current {
+            Some(bucket) => bucket,
+            empty => empty.insert(self.start_bucket(low, &key, environment)?),
+        };
+        bucket.count += 1;
+        for ((_, spec), state) in self.fields.iter().zip(&mut bucket.states) {
+            state.add(spec, document, environment)?;
+        }
+        bucket.last = key;
+        Ok(ended)
+    }
+
+    /// The last bucket.
+    pub fn finish(&self, buckets: Buckets) -> Option<RawDocumentBuf> {
+        let mut bucket = buckets.current?;
+        let high = match (self.granularity, bucket.bound.take()) {
+            (None, _) => bucket.last.clone(),
+            (Some(_), Some(bound)) => Value::Double(bound),
+            (Some(granularity), None) => Value::Double(granularity.round_up(key_number(&bucket.last))),
+        };
+        Some(self.finish_bucket(bucket, &high))
+    }
+
+    /// Whether the next key begins another bucket: this one has its share, is not the last, and the key is no longer
+    /// among the equals (or, with a granularity, below the bound) of the key the share ended with.
+    fn is_full(
+        &self,
+        finished: usize,
+        share: u64,
+        bucket: &mut Bucket,
+        key: &Value<'static>,
+        environment: &Environment,
+    ) -> bool {
+        if finished + 1 == self.buckets || bucket.count < share {
+            return false;
+        }
+        match self.granularity {
+            None => compare(key, &bucket.last, environment.collate()).is_ne(),
+            Some(granularity) => {
+                let last = key_number(&bucket.last);
+                key_number(key) >= *bucket.bound.get_or_insert_with(|| granularity.round_up(last))
+            }
+        }
+    }
+
+    fn start_bucket(
+        &self,
+        low: Option<Value<'static>>,
+        first: &Value<'static>,
+        environment: &mut Environment,
+    ) -> Result<Bucket> {
+        let low = low.unwrap_or_else(|| match self.granularity {
+            Some(granularity) => Value::Double(granularity.round_down(key_number(first))),
+            None => first.clone(),
+        });
+        let states = self.fields.iter().map(|(_, spec)| spec.start(&Value::Null, environment));
+        Ok(Bucket { low, last: first.clone(), bound: None, count: 0, states: states.collect::<Result<_>>()? })
+    }
+
+    fn finish_bucket(&self, bucket: Bucket, high: &Value<'static>) -> RawDocumentBuf {
         let mut builder = DocumentBuilder::new();
         builder.document("_id", |id| {
-            id.append_value("min", from).append_value("max", to);
+            id.append_value("min", &bucket.low).append_value("max", high);
         });
-        let mut states: Vec<Accumulator> = self
-            .fields
-            .iter()
-            .map(|(_, spec)| spec.start(&Value::Null, environment))
-            .collect::<Result<_>>()?;
-        for (_, document) in rows {
-            for ((_, spec), state) in self.fields.iter().zip(&mut states) {
-                state.add(spec, document.as_raw(), environment)?;
-            }
-        }
-        for ((name, spec), state) in self.fields.iter().zip(states) {
+        for ((name, spec), state) in self.fields.iter().zip(bucket.states) {
             builder.append_value(name, &state.finish(spec));
         }
-        Ok(builder.build())
+        builder.build()
     }
+}
+
+/// Buckets that are being filled, from documents in order.
+pub struct Buckets {
+    /// Documents that a bucket should have.
+    share: u64,
+    /// Buckets that have ended.
+    finished: usize,
+    current: Option<Bucket>,
+}
+
+/// A bucket that is being filled.
+struct Bucket {
+    low: Value<'static>,
+    /// The key of its last document.
+    last: Value<'static>,
+    /// With a granularity, once the share is reached: keys below this still belong to it.
+    bound: Option<f64>,
+    count: u64,
+    states: Vec<Accumulator>,
 }
 
 fn key_number(key: &Value<'_>) -> f64 {

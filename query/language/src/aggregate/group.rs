@@ -104,28 +104,54 @@ fn group_error(error: Error) -> Error {
 }
 
 /// The groups collected so far.
-pub struct Groups<'g> {
-    group: &'g Group,
+///
+/// Whoever drives may take groups out by the hash of their key ([`Groups::evict`]) and write them as records, with the
+/// inputs that come later behind them; [`Groups::add_record`] takes both back, in a table of its own.
+pub struct Groups {
     hasher: RandomState,
-    /// Positions in `states` of the groups with this hash.
+    /// Positions in `groups` of those with this hash.
     index: HashMap<u64, Vec<usize>>,
-    states: Vec<(Value<'static>, Vec<Accumulator>)>,
+    groups: Vec<OneGroup>,
     bytes: usize,
 }
 
-impl<'g> Groups<'g> {
+/// A group.
+pub struct OneGroup {
+    hash: u64,
+    key: Value<'static>,
+    states: Vec<Accumulator>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Groups {
     /// No groups yet.
-    pub fn new(group: &'g Group) -> Self {
-        Self { group, hasher: RandomState::new(), index: HashMap::new(), states: Vec::new(), bytes: 0 }
+    pub fn new() -> Self {
+        Self { hasher: RandomState::new(), index: HashMap::new(), groups: Vec::new(), bytes: 0 }
     }
 
-    /// Adds a document to its group.
-    pub fn add(&mut self, document: RawDocument<'_>, environment: &mut Environment) -> Result<()> {
-        let group = self.group;
-        let key = group.key(document, environment)?;
-        let position = self.position(key, environment)?;
-        let Some((_, states)) = self.states.get_mut(position) else { return Ok(()) };
-        for ((_, spec), state) in group.fields.iter().zip(states) {
+    /// The hash that a key has here: another table has other hashes.
+    pub fn hash(&self, key: &Value<'_>, environment: &Environment) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hash_value(key, environment.collate(), &mut hasher);
+        std::hash::Hasher::finish(&hasher)
+    }
+
+    /// Adds a document to the group of a key with this hash.
+    pub fn add(
+        &mut self,
+        group: &Group,
+        (key, hash): (Value<'_>, u64),
+        document: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<()> {
+        let position = self.position(group, key, hash, environment)?;
+        let Some(found) = self.groups.get_mut(position) else { return Ok(()) };
+        for ((_, spec), state) in group.fields.iter().zip(&mut found.states) {
             let before = state.bytes();
             state.add(spec, document, environment).map_err(group_error)?;
             self.bytes = (self.bytes + state.bytes()).saturating_sub(before);
@@ -133,22 +159,56 @@ impl<'g> Groups<'g> {
         Ok(())
     }
 
-    fn position(&mut self, key: Value<'_>, environment: &mut Environment) -> Result<usize> {
-        let mut hasher = self.hasher.build_hasher();
-        hash_value(&key, environment.collate(), &mut hasher);
-        let places = self.index.entry(std::hash::Hasher::finish(&hasher)).or_default();
+    /// Adds a record of [`Group::input_record`] or [`Group::state_record`] to the group of its key. A state must come
+    /// before any input of its group.
+    pub fn add_record(
+        &mut self,
+        group: &Group,
+        (key, hash): (Value<'_>, u64),
+        record: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<()> {
+        let position = self.position(group, key, hash, environment)?;
+        let Some(found) = self.groups.get_mut(position) else { return Ok(()) };
+        let inputs = record.get("i").and_then(ValueRef::as_document);
+        let saved = record.get("s").and_then(ValueRef::as_array);
+        let mut saved = saved.iter().flat_map(|states| states.iter());
+        for (number, ((_, spec), state)) in group.fields.iter().zip(&mut found.states).enumerate() {
+            let before = state.bytes();
+            match (inputs, saved.next()) {
+                (Some(inputs), _) => {
+                    let input = spec.read_input(inputs.get(&number.to_string()))?;
+                    state.add_input(spec, input, environment).map_err(group_error)?;
+                }
+                (None, Some(saved)) => *state = spec.load(saved, &found.key, environment)?,
+                (None, None) => return Err(Error::new(ErrorCode::INTERNAL, "a record of $group is cut off")),
+            }
+            self.bytes = (self.bytes + state.bytes()).saturating_sub(before);
+        }
+        Ok(())
+    }
+
+    fn position(
+        &mut self,
+        group: &Group,
+        key: Value<'_>,
+        hash: u64,
+        environment: &mut Environment,
+    ) -> Result<usize> {
+        let places = self.index.entry(hash).or_default();
         for place in places.iter() {
-            if self.states.get(*place).is_some_and(|(other, _)| equal(other, &key, environment.collate())) {
+            if self.groups.get(*place).is_some_and(|other| equal(&other.key, &key, environment.collate())) {
                 return Ok(*place);
             }
         }
         let key = key.to_bytes_form().into_owned();
         let states: Vec<Accumulator> =
-            self.group.fields.iter().map(|(_, spec)| spec.start(&key, environment)).collect::<Result<_>>()?;
-        self.bytes += heap_bytes(&key) + size_of_val(states.as_slice()) + GROUP_BYTES;
-        places.push(self.states.len());
-        self.states.push((key, states));
-        Ok(self.states.len() - 1)
+            group.fields.iter().map(|(_, spec)| spec.start(&key, environment)).collect::<Result<_>>()?;
+        let made = OneGroup { hash, key, states };
+        self.bytes += made.bytes();
+        places.push(self.groups.len());
+        self.groups.push(made);
+        Ok(self.groups.len() - 1)
     }
 
     /// Bytes held, about.
@@ -158,20 +218,92 @@ impl<'g> Groups<'g> {
 
     /// The number of groups.
     pub fn count(&self) -> usize {
-        self.states.len()
+        self.groups.len()
     }
 
-    /// A document per group, in the order in which the keys were first seen.
-    pub fn into_documents(self) -> impl Iterator<Item = RawDocumentBuf> {
-        let group = self.group;
-        self.states.into_iter().map(move |(key, states)| {
-            let mut builder = DocumentBuilder::new();
-            builder.append_value("_id", &key);
-            for ((name, spec), state) in group.fields.iter().zip(states) {
-                builder.append_value(name, &state.finish(spec));
+    /// The groups, in the order in which their keys were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = &OneGroup> {
+        self.groups.iter()
+    }
+
+    /// Takes the groups out whose key has such a hash.
+    pub fn evict(&mut self, wanted: impl Fn(u64) -> bool) -> Vec<OneGroup> {
+        let (evicted, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.groups).into_iter().partition(|group| wanted(group.hash));
+        self.index.clear();
+        for (position, group) in kept.iter().enumerate() {
+            self.index.entry(group.hash).or_default().push(position);
+        }
+        self.groups = kept;
+        self.bytes = self.groups.iter().map(OneGroup::bytes).sum();
+        evicted
+    }
+
+    /// The groups, in the order in which their keys were first seen.
+    pub fn into_groups(self) -> std::vec::IntoIter<OneGroup> {
+        self.groups.into_iter()
+    }
+}
+
+impl OneGroup {
+    /// The hash of its key, in the table it comes from.
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Bytes it holds, about.
+    pub fn bytes(&self) -> usize {
+        let states: usize = self.states.iter().map(Accumulator::bytes).sum();
+        heap_bytes(&self.key) + size_of_val(self.states.as_slice()) + states + GROUP_BYTES
+    }
+
+    /// The document that comes out of it.
+    pub fn into_document(self, group: &Group) -> RawDocumentBuf {
+        let mut builder = DocumentBuilder::new();
+        builder.append_value("_id", &self.key);
+        for ((name, spec), state) in group.fields.iter().zip(self.states) {
+            builder.append_value(name, &state.finish(spec));
+        }
+        builder.build()
+    }
+}
+
+/// Records: a group's state, `{k: key, s: [state, ...]}`, or what one document gives it, `{k: key, i: {"0": input, ...}}`.
+impl Group {
+    /// What a document gives the group of its key.
+    pub fn input_record(
+        &self,
+        key: &Value<'_>,
+        document: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<RawDocumentBuf> {
+        let mut record = DocumentBuilder::new();
+        record.append_value("k", key);
+        record.try_document("i", |inputs| {
+            for (number, (_, spec)) in self.fields.iter().enumerate() {
+                let input = spec.input(document, environment).map_err(group_error)?;
+                input.append_to(&number.to_string(), inputs);
             }
-            builder.build()
-        })
+            Ok::<(), Error>(())
+        })?;
+        Ok(record.build())
+    }
+
+    /// The state of a group.
+    pub fn state_record(&self, group: &OneGroup) -> RawDocumentBuf {
+        let mut record = DocumentBuilder::new();
+        record.append_value("k", &group.key);
+        record.array("s", |states| {
+            for state in &group.states {
+                states.push_ref(ValueRef::Document(state.save().as_raw()));
+            }
+        });
+        record.build()
+    }
+
+    /// The key of a record.
+    pub fn record_key<'a>(&self, record: RawDocument<'a>) -> Value<'a> {
+        Value::from(record.get("k").unwrap_or(ValueRef::Null))
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! Documents are parted by a key and sorted within each partition; a function sees, for every document, the *frame*
 //! around it: positions counted from the document ([`frame::Frame::Documents`]) or the documents whose sort value lies
-//! within a distance ([`frame::Frame::Range`]). [`SetWindowFields::apply`] does all of it over documents in memory.
+//! within a distance ([`frame::Frame::Range`]).
+//!
+//! Whoever drives brings the documents into the order of their keys ([`SetWindowFields::key`]) and shows them partition
+//! by partition: [`SetWindowFields::gather`] keeps what the functions need of each, [`SetWindowFields::finish`] computes,
+//! and [`SetWindowFields::attach`] is given the documents once more, in the same order. So a partition's documents need
+//! not be in memory, only their inputs.
 //!
 //! Frames that begin with the partition only grow, so one accumulator walks along; any other frame is accumulated
 //! anew for every document, which costs documents times frame.
@@ -14,9 +19,10 @@ mod positional;
 
 use std::cmp::Ordering;
 
-use sheaf_document::{RawDocument, RawDocumentBuf, Value, ValueRef, compare};
+use sheaf_document::{Collate, RawDocument, RawDocumentBuf, Value, ValueRef, compare};
 
 use super::put_field::{Path, parse_path, put_field};
+use crate::accumulator::Input;
 use crate::expression::{Environment, Expression, Scope, heap_bytes};
 use crate::sort::{SortKey, SortSpec};
 use crate::{Error, ErrorCode, Result};
@@ -31,17 +37,34 @@ pub struct SetWindowFields {
     outputs: Vec<(Path, Function)>,
 }
 
-/// A document with what it is placed by.
-struct Placed {
-    document: RawDocumentBuf,
-    partition: Value<'static>,
-    key: SortKey,
+/// What the functions need of the documents of one partition, in their order: the documents themselves may be
+/// elsewhere meanwhile.
+#[derive(Default)]
+pub struct WindowPartition {
+    keys: Vec<SortKey>,
+    /// Per output, the columns that its function takes.
+    columns: Vec<Vec<Column>>,
+    bytes: usize,
 }
 
-/// The documents of one partition, in order, and how they are sorted.
+impl WindowPartition {
+    /// Bytes held, about.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The outputs of one partition that were not attached yet.
+pub struct WindowValues {
+    columns: Vec<std::vec::IntoIter<Value<'static>>>,
+}
+
+/// An input per document.
+type Column = Vec<Input<'static>>;
+
+/// How the documents of a partition are ordered.
 struct Partition<'p> {
-    documents: Vec<RawDocument<'p>>,
-    keys: Vec<&'p SortKey>,
+    keys: &'p [SortKey],
     sort_by: Option<&'p SortSpec>,
 }
 
@@ -84,72 +107,85 @@ impl SetWindowFields {
         Ok(Self { partition_by, sort_by, outputs })
     }
 
-    /// The documents with their new fields, partition by partition, each in its order.
-    pub fn apply(
-        &self,
-        documents: Vec<RawDocumentBuf>,
-        environment: &mut Environment,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        let placed = self.place(documents, environment)?;
-        let mut result = Vec::with_capacity(placed.len());
-        let collation = environment.collator.clone();
-        let same = |left: &Placed, right: &Placed| {
-            compare(&left.partition, &right.partition, collation.as_deref()).is_eq()
+    /// Where a document belongs: its partition, then its place in the order.
+    pub fn key(&self, document: RawDocument<'_>, environment: &mut Environment) -> Result<SortKey> {
+        let partition = match &self.partition_by {
+            None => Value::Null,
+            Some(by) => match by.evaluate(document, environment)?.into_owned() {
+                Value::Missing => Value::Null,
+                Value::Array(_) => {
+                    let reason = "the 'partitionBy' of $setWindowFields cannot be an array";
+                    return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
+                }
+                value => value,
+            },
         };
-        for members in placed.chunk_by(same) {
-            let partition = Partition {
-                documents: members.iter().map(|placed| placed.document.as_raw()).collect(),
-                keys: members.iter().map(|placed| &placed.key).collect(),
-                sort_by: self.sort_by.as_ref(),
-            };
-            self.extend_with(&partition, &mut result, environment)?;
+        let mut key = vec![partition];
+        if let Some(sort) = &self.sort_by {
+            key.append(&mut sort.key(document, environment)?);
         }
-        Ok(result)
+        Ok(key)
     }
 
-    /// The documents in the order of partition and sort.
-    fn place(&self, documents: Vec<RawDocumentBuf>, environment: &mut Environment) -> Result<Vec<Placed>> {
-        let mut placed = Vec::with_capacity(documents.len());
-        for document in documents {
-            let partition = match &self.partition_by {
-                None => Value::Null,
-                Some(by) => match by.evaluate(document.as_raw(), environment)?.into_owned() {
-                    Value::Missing => Value::Null,
-                    Value::Array(_) => {
-                        let reason = "the 'partitionBy' of $setWindowFields cannot be an array";
-                        return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
-                    }
-                    value => value,
-                },
-            };
-            let key = match &self.sort_by {
-                None => SortKey::default(),
-                Some(sort) => sort.key(document.as_raw(), environment)?,
-            };
-            placed.push(Placed { document, partition, key });
-        }
-        let collation = environment.collate();
-        placed.sort_by(|left, right| {
-            let partitions = compare(&left.partition, &right.partition, collation);
-            partitions.then_with(|| match &self.sort_by {
-                None => Ordering::Equal,
-                Some(sort) => sort.compare(&left.key, &right.key, collation),
-            })
-        });
-        Ok(placed)
-    }
-
-    /// Computes every output over one partition and appends its documents.
-    fn extend_with(
+    /// The order of two keys.
+    pub fn compare(
         &self,
-        partition: &Partition<'_>,
-        result: &mut Vec<RawDocumentBuf>,
+        left: &[Value<'_>],
+        right: &[Value<'_>],
+        collation: Option<&dyn Collate>,
+    ) -> Ordering {
+        let (Some((left, left_sort)), Some((right, right_sort))) = (left.split_first(), right.split_first())
+        else {
+            return left.len().cmp(&right.len());
+        };
+        compare(left, right, collation).then_with(|| match &self.sort_by {
+            None => Ordering::Equal,
+            Some(sort) => sort.compare(left_sort, right_sort, collation),
+        })
+    }
+
+    /// Whether two keys are of one partition.
+    pub fn is_same_partition(
+        &self,
+        left: &[Value<'_>],
+        right: &[Value<'_>],
+        collation: Option<&dyn Collate>,
+    ) -> bool {
+        match (left.first(), right.first()) {
+            (Some(left), Some(right)) => compare(left, right, collation).is_eq(),
+            _ => false,
+        }
+    }
+
+    /// Notes what the functions need of the next document of a partition.
+    pub fn gather(
+        &self,
+        document: RawDocument<'_>,
+        mut key: SortKey,
+        partition: &mut WindowPartition,
         environment: &mut Environment,
     ) -> Result<()> {
+        partition.columns.resize_with(self.outputs.len(), Vec::new);
+        for ((_, function), columns) in self.outputs.iter().zip(&mut partition.columns) {
+            let inputs = function.inputs(document, environment)?;
+            partition.bytes += inputs.iter().map(Input::bytes).sum::<usize>();
+            columns.resize_with(inputs.len(), Vec::new);
+            columns.iter_mut().zip(inputs).for_each(|(column, input)| column.push(input));
+        }
+        // All of a partition have the first part in common.
+        key.drain(..1.min(key.len()));
+        partition.bytes += key.iter().map(|part| size_of::<Value<'_>>() + heap_bytes(part)).sum::<usize>();
+        partition.keys.push(key);
+        Ok(())
+    }
+
+    /// Computes every output of a partition.
+    pub fn finish(&self, partition: WindowPartition, environment: &mut Environment) -> Result<WindowValues> {
+        let order = Partition { keys: &partition.keys, sort_by: self.sort_by.as_ref() };
         let mut columns = Vec::with_capacity(self.outputs.len());
         let mut bytes = 0usize;
-        for (_, function) in &self.outputs {
-            let column = function.evaluate(partition, environment)?;
+        for ((_, function), inputs) in self.outputs.iter().zip(partition.columns) {
+            let column = function.evaluate(inputs, &order, environment)?;
             bytes += column.iter().map(|value| size_of::<Value<'_>>() + heap_bytes(value)).sum::<usize>();
             if bytes > environment.value_bytes_max {
                 let reason = "the windows of one partition take more memory than allowed";
@@ -157,15 +193,17 @@ impl SetWindowFields {
             }
             columns.push(column.into_iter());
         }
-        for document in &partition.documents {
-            let mut document = document.to_buf();
-            for ((path, _), column) in self.outputs.iter().zip(&mut columns) {
-                let value = column.next().filter(|value| !matches!(value, Value::Missing));
-                document = put_field(document.as_raw(), path, value.as_ref());
-            }
-            result.push(document);
+        Ok(WindowValues { columns })
+    }
+
+    /// The next document of a partition with its new fields.
+    pub fn attach(&self, document: RawDocument<'_>, values: &mut WindowValues) -> RawDocumentBuf {
+        let mut document = document.to_buf();
+        for ((path, _), column) in self.outputs.iter().zip(&mut values.columns) {
+            let value = column.next().filter(|value| !matches!(value, Value::Missing));
+            document = put_field(document.as_raw(), path, value.as_ref());
         }
-        Ok(())
+        document
     }
 }
 

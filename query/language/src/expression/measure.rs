@@ -9,7 +9,7 @@ use crate::{Error, ErrorCode, Result};
 const DEPTH_MAX: usize = 200;
 
 /// Bytes of a value beyond its own `size_of`.
-pub(crate) fn heap_bytes(value: &Value<'_>) -> usize {
+pub fn heap_bytes(value: &Value<'_>) -> usize {
     match value {
         Value::String(text) | Value::JavaScript(text) | Value::Symbol(text) => text.len(),
         Value::Document(document) => document.as_raw().len_bytes(),

@@ -114,7 +114,7 @@ impl Frame {
 
     /// The frame of each document of a partition, as positions.
     pub(super) fn positions(&self, partition: &Partition<'_>) -> Result<Vec<Range<usize>>> {
-        let count = partition.documents.len();
+        let count = partition.keys.len();
         match self {
             Self::Whole => Ok(vec![0..count; count]),
             Self::Documents(lower, upper) => {

@@ -2,11 +2,11 @@
 
 use sheaf_document::{RawDocument, Value, ValueRef};
 
-use super::Partition;
 use super::frame::Frame;
 use super::numeric::Slope;
 use super::positional::Positional;
-use crate::accumulator::AccumulatorSpec;
+use super::{Column, Partition};
+use crate::accumulator::{AccumulatorSpec, Input};
 use crate::expression::number::Number;
 use crate::expression::{Environment, Expression, Scope};
 use crate::sort::SortSpec;
@@ -108,45 +108,61 @@ fn parse_covariance(written: &Written<'_>, frame: Frame, scope: &mut Scope) -> R
 }
 
 impl Function {
-    /// The values of one partition, in the order of its documents.
+    /// What it needs of a document.
+    pub(super) fn inputs(
+        &self,
+        document: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<Vec<Input<'static>>> {
+        let mut value = |expression: &Expression| {
+            Ok::<_, Error>(Input::Value(expression.evaluate(document, environment)?.into_owned()))
+        };
+        Ok(match self {
+            Self::Covariance { x, y, .. } => vec![value(x)?, value(y)?],
+            Self::Positional(positional) => positional.input().map(value).transpose()?.into_iter().collect(),
+            Self::Slope(slope) => vec![value(slope.input())?],
+            Self::Accumulator { spec, .. } => vec![spec.input(document, environment)?.into_owned()],
+        })
+    }
+
+    /// The values of one partition, in the order of its documents, of which `inputs` has the columns.
     pub(super) fn evaluate(
         &self,
+        inputs: Vec<Column>,
         partition: &Partition<'_>,
         environment: &mut Environment,
     ) -> Result<Vec<Value<'static>>> {
+        let mut inputs = inputs.into_iter();
+        let mut next = || inputs.next().unwrap_or_default();
         match self {
-            Self::Accumulator { spec, frame } => accumulate(spec, frame, partition, environment),
-            Self::Covariance { x, y, sample, frame } => {
-                super::numeric::covariance(x, y, *sample, frame, partition, environment)
+            Self::Accumulator { spec, frame } => accumulate(spec, frame, &next(), partition, environment),
+            Self::Covariance { sample, frame, .. } => {
+                super::numeric::covariance(&values(next()), &values(next()), *sample, frame, partition)
             }
-            Self::Positional(positional) => positional.evaluate(partition, environment),
-            Self::Slope(slope) => slope.evaluate(partition, environment),
+            Self::Positional(positional) => positional.evaluate(values(next()), partition, environment),
+            Self::Slope(slope) => slope.evaluate(&values(next()), partition),
         }
     }
 }
 
-/// The values of an expression over a partition.
-pub(super) fn evaluate_all(
-    expression: &Expression,
-    partition: &Partition<'_>,
-    environment: &mut Environment,
-) -> Result<Vec<Value<'static>>> {
-    let documents = partition.documents.iter();
-    documents.map(|document| Ok(expression.evaluate(*document, environment)?.into_owned())).collect()
+/// A column of plain values.
+fn values(column: Column) -> Vec<Value<'static>> {
+    column
+        .into_iter()
+        .map(|input| match input {
+            Input::Value(value) | Input::Keyed(_, value) => value,
+        })
+        .collect()
 }
 
 fn accumulate(
     spec: &AccumulatorSpec,
     frame: &Frame,
+    inputs: &[Input<'static>],
     partition: &Partition<'_>,
     environment: &mut Environment,
 ) -> Result<Vec<Value<'static>>> {
     let frames = frame.positions(partition)?;
-    let inputs = if spec.needs_document() {
-        Vec::new()
-    } else {
-        evaluate_all(spec.argument(), partition, environment)?
-    };
     let start = |environment: &mut Environment| spec.start(&Value::Null, environment);
     let mut running = start(environment)?;
     let mut done = 0;
@@ -165,12 +181,8 @@ fn accumulate(
             running = start(environment)?;
             done = range.start;
         }
-        for place in done..range.end {
-            match (inputs.get(place), partition.documents.get(place)) {
-                (Some(value), _) => running.add_value(spec, value.clone(), environment)?,
-                (None, Some(document)) => running.add(spec, *document, environment)?,
-                (None, None) => {}
-            }
+        for input in inputs.get(done..range.end).unwrap_or_default() {
+            running.add_input(spec, input.clone(), environment)?;
         }
         done = range.end;
         let mut value = running.clone().finish(spec);
@@ -186,6 +198,7 @@ fn accumulate(
     Ok(results)
 }
 
-fn numbers_in(values: Option<&[Value<'_>]>) -> usize {
-    values.unwrap_or_default().iter().filter(|value| Number::of(value).is_some()).count()
+fn numbers_in(inputs: Option<&[Input<'_>]>) -> usize {
+    let is_number = |input: &&Input<'_>| matches!(input, Input::Value(value) if Number::of(value).is_some());
+    inputs.unwrap_or_default().iter().filter(is_number).count()
 }

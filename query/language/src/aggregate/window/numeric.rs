@@ -6,10 +6,10 @@ use sheaf_document::{Decimal128, Value, ValueRef};
 
 use super::Partition;
 use super::frame::{Frame, parse_unit};
-use super::function::{Written, evaluate_all};
+use super::function::Written;
 use crate::expression::date::unit::Unit;
 use crate::expression::number::Number;
-use crate::expression::{Environment, Expression, Scope};
+use crate::expression::{Expression, Scope};
 use crate::sort::SortSpec;
 use crate::{Error, ErrorCode, Result};
 
@@ -75,14 +75,18 @@ impl Slope {
         if self.integral { "$integral" } else { "$derivative" }
     }
 
+    /// What is taken of each document.
+    pub(super) const fn input(&self) -> &Expression {
+        &self.input
+    }
+
     pub(super) fn evaluate(
         &self,
+        inputs: &[Value<'static>],
         partition: &Partition<'_>,
-        environment: &mut Environment,
     ) -> Result<Vec<Value<'static>>> {
-        let inputs = evaluate_all(&self.input, partition, environment)?;
         let frames = self.frame.positions(partition)?;
-        frames.into_iter().map(|frame| self.over(frame, &inputs, partition)).collect()
+        frames.into_iter().map(|frame| self.over(frame, inputs, partition)).collect()
     }
 
     /// Where a document lies along the sort, in units.
@@ -144,17 +148,14 @@ fn unit_in_millis(name: &str, unit: Unit) -> Result<f64> {
 
 /// The covariance of the pairs of numbers in each frame; other pairs are passed over.
 pub(super) fn covariance(
-    x: &Expression,
-    y: &Expression,
+    xs: &[Value<'static>],
+    ys: &[Value<'static>],
     sample: bool,
     frame: &Frame,
     partition: &Partition<'_>,
-    environment: &mut Environment,
 ) -> Result<Vec<Value<'static>>> {
-    let xs = evaluate_all(x, partition, environment)?;
-    let ys = evaluate_all(y, partition, environment)?;
     let pairs: Vec<Option<(Number, Number)>> =
-        xs.iter().zip(&ys).map(|(x, y)| Some((Number::of(x)?, Number::of(y)?))).collect();
+        xs.iter().zip(ys).map(|(x, y)| Some((Number::of(x)?, Number::of(y)?))).collect();
     let pair = |place: usize| pairs.get(place).copied().flatten();
     let mut state = Covariance::default();
     // The frame slides: what it leaves behind is taken out again.

@@ -4,7 +4,7 @@
 use sheaf_document::{Decimal128, Value, ValueRef};
 
 use super::Partition;
-use super::function::{Written, evaluate_all};
+use super::function::Written;
 use super::numeric::sort_position;
 use crate::expression::number::{Number, int_or_long};
 use crate::expression::{Environment, Expression, Scope};
@@ -59,21 +59,33 @@ impl Positional {
         Ok(Some(function))
     }
 
-    /// The values of one partition, in the order of its documents.
+    /// What is taken of each document, if it is anything but its place.
+    pub(super) const fn input(&self) -> Option<&Expression> {
+        match self {
+            Self::DenseRank | Self::DocumentNumber | Self::Rank => None,
+            Self::ExpMovingAvg { input, .. }
+            | Self::LinearFill(input)
+            | Self::Locf(input)
+            | Self::Shift { output: input, .. } => Some(input),
+        }
+    }
+
+    /// The values of one partition, in the order of its documents, of which `inputs` has the inputs.
     pub(super) fn evaluate(
         &self,
+        inputs: Vec<Value<'static>>,
         partition: &Partition<'_>,
-        environment: &mut Environment,
+        environment: &Environment,
     ) -> Result<Vec<Value<'static>>> {
-        let count = partition.documents.len();
+        let count = partition.keys.len();
         match self {
             Self::DocumentNumber => Ok((1..=count).map(int).collect()),
             Self::Rank | Self::DenseRank => {
                 Ok(ranks(partition, matches!(self, Self::DenseRank), environment))
             }
-            Self::Locf(input) => {
+            Self::Locf(_) => {
                 let mut last = Value::Null;
-                let mut values = evaluate_all(input, partition, environment)?;
+                let mut values = inputs;
                 for value in &mut values {
                     if value.is_nullish() {
                         *value = last.clone();
@@ -83,11 +95,10 @@ impl Positional {
                 }
                 Ok(values)
             }
-            Self::Shift { output, by, default } => {
-                let values = evaluate_all(output, partition, environment)?;
+            Self::Shift { by, default, .. } => {
                 let shifted = |place: usize| {
                     let place = i64::try_from(place).ok()?.checked_add(*by)?;
-                    values.get(usize::try_from(place).ok()?).cloned()
+                    inputs.get(usize::try_from(place).ok()?).cloned()
                 };
                 Ok((0..count)
                     .map(|place| match shifted(place) {
@@ -97,10 +108,8 @@ impl Positional {
                     })
                     .collect())
             }
-            Self::ExpMovingAvg { input, weight } => {
-                Ok(moving_average(evaluate_all(input, partition, environment)?, *weight))
-            }
-            Self::LinearFill(input) => linear_fill(evaluate_all(input, partition, environment)?, partition),
+            Self::ExpMovingAvg { weight, .. } => Ok(moving_average(inputs, *weight)),
+            Self::LinearFill(_) => linear_fill(inputs, partition),
         }
     }
 }

@@ -1,6 +1,6 @@
 use sheaf_document::{DocumentBuilder, RawDocumentBuf, ValueRef};
 
-use super::SetWindowFields;
+use super::{SetWindowFields, WindowPartition};
 use crate::expression::{Environment, Scope};
 
 fn document(write: impl FnOnce(&mut DocumentBuilder)) -> RawDocumentBuf {
@@ -31,8 +31,26 @@ fn results(output: RawDocumentBuf, input: &[(i32, i32, i32)]) -> Vec<String> {
         });
     });
     let stage = SetWindowFields::parse(ValueRef::Document(stage.as_raw()), &mut Scope::new()).unwrap();
-    let results = stage.apply(rows(input), &mut Environment::new(0, 0)).unwrap();
+    let results = apply(&stage, rows(input));
     results.iter().map(|row| format!("{:?}", row.as_raw().get("r"))).collect()
+}
+
+/// The documents with their new fields, partition by partition, each in its order.
+fn apply(stage: &SetWindowFields, rows: Vec<RawDocumentBuf>) -> Vec<RawDocumentBuf> {
+    let environment = &mut Environment::new(0, 0);
+    let mut keyed: Vec<_> =
+        rows.into_iter().map(|row| (stage.key(row.as_raw(), environment).unwrap(), row)).collect();
+    keyed.sort_by(|left, right| stage.compare(&left.0, &right.0, None));
+    let mut results = Vec::new();
+    for members in keyed.chunk_by(|left, right| stage.is_same_partition(&left.0, &right.0, None)) {
+        let mut partition = WindowPartition::default();
+        for (key, row) in members {
+            stage.gather(row.as_raw(), key.clone(), &mut partition, environment).unwrap();
+        }
+        let mut values = stage.finish(partition, environment).unwrap();
+        results.extend(members.iter().map(|(_, row)| stage.attach(row.as_raw(), &mut values)));
+    }
+    results
 }
 
 const INPUT: [(i32, i32, i32); 5] = [(2, 1, 7), (1, 10, 4), (1, 1, 1), (1, 2, 2), (1, 10, 8)];
