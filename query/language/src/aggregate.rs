@@ -128,8 +128,10 @@ pub enum Place {
     Top,
     /// Inside `$facet`.
     Facet,
-    /// Inside `$lookup` or `$unionWith`.
+    /// Inside `$lookup`.
     Join,
+    /// Inside `$unionWith`.
+    Union,
     /// The change of an update.
     Update,
     /// The definition of a view.

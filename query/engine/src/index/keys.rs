@@ -47,11 +47,25 @@ pub(crate) fn for_each_key<'d>(
     let mut walkers = Vec::with_capacity(paths.len());
     for key in paths {
         walkers.push(Walker { value: root, rest: key.path.components(), gone: 0, is_done: false });
+        if key.hashed {
+            check_no_array(document, key)?;
+        }
     }
     let mut multikey = vec![0u64; paths.len()];
     let mut budget = KEYS_MAX;
     expand(walkers, &mut multikey, &mut budget, emit)?;
     Ok(multikey)
+}
+
+/// Refuses arrays anywhere on the path of a hashed field: a hash stands for one value.
+fn check_no_array(document: RawDocument<'_>, key: &KeyPath) -> Result<()> {
+    let root = Some(ValueRef::Document(document));
+    let mut walker = Walker { value: root, rest: key.path.components(), gone: 0, is_done: false };
+    let mut arrays = 0;
+    if walk(&mut walker, &mut arrays).is_none() && arrays == 0 {
+        return Ok(());
+    }
+    Err(Error::location(16766, "a hashed index does not take arrays"))
 }
 
 fn expand<'d>(

@@ -4,6 +4,7 @@
 //! value of the sequence only. The sequence counts in steps from the lower bound, whatever lies between.
 
 use std::cmp::Ordering;
+use std::mem::discriminant;
 
 use sheaf_document::{RawDocument, RawDocumentBuf, Value, ValueRef, compare};
 
@@ -82,6 +83,10 @@ impl Densify {
             let reason = "the bounds 'partition' of $densify need 'partitionByFields'";
             return Err(Error::location(5_733_408, reason));
         }
+        if partition_by.iter().any(|(path, _)| path.join(".") == field) {
+            let reason = format!("$densify fills '{field}', which cannot be one of its 'partitionByFields'");
+            return Err(Error::location(8_993_000, reason));
+        }
         let field_value = Expression::field(FieldPath::parse(field)?);
         Ok(Self { field: parse_path(field)?, field_value, partition_by, step, unit, bounds })
     }
@@ -101,6 +106,13 @@ impl Densify {
         let full = extent(dense.map(|placed| &placed.value));
         let mut added = 0;
         let mut result = Vec::with_capacity(placed.len());
+        if let (Bounds::Explicit(lower, upper), true, true) =
+            (&self.bounds, placed.is_empty(), self.partition_by.is_empty())
+        {
+            // Bounds that are given do not need a document to be filled between.
+            let bounds = Some((lower.clone(), upper.clone(), false));
+            self.densify(&[], bounds, &mut result, &mut added)?;
+        }
         for members in placed.chunk_by(same) {
             let bounds = match &self.bounds {
                 Bounds::Explicit(lower, upper) => Some((lower.clone(), upper.clone(), false)),
@@ -144,7 +156,7 @@ impl Densify {
                 Err(Error::location(6_053_600, "$densify needs a unit, for its field holds dates"))
             }
             Some(_) if !is_date && Number::of(value).is_some() => {
-                Err(Error::location(6_053_601, "$densify needs dates in its field, for it has a unit"))
+                Err(Error::location(6_053_600, "$densify needs dates in its field, for it has a unit"))
             }
             _ if is_date || Number::of(value).is_some() => Ok(()),
             _ => {
@@ -300,11 +312,11 @@ fn parse_range(range: RawDocument<'_>) -> Result<(Number, Option<Unit>, Bounds)>
     if unit.is_some() && step.to_i64_exact().is_none() {
         return Err(Error::location(6_586_400, "the step of $densify is whole, for it has a unit"));
     }
-    let bounds = parse_bounds(bounds.ok_or_else(|| missing("bounds"))?, unit)?;
+    let bounds = parse_bounds(bounds.ok_or_else(|| missing("bounds"))?, step, unit)?;
     Ok((step, unit, bounds))
 }
 
-fn parse_bounds(value: ValueRef<'_>, unit: Option<Unit>) -> Result<Bounds> {
+fn parse_bounds(value: ValueRef<'_>, step: Number, unit: Option<Unit>) -> Result<Bounds> {
     let array = match value {
         ValueRef::String("full") => return Ok(Bounds::Full),
         ValueRef::String("partition") => return Ok(Bounds::Partition),
@@ -323,18 +335,28 @@ fn parse_bounds(value: ValueRef<'_>, unit: Option<Unit>) -> Result<Bounds> {
     let bound =
         |place: usize| array.get(place).map_or(Value::Missing, |value| Value::from(value).into_owned());
     let (lower, upper) = (bound(0), bound(1));
-    for bound in [&lower, &upper] {
-        let fits = match unit {
-            None => Number::of(bound).is_some(),
-            Some(_) => matches!(bound, Value::DateTime(_)),
-        };
-        if !fits {
-            let reason = format!("a bound of $densify cannot be of type {} here", bound.type_name());
-            return Err(Error::location(5_733_402, reason));
+    let refused =
+        |code: i32, reason: &str| Err(Error::location(code, format!("the bounds of $densify {reason}")));
+    match (&lower, &upper) {
+        (Value::DateTime(_), Value::DateTime(_)) if unit.is_none() => {
+            return refused(5_733_402, "are dates, which need a unit");
         }
+        (Value::DateTime(_), Value::DateTime(_)) => {}
+        (lower, upper) => match (Number::of(lower), Number::of(upper)) {
+            (Some(_), Some(_)) if unit.is_some() => {
+                return refused(5_733_409, "are numbers, which have no unit");
+            }
+            (Some(lower), Some(upper)) => {
+                if [lower, upper].iter().any(|bound| discriminant(bound) != discriminant(&step)) {
+                    return refused(5_876_900, "have the same type as its step");
+                }
+            }
+            (Some(_), None) => return refused(5_733_406, "are either both numbers or both dates"),
+            (None, _) => return refused(5_733_402, "are two numbers or two dates"),
+        },
     }
     if compare(&lower, &upper, None).is_gt() {
-        return Err(Error::location(5_733_305, "the lower bound of $densify is above its upper bound"));
+        return refused(5_733_402, "ascend");
     }
     Ok(Bounds::Explicit(lower, upper))
 }

@@ -7,7 +7,7 @@ use super::put_field::{Path, parse_path, put_field};
 use super::{Pipeline, PipelineContext, Place};
 use crate::expression::{Environment, Expression, FieldPath, Scope, VariableId, check_user_variable};
 use crate::filter::Filter;
-use crate::numeric::as_whole;
+use crate::numeric::{as_f64, as_whole};
 use crate::{Error, ErrorCode, Result};
 
 /// Each document with an array of its matches in another collection.
@@ -37,8 +37,8 @@ pub struct GraphLookup {
     pub connect_to: String,
     /// How many steps beyond the first.
     pub depth_max: Option<u64>,
-    /// Documents must fulfil this too, as it was written.
-    pub restriction: Option<RawDocumentBuf>,
+    /// Documents must fulfil this too.
+    pub restriction: Option<Filter>,
     depth_field: Option<Path>,
     as_path: Path,
 }
@@ -186,7 +186,8 @@ fn stages<'a>(stage: &str, value: ValueRef<'a>) -> Result<Vec<ValueRef<'a>>> {
 
 /// Reads a pipeline inside another, with variables of its own.
 fn inner_pipeline(value: ValueRef<'_>, stage: &str, scope: &mut Scope, depth: usize) -> Result<Pipeline> {
-    let mut inner = PipelineContext { scope, depth: depth + 1, place: Place::Join };
+    let place = if stage == "$unionWith" { Place::Union } else { Place::Join };
+    let mut inner = PipelineContext { scope, depth: depth + 1, place };
     Pipeline::parse(stages(stage, value)?, &mut inner)
 }
 
@@ -311,10 +312,7 @@ pub(super) fn parse_graph_lookup(
     let depth_max = document.get("maxDepth").map(depth_limit).transpose()?;
     let restriction = match document.get("restrictSearchWithMatch") {
         None => None,
-        Some(ValueRef::Document(filter)) => {
-            Filter::parse(filter, context.scope)?;
-            Some(filter.to_buf())
-        }
+        Some(ValueRef::Document(filter)) => Some(Filter::parse(filter, context.scope)?),
         Some(_) => {
             return Err(Error::location(
                 40_185,
@@ -338,12 +336,17 @@ pub(super) fn parse_graph_lookup(
 }
 
 fn depth_limit(value: ValueRef<'_>) -> Result<u64> {
-    let whole = as_whole(value).ok_or_else(|| {
-        Error::location(40_100, format!("the 'maxDepth' of $graphLookup is a whole number, not {value:?}"))
-    })?;
-    u64::try_from(whole).map_err(|_| {
-        Error::location(40_101, format!("the 'maxDepth' of $graphLookup is not negative, {whole} is"))
-    })
+    let refused = |code: i32, what: &str| {
+        let shown = sheaf_document::json::display(value);
+        Error::location(code, format!("the 'maxDepth' of $graphLookup is {what}, not {shown}"))
+    };
+    match as_f64(value) {
+        None => return Err(refused(40_100, "a number")),
+        Some(number) if number < 0.0 => return Err(refused(40_101, "0 or more")),
+        Some(_) => {}
+    }
+    let whole = as_whole(value).and_then(|whole| u64::try_from(whole).ok());
+    whole.ok_or_else(|| refused(40_102, "a whole number of 64 bits"))
 }
 
 pub(super) fn parse_union_with(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<UnionWith> {

@@ -111,11 +111,14 @@ impl Pipeline {
                     format!("{name} can only be the first stage of a pipeline"),
                 ));
             }
-            if stage.is_sink() && context.place == Place::Join {
-                return Err(Error::location(
-                    51_047,
-                    format!("{name} cannot stand in a pipeline inside another"),
-                ));
+            let code = match context.place {
+                Place::Join => Some(51_047),
+                Place::Union => Some(31_441),
+                _ => None,
+            };
+            if let (true, Some(code)) = (stage.is_sink(), code) {
+                let reason = format!("{name} cannot stand in a pipeline inside another");
+                return Err(Error::location(code, reason));
             }
             if stage.is_sink() && position + 1 < self.stages.len() {
                 return Err(Error::location(

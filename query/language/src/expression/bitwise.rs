@@ -13,7 +13,11 @@ pub(super) const OPERATORS: &[Operator] = &[
         value if value.is_nullish() => Ok(Value::Null),
         value => {
             let message = format!("$bitNot takes an int or a long, found {}", value.type_name());
-            Err(Error::location(28765, message))
+            // A number without bits is a wrong type; what is no number at all has the code of numeric operators.
+            match value {
+                Value::Double(_) | Value::Decimal128(_) => Err(Error::new(ErrorCode::TYPE_MISMATCH, message)),
+                _ => Err(Error::location(28765, message)),
+            }
         }
     }),
     Operator::variadic("$bitOr", |arguments, _| fold("$bitOr", arguments, 0, |left, right| left | right)),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sheaf_document::{ArrayBuilder, DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_document::{ArrayBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_language::aggregate::GraphLookup;
 
 use super::subpipeline;
@@ -30,10 +30,16 @@ pub(super) fn attach(
     let mut depth = 0u64;
     while !frontier.is_empty() && lookup.depth_max.is_none_or(|limit| depth <= limit) {
         context.check_time()?;
-        let filter = step_filter(lookup, std::mem::take(&mut frontier));
+        let filter = lookup.step_filter(std::mem::take(&mut frontier));
         let filter = subpipeline::filter(filter.as_raw(), context)?;
         for row in subpipeline::run(prepared, Some(&filter), context, "$graphLookup")? {
             let step = row.document()?;
+            if let Some(restriction) = &lookup.restriction {
+                // Matched here, not asked for with the step, so that it sees the variables of the command.
+                if !restriction.matches(step, &mut context.environment)? {
+                    continue;
+                }
+            }
             let mut key = Vec::new();
             sheaf_document::key::encode(step.get("_id").unwrap_or(ValueRef::Null), false, None, &mut key);
             if !reached.insert(key) {
@@ -52,15 +58,4 @@ pub(super) fn attach(
         depth += 1;
     }
     Ok(lookup.attach(document, found.build()))
-}
-
-fn step_filter(lookup: &GraphLookup, frontier: Vec<Value<'static>>) -> RawDocumentBuf {
-    let step = lookup.step_filter(frontier);
-    let Some(restriction) = &lookup.restriction else { return step };
-    let mut both = DocumentBuilder::new();
-    both.array("$and", |list| {
-        list.push_ref(ValueRef::Document(step.as_raw()));
-        list.push_ref(ValueRef::Document(restriction.as_raw()));
-    });
-    both.build()
 }

@@ -6,7 +6,7 @@ use sheaf_document::{Decimal128, Value, ValueRef};
 use super::Partition;
 use super::function::Written;
 use super::numeric::sort_position;
-use crate::expression::number::{Number, int_or_long};
+use crate::expression::number::{Number, f64_to_i64_exact, int_or_long};
 use crate::expression::{Environment, Expression, Scope};
 use crate::numeric::{as_f64, as_whole};
 use crate::sort::SortSpec;
@@ -248,33 +248,62 @@ fn weighted(before: Number, number: Number, weight: Number) -> Number {
     Number::Double(number.to_f64() * weight + before.to_f64() * (1.0 - weight))
 }
 
+/// A document whose value is known: where it is among the others and along the line, and the value.
+#[derive(Clone, Copy)]
+struct Known {
+    place: usize,
+    position: f64,
+    value: Number,
+}
+
+impl Known {
+    /// The value on the line from here to another known one, at a position between them.
+    fn towards(self, other: Self, position: f64) -> Value<'static> {
+        let (done, whole) = (position - self.position, other.position - self.position);
+        if let (Number::Decimal(_), _) | (_, Number::Decimal(_)) = (self.value, other.value) {
+            let (first, last) = (self.value.to_decimal(), other.value.to_decimal());
+            return Value::from(first + (last - first) * decimal(done) / decimal(whole));
+        }
+        let (first, last) = (self.value.to_f64(), other.value.to_f64());
+        Value::Double(first + (last - first) * done / whole)
+    }
+}
+
+/// A distance as a decimal; whole distances keep no digits behind the point.
+fn decimal(distance: f64) -> Decimal128 {
+    f64_to_i64_exact(distance).map_or_else(|| Number::Double(distance).to_decimal(), Decimal128::from)
+}
+
 /// Gaps between two numbers filled along the straight line between them, by the value that is sorted by.
 fn linear_fill(mut values: Vec<Value<'static>>, partition: &Partition<'_>) -> Result<Vec<Value<'static>>> {
-    let mut known: Option<(usize, f64, f64)> = None;
+    let mut positions = Vec::with_capacity(values.len());
     for place in 0..values.len() {
-        let Some(value) = values.get(place) else { break };
         let position = sort_position(partition, place, 605_002)?;
+        if positions.last() == Some(&position) {
+            let reason = "$linearFill cannot order documents that have the same value in the field sorted by";
+            return Err(Error::location(6_050_106, reason));
+        }
+        positions.push(position);
+    }
+    let mut known: Option<Known> = None;
+    for (place, position) in positions.iter().copied().enumerate() {
+        let Some(value) = values.get_mut(place) else { break };
         if value.is_nullish() {
-            if let Some(value) = values.get_mut(place) {
-                *value = Value::Null;
-            }
+            *value = Value::Null;
             continue;
         }
         let Some(number) = Number::of(value) else {
             let reason = format!("$linearFill takes numbers, found {}", value.type_name());
             return Err(Error::location(605_000, reason));
         };
-        let number = number.to_f64();
-        if let Some((from, start, first)) = known {
-            for gap in from + 1..place {
-                let at = sort_position(partition, gap, 605_002)?;
-                let filled = first + (number - first) * (at - start) / (position - start);
-                if let Some(value) = values.get_mut(gap) {
-                    *value = Value::Double(filled);
-                }
+        let here = Known { place, position, value: number };
+        if let Some(before) = known {
+            let gap = values.iter_mut().zip(&positions).take(place).skip(before.place + 1);
+            for (value, position) in gap {
+                *value = before.towards(here, *position);
             }
         }
-        known = Some((place, position, number));
+        known = Some(here);
     }
     Ok(values)
 }
