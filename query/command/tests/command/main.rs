@@ -4,4 +4,5 @@
 
 mod arguments;
 mod compat;
+mod golden;
 mod table;
