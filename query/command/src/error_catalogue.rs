@@ -148,6 +148,7 @@ catalogue! {
     193 "CannotBackfillArray" CheckData,
     195 "ViewPipelineMaxSizeExceeded" FixRequest,
     197 "InvalidIndexSpecificationOption" FixRequest,
+    201 "CannotBuildIndexKeys" CheckData,
     203 "AmbiguousFieldName" FixRequest,
     206 "NoSuchSession" RestartTransaction,
     207 "InvalidUUID" FixRequest,

@@ -17,9 +17,12 @@ mod collection_options;
 mod index_key;
 mod index_specification;
 mod load;
+mod partial_key;
+mod plane_key;
 mod record;
 mod state;
 mod text_key;
+mod wildcard_key;
 
 pub(crate) use capped_state::CappedState;
 pub(crate) use change_indexes::same_key;
@@ -28,19 +31,23 @@ pub use collection_options::{CollectionOptions, ValidationAction, ValidationLeve
 pub use index_key::{IndexField, IndexFieldKind, IndexKeyPattern};
 pub(crate) use index_specification::ID_INDEX_NAME;
 pub use index_specification::IndexSpecification;
+pub(crate) use plane_key::plane_range;
 pub(crate) use record::multikey_record;
 pub(crate) use state::CatalogState;
 pub(crate) use text_key::text_index;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use sheaf_storage::Tablet;
+use sheaf_storage::{Clock, Tablet};
 
+use crate::index::Index;
 use crate::{Error, Namespace, Result, error_code};
 
 /// The catalog of an open database.
 pub(crate) struct Catalog {
     tablet: Tablet,
+    /// Says since when the use of an index is counted.
+    clock: Arc<dyn Clock>,
     state: RwLock<Arc<CatalogState>>,
     /// Held by the one change that runs; the next identifier to give out.
     changes: Mutex<u32>,
@@ -50,6 +57,14 @@ impl Catalog {
     /// The state of affairs now.
     pub(crate) fn state(&self) -> Arc<CatalogState> {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins to count how often these indexes are used.
+    fn begin_usage(&self, indexes: &[Arc<Index>]) {
+        let now = i64::try_from(self.clock.wall_millis()).unwrap_or(i64::MAX);
+        for index in indexes {
+            index.usage.begin(now);
+        }
     }
 
     fn publish(&self, state: CatalogState) {

@@ -95,7 +95,7 @@ impl Database {
         let encrypted = options.store.encryption.is_some();
         let spill = Arc::new(SpillSpace::open(vfs, path.join("spill"), encrypted)?);
         let tablet = store.tablet();
-        let catalog = Catalog::open(tablet.clone())?;
+        let catalog = Catalog::open(tablet.clone(), Arc::clone(&options.store.clock))?;
         let expiry = ExpiryMonitor::new(options.ttl_interval);
         let inner = Inner {
             options,

@@ -89,6 +89,10 @@ pub const DATABASE_LOCKED: ErrorCode = ErrorCode(98);
 pub const DATABASE_DIFFERS_BY_CASE: ErrorCode = ErrorCode(13297);
 /// Two fields of an index lead through different arrays of one document.
 pub const CANNOT_INDEX_PARALLEL_ARRAYS: ErrorCode = ErrorCode(171);
+/// The index cannot be built from this document.
+pub const CANNOT_BUILD_INDEX_KEYS: ErrorCode = ErrorCode(201);
+/// Documents have the same key, so their index cannot become unique.
+pub const CANNOT_CONVERT_INDEX_TO_UNIQUE: ErrorCode = ErrorCode(359);
 /// Several indexes have the key pattern.
 pub const AMBIGUOUS_INDEX_KEY_PATTERN: ErrorCode = ErrorCode(181);
 /// The value cannot be an `_id`.

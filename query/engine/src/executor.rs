@@ -9,6 +9,7 @@ mod context;
 mod documents;
 mod fetch;
 mod filter;
+mod geo_near;
 mod id_lookup;
 mod index_scan;
 mod limit;

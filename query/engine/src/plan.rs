@@ -18,7 +18,7 @@ use sheaf_language::geometry::Near;
 use sheaf_language::{Filter, Projection, SortSpec};
 
 use crate::catalog::Collection;
-use crate::index::Index;
+use crate::index::{Index, KeyKind, KeyPath};
 use crate::key_layout::KeyRange;
 
 /// Which way a scan goes.
@@ -54,6 +54,8 @@ pub(crate) enum PhysicalPlan {
         document_key: Vec<u8>,
         filter: Option<Arc<Filter>>,
     },
+    /// Emits documents in the order of their distance from a place, from the inside out.
+    GeoNear(GeoNearPlan),
     /// Emits pointers to documents in the order of an index.
     IndexScan(IndexScanPlan),
     /// Emits the first rows.
@@ -81,13 +83,37 @@ pub(crate) enum PhysicalPlan {
 #[derive(Clone)]
 pub(crate) struct IndexScanPlan {
     pub(crate) index: Arc<Index>,
-    /// For each field of the key, what is looked for.
+    /// The parts of the key; a wildcard's are those of the one path it is used for.
+    pub(crate) paths: Vec<KeyPath>,
+    /// For each part of the key, what is looked for.
     pub(crate) bounds: Vec<FieldBounds>,
     /// The same as ranges of keys, in the order of the index.
     pub(crate) ranges: Vec<KeyRange>,
     pub(crate) direction: ScanDirection,
     /// Whether a document may have several entries.
     pub(crate) is_multikey: bool,
+}
+
+/// A walk through a geo index in growing circles around a place.
+#[derive(Clone)]
+pub(crate) struct GeoNearPlan {
+    pub(crate) collection: Arc<Collection>,
+    /// The index with the bounds of the whole search.
+    pub(crate) scan: IndexScanPlan,
+    /// Which part of the key has the cells; everything in front of it is looked up by single values.
+    pub(crate) field: usize,
+    /// Where the places are.
+    pub(crate) path: FieldPath,
+    pub(crate) near: Near,
+    /// What else documents must fulfil.
+    pub(crate) filter: Option<Arc<Filter>>,
+}
+
+impl GeoNearPlan {
+    /// What the part of the key with the cells is.
+    pub(crate) fn kind(&self) -> KeyKind {
+        self.scan.paths.get(self.field).map_or(KeyKind::Value, |path| path.kind)
+    }
 }
 
 impl PhysicalPlan {
@@ -97,6 +123,7 @@ impl PhysicalPlan {
             Self::CollectionScan { .. }
             | Self::Documents { .. }
             | Self::Empty
+            | Self::GeoNear(_)
             | Self::IdLookup { .. }
             | Self::Ready { .. }
             | Self::IndexScan(_) => &[],
@@ -113,6 +140,20 @@ impl PhysicalPlan {
         }
     }
 
+    /// Counts the indexes that it uses, each once.
+    pub(crate) fn count_usage(&self) {
+        match self {
+            Self::IndexScan(scan) | Self::GeoNear(GeoNearPlan { scan, .. }) => scan.index.usage.count(),
+            Self::IdLookup { collection, .. } => {
+                if let Some(primary) = collection.indexes.iter().find(|index| index.specification.key.is_id())
+                {
+                    primary.usage.count();
+                }
+            }
+            _ => self.inputs().iter().for_each(Self::count_usage),
+        }
+    }
+
     /// The name explain prints.
     pub(crate) fn stage_name(&self) -> &'static str {
         match self {
@@ -121,6 +162,8 @@ impl PhysicalPlan {
             Self::Empty => "EOF",
             Self::Fetch { .. } => "FETCH",
             Self::Filter { .. } => "MATCH",
+            Self::GeoNear(near) if near.kind() == KeyKind::PlaneCell => "GEO_NEAR_2D",
+            Self::GeoNear(_) => "GEO_NEAR_2DSPHERE",
             Self::IdLookup { .. } => "IDHACK",
             Self::IndexScan(_) => "IXSCAN",
             Self::Limit { .. } => "LIMIT",

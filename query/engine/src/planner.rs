@@ -4,7 +4,8 @@
 //! 2. [`predicate_bounds`]: each conjunct of the filter says which values of its path it can match.
 //! 3. [`candidate`]: each index takes the conjuncts it can serve and says how far it gets with them.
 //! 4. [`access`]: the best candidate, a union of several for an `$or`, or a collection scan becomes the access path.
-//! 5. [`find`]: sort, skip, limit and projection go on top.
+//! 5. [`near`]: a search by distance walks a geo index from the inside out instead.
+//! 6. [`find`]: sort, skip, limit and projection go on top.
 //!
 //! Pipelines ([`pipeline`]) go the same way with their first stages, and put the others on top.
 //!
@@ -13,12 +14,15 @@
 mod access;
 mod candidate;
 mod find;
+mod near;
 mod partial;
 mod pipeline;
 mod predicate_bounds;
 mod query;
 mod ranges;
+mod special;
 
 pub(crate) use find::{plan_documents, plan_find};
 pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
 pub(crate) use query::{HintChoice, Query, QueryCollation, QueryOptions};
+pub(crate) use ranges::key_ranges;

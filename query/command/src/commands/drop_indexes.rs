@@ -11,7 +11,7 @@ use crate::write_batch::count_value;
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
-    let index = arguments.required("index", arguments.present("index"))?;
+    let index = arguments.required("index", arguments.value("index"))?;
     let target = target(arguments, index)?;
     let drops_all = matches!(target, IndexTarget::All);
     arguments.finish()?;
@@ -29,6 +29,7 @@ fn target(arguments: &Arguments<'_>, index: ValueRef<'_>) -> Result<IndexTarget>
         ValueRef::String("*") => Ok(IndexTarget::All),
         ValueRef::String(name) => Ok(IndexTarget::Names(vec![name.to_owned()])),
         ValueRef::Document(key) => Ok(IndexTarget::KeyPattern(RawDocument::to_buf(key))),
+        ValueRef::Array(names) if names.iter().eq([ValueRef::String("*")]) => Ok(IndexTarget::All),
         ValueRef::Array(names) => names
             .iter()
             .enumerate()

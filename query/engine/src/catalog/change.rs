@@ -87,6 +87,7 @@ impl Catalog {
             specification.unique = options.capped;
             indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
         }
+        self.begin_usage(&indexes);
         let collection = Arc::new(Collection::new(id, namespace.clone(), uuid, options, indexes)?);
         let mut batch = WriteBatch::new();
         put_sequence(&mut batch, *next);

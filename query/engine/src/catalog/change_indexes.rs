@@ -40,6 +40,7 @@ impl Catalog {
         let mut specifications = specifications.to_vec();
         for specification in &mut specifications {
             inherit_collation(specification, &current)?;
+            check_text_collation(specification)?;
         }
         let wanted = new_specifications(&current, specifications)?;
         let before = current.indexes.len();
@@ -55,6 +56,7 @@ impl Catalog {
         for specification in wanted {
             added.push(Arc::new(Index::new(IndexId(take_id(&mut next)?), specification)?));
         }
+        self.begin_usage(&added);
         self.mark_construction(&added, &current, *next)?;
         if let Err(error) = self.fill(&current, &added) {
             self.abandon(&added)?;
@@ -176,12 +178,26 @@ impl Catalog {
         };
         let mut specification = index.specification.clone();
         change(&mut specification)?;
-        let changed = Index::new(index.id, specification)?;
+        let mut changed = Index::new(index.id, specification)?;
         changed.multikey.load(&index.multikey.paths());
+        changed.is_filled = index.is_filled;
+        changed.usage = Arc::clone(&index.usage);
         *index = Arc::new(changed);
         let changed = current.changed(current.namespace.clone(), current.options.clone(), indexes)?;
         self.replace(changed, WriteBatch::new())
     }
+}
+
+/// Text indexes compare words by their bytes.
+fn check_text_collation(specification: &IndexSpecification) -> Result<()> {
+    let is_text = specification.has_kind(super::index_key::IndexFieldKind::Text);
+    if is_text && specification.collation.is_some() {
+        return Err(Error::new(
+            error_code::CANNOT_CREATE_INDEX,
+            "a text index has the collation {locale: \"simple\"}; say so where the collection has another one",
+        ));
+    }
+    Ok(())
 }
 
 fn to_u64(count: usize) -> u64 {
@@ -245,12 +261,15 @@ fn exists<'a>(
                 format!("a collection has one text index; there is \"{}\" already", index.name),
             ));
         }
+        // What makes two indexes on the same key two different ones.
         let same_signature = index.key.document() == wanted.key.document()
             && index.collation == wanted.collation
-            && index.partial_filter == wanted.partial_filter;
-        let same_options = index.unique == wanted.unique
+            && index.partial_filter == wanted.partial_filter
+            && index.unique == wanted.unique
             && index.sparse == wanted.sparse
-            && index.expire_after_seconds == wanted.expire_after_seconds;
+            && index.wildcard_projection == wanted.wildcard_projection;
+        let same_options = index.expire_after_seconds == wanted.expire_after_seconds
+            && index.listed_kind_options()? == wanted.listed_kind_options()?;
         match (index.name == wanted.name, same_signature) {
             (true, true) if same_options => Ok(true),
             (true, _) => Err(Error::new(

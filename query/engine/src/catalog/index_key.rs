@@ -7,6 +7,15 @@ use crate::{Error, Result, error_code};
 /// Most fields of a compound index, as in MongoDB.
 pub const INDEX_FIELDS_MAX: usize = 32;
 
+/// Code of a key with more fields.
+const TOO_MANY_FIELDS: i32 = 13_103;
+
+/// Code of the kind "wildcard", which is written as a path and not as a kind.
+const WILDCARD_IS_NO_KIND: i32 = 7_246_202;
+
+/// Code of a second wildcard field.
+const SEVERAL_WILDCARDS: i32 = 7_246_201;
+
 /// How a field takes part in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexFieldKind {
@@ -63,10 +72,10 @@ impl IndexKeyPattern {
             return Err(refused("an index key must have at least one field"));
         }
         if fields.len() > INDEX_FIELDS_MAX {
-            return Err(refused(format!(
-                "an index key may have {INDEX_FIELDS_MAX} fields, this one has {}",
-                fields.len()
-            )));
+            return Err(Error::location(
+                TOO_MANY_FIELDS,
+                format!("an index key may have {INDEX_FIELDS_MAX} fields, this one has {}", fields.len()),
+            ));
         }
         let hashed = fields.iter().filter(|field| field.kind == IndexFieldKind::Hashed).count();
         if hashed > 1 {
@@ -74,6 +83,9 @@ impl IndexKeyPattern {
                 sheaf_language::ErrorCode(31303),
                 "an index may have one hashed field at most",
             ));
+        }
+        if fields.iter().filter(|field| matches!(field.kind, IndexFieldKind::Wildcard { .. })).count() > 1 {
+            return Err(Error::location(SEVERAL_WILDCARDS, "an index may have one wildcard field at most"));
         }
         for (position, field) in fields.iter().enumerate() {
             if fields.iter().take(position).any(|other| other.path == field.path && other.kind == field.kind)
@@ -97,6 +109,11 @@ impl IndexKeyPattern {
     /// Whether this is the pattern of the index on `_id`.
     pub fn is_id(&self) -> bool {
         matches!(self.fields.as_slice(), [field] if field.path == "_id" && field.kind == IndexFieldKind::Ascending)
+    }
+
+    /// Whether this is `_id` alone, the other way round.
+    pub(super) fn is_descending_id(&self) -> bool {
+        matches!(self.fields.as_slice(), [field] if field.path == "_id" && field.kind == IndexFieldKind::Descending)
     }
 
     /// The name MongoDB's clients would give it: `city_1_age_-1`.
@@ -144,7 +161,7 @@ fn parse_field(path: &str, value: ValueRef<'_>) -> Result<IndexField> {
         ValueRef::String(kind) => return parse_named_kind(path, kind),
         other => {
             return Err(Error::new(
-                error_code::TYPE_MISMATCH,
+                error_code::CANNOT_CREATE_INDEX,
                 format!(
                     "index key field \"{path}\" must be a number or the name of an index kind, not of type {}",
                     other.kind().name()
@@ -157,6 +174,9 @@ fn parse_field(path: &str, value: ValueRef<'_>) -> Result<IndexField> {
     }
     let descending = direction < 0.0;
     if let Some(prefix) = wildcard_prefix(path) {
+        if !prefix.is_empty() {
+            validate_path(prefix)?;
+        }
         return Ok(IndexField { path: prefix.to_owned(), kind: IndexFieldKind::Wildcard { descending } });
     }
     validate_path(path)?;
@@ -175,6 +195,12 @@ fn parse_named_kind(path: &str, kind: &str) -> Result<IndexField> {
         "text" => IndexFieldKind::Text,
         "2dsphere" => IndexFieldKind::Sphere2d,
         "2d" => IndexFieldKind::Plane2d,
+        "wildcard" if wildcard_prefix(path).is_none() => {
+            return Err(Error::location(
+                WILDCARD_IS_NO_KIND,
+                format!("index key field \"{path}\" is no wildcard: a wildcard field is named \"$**\""),
+            ));
+        }
         unknown => {
             return Err(refused(format!(
                 "index key field \"{path}\" names an unknown index kind \"{unknown}\""
@@ -237,7 +263,7 @@ mod tests {
             (vec![("a", ValueRef::Int32(0))], cannot),
             (vec![("a", ValueRef::Double(f64::NAN))], cannot),
             (vec![("a", ValueRef::String("btree"))], cannot),
-            (vec![("a", ValueRef::Boolean(true))], error_code::TYPE_MISMATCH),
+            (vec![("a", ValueRef::Boolean(true))], cannot),
             (vec![("a..b", ValueRef::Int32(1))], cannot),
             (vec![("$a", ValueRef::Int32(1))], cannot),
             (vec![("a", ValueRef::Int32(1)), ("a", ValueRef::Int32(1))], cannot),

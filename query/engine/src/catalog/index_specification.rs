@@ -84,6 +84,23 @@ impl IndexSpecification {
 
     /// Parses and checks a specification as `createIndexes` takes it. Unknown options are refused.
     pub fn parse(document: RawDocument<'_>) -> Result<Self> {
+        let mut specification = Self::read(document)?;
+        if let Some(version) = document.get("v") {
+            specification.check_version(version)?;
+        }
+        specification.check()?;
+        specification.fill_in()?;
+        Ok(specification)
+    }
+
+    /// Reads a specification that was checked when its index was created. What is refused today may have been fine then.
+    pub(super) fn read_stored(document: RawDocument<'_>) -> Result<Self> {
+        let mut specification = Self::read(document)?;
+        specification.fill_in()?;
+        Ok(specification)
+    }
+
+    fn read(document: RawDocument<'_>) -> Result<Self> {
         let key = match document.get("key") {
             Some(ValueRef::Document(key)) => IndexKeyPattern::parse(key)?,
             Some(other) => return Err(wrong_type("key", other, "a document")),
@@ -108,7 +125,16 @@ impl IndexSpecification {
                     specification.partial_filter = Some(nested("partialFilterExpression", value)?);
                 }
                 "expireAfterSeconds" => specification.expire_after_seconds = Some(expiry(value)?),
-                "collation" => specification.collation = Some(nested("collation", value)?),
+                "collation" => {
+                    let collation = nested("collation", value)?;
+                    if collation.as_raw().is_empty() {
+                        return Err(Error::new(
+                            error_code::BAD_VALUE,
+                            "index option \"collation\" must not be empty",
+                        ));
+                    }
+                    specification.collation = Some(collation);
+                }
                 "wildcardProjection" => {
                     specification.wildcard_projection = Some(nested("wildcardProjection", value)?);
                 }
@@ -131,8 +157,6 @@ impl IndexSpecification {
             return Err(Error::new(error_code::FAILED_TO_PARSE, "an index needs the field \"name\""));
         }
         specification.kind_options = kind_options.build();
-        specification.check()?;
-        specification.fill_in()?;
         Ok(specification)
     }
 
@@ -166,13 +190,23 @@ impl IndexSpecification {
             };
             self.kind_options = options.build();
         }
+        if self.has_kind(IndexFieldKind::Plane2d) {
+            super::plane_key::plane_range(self.kind_options.as_raw())?;
+        }
         Ok(())
     }
 
-    /// Whether the index has entries. Text, geo and wildcard indexes are described and checked, and searches that need
-    /// them find them, but they keep no entries: such searches look at the documents.
-    pub(crate) fn has_entries(&self) -> bool {
-        !self.has_special_kind() && !self.is_wildcard()
+    /// The version of an index says nothing here, but there are only two, and wildcard indexes came with the second.
+    fn check_version(&self, version: ValueRef<'_>) -> Result<()> {
+        let number = match version {
+            ValueRef::Int32(number) => i64::from(number),
+            ValueRef::Int64(number) => number,
+            _ => return Ok(()),
+        };
+        if self.is_wildcard() && number != 2 {
+            return Err(refused(format!("a wildcard index has the version 2, not {number}")));
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -185,6 +219,9 @@ impl IndexSpecification {
                 format!("an index cannot be named {:?}", self.name),
             ));
         }
+        if self.key.is_descending_id() {
+            return Err(Error::new(error_code::BAD_VALUE, "the index on _id alone is ascending"));
+        }
         if self.key.is_id() {
             self.check_id()?;
         } else if self.name == ID_INDEX_NAME {
@@ -193,6 +230,10 @@ impl IndexSpecification {
                 format!("the name {ID_INDEX_NAME} belongs to the index on _id"),
             ));
         }
+        if let Some(filter) = &self.partial_filter {
+            super::partial_key::check(filter.as_raw())?;
+        }
+        self.check_geo()?;
         if self.sparse && self.partial_filter.is_some() {
             return Err(refused("an index cannot be both sparse and partial"));
         }
@@ -208,7 +249,7 @@ impl IndexSpecification {
         if self.is_wildcard() && (self.unique || self.sparse) {
             return Err(refused("a wildcard index cannot be unique or sparse"));
         }
-        self.check_wildcard()?;
+        super::wildcard_key::check(self)?;
         if self.wildcard_projection.is_some() && !self.is_wildcard() {
             return Err(Error::new(error_code::BAD_VALUE, "wildcardProjection belongs to a wildcard index"));
         }
@@ -218,38 +259,20 @@ impl IndexSpecification {
         Ok(())
     }
 
-    fn check_wildcard(&self) -> Result<()> {
-        if !self.is_wildcard() {
-            return Ok(());
+    fn check_geo(&self) -> Result<()> {
+        let fields = self.key.fields();
+        let planes = fields.iter().filter(|field| field.kind == IndexFieldKind::Plane2d).count();
+        let has_sphere = self.has_kind(IndexFieldKind::Sphere2d);
+        if planes > 1 || planes == 1 && has_sphere {
+            return Err(refused("an index may have one 2d field, and no 2dsphere field beside it"));
         }
-        let whole = self
-            .key
-            .fields()
-            .iter()
-            .any(|field| matches!(field.kind, IndexFieldKind::Wildcard { .. }) && field.path.is_empty());
-        let Some(projection) = &self.wildcard_projection else {
-            if self.key.fields().len() > 1 && whole {
-                return Err(refused(
-                    "a compound wildcard index on the whole document needs a wildcardProjection",
-                ));
-            }
-            return Ok(());
-        };
-        if !whole {
-            return Err(Error::new(
-                error_code::FAILED_TO_PARSE,
-                "wildcardProjection belongs to a wildcard index on the whole document",
-            ));
+        if planes == 1 && fields.first().is_none_or(|field| field.kind != IndexFieldKind::Plane2d) {
+            return Err(refused("the 2d field must be the first of its index"));
         }
-        if projection.as_raw().is_empty() {
-            return Err(Error::new(error_code::FAILED_TO_PARSE, "wildcardProjection must not be empty"));
-        }
-        let mut scope = sheaf_language::expression::Scope::new();
-        let kind = sheaf_language::projection::ProjectionKind::Aggregate;
-        sheaf_language::Projection::parse(projection.as_raw(), kind, &mut scope)?;
         Ok(())
     }
 
+    /// Whether it has a text or geo field.
     fn has_special_kind(&self) -> bool {
         self.has_kind(IndexFieldKind::Text)
             || self.has_kind(IndexFieldKind::Sphere2d)
@@ -272,7 +295,21 @@ impl IndexSpecification {
         }
     }
 
-    /// The specification as `listIndexes` shows it, and as the catalog stores it.
+    /// The options of text and geo indexes, numbers in one type each.
+    pub(super) fn listed_kind_options(&self) -> Result<RawDocumentBuf> {
+        if self.has_kind(IndexFieldKind::Plane2d) {
+            return super::plane_key::normalize(self.kind_options.as_raw());
+        }
+        Ok(self.kind_options.clone())
+    }
+
+    /// The specification as `listIndexes` shows it.
+    pub(crate) fn to_listed_document(&self) -> Result<RawDocumentBuf> {
+        let listed = Self { kind_options: self.listed_kind_options()?, ..self.clone() };
+        Ok(listed.to_document())
+    }
+
+    /// The specification as the catalog stores it, options of text and geo indexes as they were given.
     pub fn to_document(&self) -> RawDocumentBuf {
         let mut out = DocumentBuilder::new();
         out.append("v", 2);
@@ -345,6 +382,10 @@ fn expiry(value: ValueRef<'_>) -> Result<i64> {
             reason = "a cast of a float saturates; the range is checked below"
         )]
         ValueRef::Double(number) if !number.is_nan() => Some(number as i64),
+        #[expect(clippy::cast_possible_truncation, reason = "as for doubles")]
+        ValueRef::Decimal128(number) if !number.is_nan() => {
+            number.to_string().parse::<f64>().ok().map(|number| number as i64)
+        }
         _ => None,
     };
     seconds.filter(|seconds| (0..=i64::from(i32::MAX)).contains(seconds)).ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, RwLock};
 
-use sheaf_storage::{IterOptions, Snapshot, Tablet, WriteBatch};
+use sheaf_storage::{Clock, IterOptions, Snapshot, Tablet, WriteBatch};
 
 use super::capped_copy::delete_copy;
 use super::record::{self, FORMAT_VERSION};
@@ -12,7 +12,7 @@ use crate::{Error, Result, error_code};
 
 impl Catalog {
     /// Reads the catalog of a store, or begins one.
-    pub(crate) fn open(tablet: Tablet) -> Result<Self> {
+    pub(crate) fn open(tablet: Tablet, clock: Arc<dyn Clock>) -> Result<Self> {
         let snapshot = tablet.snapshot();
         let mut batch = WriteBatch::new();
         check_format(&snapshot, &mut batch)?;
@@ -34,7 +34,13 @@ impl Catalog {
             state.put(Arc::new(collection));
             Ok(())
         })?;
-        Ok(Self { tablet, state: RwLock::new(Arc::new(state)), changes: Mutex::new(next) })
+        let state = Arc::new(state);
+        let catalog =
+            Self { tablet, clock, state: RwLock::new(Arc::clone(&state)), changes: Mutex::new(next) };
+        for database in state.databases() {
+            state.collections(database).for_each(|collection| catalog.begin_usage(&collection.indexes));
+        }
+        Ok(catalog)
     }
 }
 
@@ -50,6 +56,7 @@ fn check_format(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()> {
     }
     if found == 1 {
         check_takeover(snapshot)?;
+        // Older builds would not keep the entries of all indexes, so they must not open it any more.
         let record = record::number_record("version", i64::from(FORMAT_VERSION));
         batch.put(key_layout::format(), record.into_bytes());
         return Ok(());

@@ -7,7 +7,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 use super::collection::Collection;
 use super::collection_options::CollectionOptions;
 use super::index_specification::IndexSpecification;
-use crate::index::Index;
+use crate::index::{Index, IndexContent};
 use crate::key_layout::{CollectionId, IndexId};
 use crate::{Error, Namespace, Result, error_code};
 
@@ -49,6 +49,9 @@ pub(super) fn collection_record(collection: &Collection) -> RawDocumentBuf {
             array.document(|entry| {
                 entry.append("id", i64::from(index.id.0));
                 entry.append("specification", index.specification.to_document());
+                if index.is_filled {
+                    entry.append("filled", true);
+                }
             });
         }
     });
@@ -89,11 +92,13 @@ pub(super) fn read_collection(
             return Err(damaged("an index has no specification"));
         };
         let index_id = IndexId(read_id(entry)?);
-        let mut specification = IndexSpecification::parse(specification)?;
+        let mut specification = IndexSpecification::read_stored(specification)?;
         if specification.key.is_id() {
             specification.unique = options.capped;
         }
-        let index = Index::new(index_id, specification)?;
+        let mut index = Index::new(index_id, specification)?;
+        // Plain indexes had their entries before there was this mark.
+        index.is_filled = entry.get("filled").is_some() || matches!(index.content, IndexContent::Values);
         index.multikey.load(&multikey(index_id)?);
         indexes.push(Arc::new(index));
     }

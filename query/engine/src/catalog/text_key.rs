@@ -4,7 +4,7 @@
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_language::text::{Language, TextIndex};
 
-use super::index_key::IndexKeyPattern;
+use super::index_key::{IndexFieldKind, IndexKeyPattern};
 use crate::{Error, Result, error_code};
 
 /// Weight of a field for which none is given.
@@ -31,8 +31,13 @@ pub(super) fn normalize(
     let given = match options.get("weights") {
         None => RawDocument::EMPTY,
         Some(ValueRef::Document(weights)) => weights,
+        // These two types are let in, for what they could mean, and then mean nothing.
+        Some(ValueRef::String(_) | ValueRef::Array(_)) => {
+            return Err(refused("index option \"weights\" must be a document of numbers"));
+        }
         Some(other) => return Err(wrong_type("weights", other)),
     };
+    check_fields(key)?;
     let language = text_option(options, "default_language", "english")?;
     Language::parse(language).map_err(|error| refused(error.message))?;
     let language_override = text_option(options, "language_override", "language")?;
@@ -41,7 +46,7 @@ pub(super) fn normalize(
     }
     let version = match options.get("textIndexVersion") {
         None => 3,
-        Some(ValueRef::Int32(version)) => version,
+        Some(ValueRef::Int32(version @ 1..=3)) => version,
         Some(ValueRef::Int64(3)) => 3,
         Some(ValueRef::Double(3.0)) => 3,
         Some(other) if other.kind().is_number() => return Err(refused("textIndexVersion must be 3")),
@@ -62,6 +67,23 @@ pub(super) fn normalize(
         .append("language_override", language_override)
         .append("textIndexVersion", version);
     Ok((IndexKeyPattern::parse(kept_key(key.document()).as_raw())?, kept.build()))
+}
+
+/// The text fields stand side by side, and no geo field beside them.
+fn check_fields(key: &IndexKeyPattern) -> Result<()> {
+    let kinds: Vec<_> = key.fields().iter().map(|field| field.kind).collect();
+    if kinds.iter().any(|kind| matches!(kind, IndexFieldKind::Plane2d | IndexFieldKind::Sphere2d)) {
+        return Err(refused("an index cannot have text and geo fields"));
+    }
+    if kinds.contains(&IndexFieldKind::Hashed) {
+        return Err(refused("an index cannot have text and hashed fields"));
+    }
+    let is_text = |kind: &&IndexFieldKind| **kind == IndexFieldKind::Text;
+    let run = kinds.iter().skip_while(|kind| !is_text(kind)).take_while(is_text).count();
+    if run != kinds.iter().filter(is_text).count() {
+        return Err(refused("the text fields of an index must stand side by side"));
+    }
+    Ok(())
 }
 
 fn is_text(element: &sheaf_document::Element<'_>) -> bool {

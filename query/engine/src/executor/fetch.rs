@@ -54,7 +54,11 @@ impl Fetch {
     }
 }
 
-fn read(context: &ExecutionContext, collection: CollectionId, document_key: &[u8]) -> Result<RowDocument> {
+pub(super) fn read(
+    context: &ExecutionContext,
+    collection: CollectionId,
+    document_key: &[u8],
+) -> Result<RowDocument> {
     let document = context.snapshot.get(&key_layout::document(collection, document_key))?;
     document.map(RowDocument::Stored).ok_or_else(|| {
         Error::new(

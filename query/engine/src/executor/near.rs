@@ -46,32 +46,39 @@ impl NearRows {
                 break;
             }
             for mut row in batch.drain(..) {
-                let Some((distance, place)) = self.nearest(&row)? else { continue };
-                let metadata = row.metadata.get_or_insert_default();
-                metadata.geo_distance = Some(distance);
-                metadata.geo_point = Some(place);
+                let Some((distance, place)) = nearest(&row, &self.path, &self.near)? else { continue };
+                note(&mut row, distance, place);
                 bytes += row.memory_bytes();
                 placed.push((distance, row));
             }
             context.check_memory("a search by distance", bytes)?;
         }
-        placed.sort_by(|(left, _), (right, _)| right.total_cmp(left));
+        // Those of one distance stay in their order.
+        placed.sort_by(|(left, _), (right, _)| left.total_cmp(right));
+        placed.reverse();
         Ok(placed.into_iter().map(|(_, row)| row).collect())
     }
+}
 
-    /// The nearest place in the row's field that is neither too near nor too far, with its distance.
-    fn nearest(&self, row: &Row) -> Result<Option<(f64, Value<'static>)>> {
-        let mut nearest: Option<(f64, ValueRef<'_>)> = None;
-        walk(row.document()?, self.path.components(), LeafArray::Traversed, &mut |value, _| {
-            let Some(value) = value else { return Ok(false) };
-            let found = stored_geometry(value).and_then(|geometry| self.near.distance_to(&geometry));
-            if let Some(found) = found.filter(|found| self.near.accepts(*found))
-                && nearest.is_none_or(|(other, _)| found < other)
-            {
-                nearest = Some((found, value));
-            }
-            Ok(false)
-        })?;
-        Ok(nearest.map(|(distance, place)| (distance, Value::from(place).into_owned())))
-    }
+/// The nearest place at a path of the row's document that is neither too near nor too far, with its distance.
+pub(super) fn nearest(row: &Row, path: &FieldPath, near: &Near) -> Result<Option<(f64, Value<'static>)>> {
+    let mut nearest: Option<(f64, ValueRef<'_>)> = None;
+    walk(row.document()?, path.components(), LeafArray::Traversed, &mut |value, _| {
+        let Some(value) = value else { return Ok(false) };
+        let found = stored_geometry(value).and_then(|geometry| near.distance_to(&geometry));
+        if let Some(found) = found.filter(|found| near.accepts(*found))
+            && nearest.is_none_or(|(other, _)| found < other)
+        {
+            nearest = Some((found, value));
+        }
+        Ok(false)
+    })?;
+    Ok(nearest.map(|(distance, place)| (distance, Value::from(place).into_owned())))
+}
+
+/// Notes distance and place for `$meta` and `$geoNear`.
+pub(super) fn note(row: &mut Row, distance: f64, place: Value<'static>) {
+    let metadata = row.metadata.get_or_insert_default();
+    metadata.geo_distance = Some(distance);
+    metadata.geo_point = Some(place);
 }

@@ -4,6 +4,7 @@ use super::collection_scan::CollectionScan;
 use super::documents::Documents;
 use super::fetch::Fetch;
 use super::filter::FilterRows;
+use super::geo_near::GeoNear;
 use super::id_lookup::IdLookup;
 use super::index_scan::IndexScan;
 use super::limit::Limit;
@@ -42,6 +43,7 @@ enum Kind {
     Empty,
     Fetch(Fetch),
     Filter(FilterRows),
+    GeoNear(Box<GeoNear>),
     IdLookup(IdLookup),
     IndexScan(IndexScan),
     Limit(Limit),
@@ -71,6 +73,7 @@ impl Operator {
             PhysicalPlan::Filter { filter, input: inner } => {
                 Kind::Filter(FilterRows::new(filter.clone(), input(inner)))
             }
+            PhysicalPlan::GeoNear(near) => Kind::GeoNear(Box::new(GeoNear::new(near))),
             PhysicalPlan::IdLookup { collection, document_key, filter, .. } => {
                 Kind::IdLookup(IdLookup::new(collection, document_key.clone(), filter.clone()))
             }
@@ -153,6 +156,7 @@ impl Operator {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
             | Kind::Empty
+            | Kind::GeoNear(_)
             | Kind::IdLookup(_)
             | Kind::IndexScan(_)
             | Kind::Rows(_)
@@ -184,6 +188,7 @@ impl Operator {
             Kind::Empty => Ok(()),
             Kind::Fetch(fetch) => fetch.pull(context, wanted, rows),
             Kind::Filter(filter) => filter.pull(context, wanted, rows),
+            Kind::GeoNear(near) => near.pull(context, wanted, rows),
             Kind::IdLookup(lookup) => lookup.pull(context, rows),
             Kind::IndexScan(scan) => scan.pull(context, wanted, rows),
             Kind::Limit(limit) => limit.pull(context, wanted, rows),
@@ -205,6 +210,7 @@ impl Operator {
         match &self.kind {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
+            | Kind::GeoNear(_)
             | Kind::IndexScan(_)
             | Kind::Rows(_)
             | Kind::Stage(_)
@@ -227,6 +233,7 @@ impl Operator {
         match &self.kind {
             Kind::CollectionScan(scan) => scan.examined,
             Kind::Fetch(fetch) => fetch.examined,
+            Kind::GeoNear(near) => near.examined,
             Kind::IdLookup(lookup) => lookup.examined,
             Kind::IndexScan(scan) => scan.examined,
             _ => Examined::default(),
@@ -248,6 +255,7 @@ impl Operator {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
             | Kind::Empty
+            | Kind::GeoNear(_)
             | Kind::IdLookup(_)
             | Kind::IndexScan(_)
             | Kind::Rows(_) => &[],

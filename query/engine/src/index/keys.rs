@@ -16,8 +16,8 @@
 use sheaf_document::{RawArray, RawDocument, ValueRef};
 use sheaf_language::filter::path::Component;
 
-use super::KeyPath;
 use super::multikey::bit;
+use super::{KeyKind, KeyPath};
 use crate::{Error, Result, error_code};
 
 /// Most keys that one document may have in one index. Protects from documents that would write millions of entries.
@@ -47,7 +47,7 @@ pub(crate) fn for_each_key<'d>(
     let mut walkers = Vec::with_capacity(paths.len());
     for key in paths {
         walkers.push(Walker { value: root, rest: key.path.components(), gone: 0, is_done: false });
-        if key.hashed {
+        if key.kind == KeyKind::Hashed {
             check_no_array(document, key)?;
         }
     }
@@ -66,6 +66,14 @@ fn check_no_array(document: RawDocument<'_>, key: &KeyPath) -> Result<()> {
         return Ok(());
     }
     Err(Error::location(16766, "a hashed index does not take arrays"))
+}
+
+/// The error of a document with more than [`KEYS_MAX`] keys.
+pub(super) fn too_many() -> Error {
+    Error::new(
+        error_code::CANNOT_BUILD_INDEX_KEYS,
+        format!("a document has more than {KEYS_MAX} keys in an index"),
+    )
 }
 
 fn expand<'d>(
@@ -88,12 +96,7 @@ fn expand<'d>(
         }
     }
     let Some(array) = common else {
-        *budget = budget.checked_sub(1).ok_or_else(|| {
-            Error::new(
-                error_code::CANNOT_CREATE_INDEX,
-                format!("a document has more than {KEYS_MAX} keys in an index"),
-            )
-        })?;
+        *budget = budget.checked_sub(1).ok_or_else(too_many)?;
         let values: Vec<_> = walkers.iter().map(|walker| walker.value).collect();
         return emit(&values);
     };

@@ -5,6 +5,7 @@ use std::fmt;
 use sheaf_language::sort::{Direction, SortBy};
 
 use super::{IndexScanPlan, PhysicalPlan, ScanDirection};
+use crate::index::KeyKind;
 
 impl fmt::Display for PhysicalPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +47,10 @@ impl fmt::Display for Line<'_> {
                 f.write_str(if filter.is_some() { "Fetch: filtered" } else { "Fetch" })
             }
             PhysicalPlan::Filter { .. } => f.write_str("Filter"),
+            PhysicalPlan::GeoNear(near) => {
+                write!(f, "GeoNear: {} by {}", near.path, near.scan.index.specification.name)?;
+                f.write_str(if near.filter.is_some() { ", filtered" } else { "" })
+            }
             PhysicalPlan::IdLookup { id, filter, .. } => {
                 write!(f, "IdLookup: {}", crate::value_text::of_value(id))?;
                 if filter.is_some() {
@@ -83,9 +88,13 @@ impl fmt::Display for Line<'_> {
 
 fn write_scan(f: &mut fmt::Formatter<'_>, scan: &IndexScanPlan) -> fmt::Result {
     write!(f, "IxScan: {}", scan.index.specification.name)?;
-    for (field, bounds) in scan.index.specification.key.fields().iter().zip(&scan.bounds) {
+    for (path, bounds) in scan.paths.iter().zip(&scan.bounds) {
+        if matches!(path.kind, KeyKind::PlaneCell | KeyKind::SphereCell) && !bounds.is_all() {
+            write!(f, " {}: {} ranges of cells", path.path, bounds.intervals.len())?;
+            continue;
+        }
         let intervals: Vec<_> = bounds.intervals.iter().map(ToString::to_string).collect();
-        write!(f, " {}: {}", field.path, intervals.join(" "))?;
+        write!(f, " {}: {}", path.path, intervals.join(" "))?;
     }
     write_direction(f, scan.direction)?;
     if scan.is_multikey {

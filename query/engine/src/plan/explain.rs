@@ -4,6 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 
 use super::{IndexScanPlan, PhysicalPlan, ScanDirection};
 use crate::executor::{Examined, Operator};
+use crate::index::IndexContent;
 
 /// Writes a plan node with its inputs. With operators, it says what they did.
 pub(crate) fn write_stage(
@@ -27,6 +28,10 @@ pub(crate) fn write_stage(
             out.append("indexName", "_id_").document("key", |key| {
                 key.append_value("_id", id);
             });
+        }
+        PhysicalPlan::GeoNear(near) => {
+            write_key_pattern(&near.scan, out);
+            out.append("indexName", near.scan.index.specification.name.as_str()).append("indexVersion", 2);
         }
         PhysicalPlan::IndexScan(scan) => write_scan(scan, out),
         PhysicalPlan::Limit { limit, .. } => {
@@ -93,8 +98,8 @@ pub(crate) fn write_spilled(operator: &Operator, out: &mut DocumentBuilder) {
 
 fn write_scan(scan: &IndexScanPlan, out: &mut DocumentBuilder) {
     let specification = &scan.index.specification;
-    out.append_ref("keyPattern", ValueRef::Document(specification.key.document()))
-        .append("indexName", specification.name.as_str())
+    write_key_pattern(scan, out);
+    out.append("indexName", specification.name.as_str())
         .append("isMultiKey", scan.is_multikey)
         .append("isUnique", specification.unique || specification.key.is_id())
         .append("isSparse", specification.sparse)
@@ -102,12 +107,26 @@ fn write_scan(scan: &IndexScanPlan, out: &mut DocumentBuilder) {
         .append("indexVersion", 2)
         .append("direction", direction_name(scan.direction));
     out.document("indexBounds", |bounds| {
-        for (field, own) in specification.key.document().iter().zip(&scan.bounds) {
-            bounds.array(field.key(), |intervals| {
+        for (path, own) in scan.paths.iter().zip(&scan.bounds) {
+            bounds.array(path.path.as_str(), |intervals| {
                 for interval in &own.intervals {
                     intervals.push(interval.to_string());
                 }
             });
+        }
+    });
+}
+
+/// The key pattern; that of a wildcard index with the path it is used for.
+fn write_key_pattern(scan: &IndexScanPlan, out: &mut DocumentBuilder) {
+    let specification = &scan.index.specification;
+    if !matches!(scan.index.content, IndexContent::Paths(_)) {
+        out.append_ref("keyPattern", ValueRef::Document(specification.key.document()));
+        return;
+    }
+    out.document("keyPattern", |pattern| {
+        for path in &scan.paths {
+            pattern.append(path.path.as_str(), if path.descending { -1 } else { 1 });
         }
     });
 }

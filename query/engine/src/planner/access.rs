@@ -11,6 +11,7 @@ use super::candidate::Candidate;
 use super::predicate_bounds::conjuncts;
 use super::query::{HintChoice, Query};
 use crate::catalog::Collection;
+use crate::index::{Index, IndexContent};
 use crate::key_layout;
 use crate::plan::{PhysicalPlan, ScanDirection};
 use crate::{Error, Result, error_code};
@@ -23,9 +24,18 @@ pub(crate) struct Access {
 
 /// Chooses the access path for a query.
 pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Access> {
+    if query.filter.text().is_some() && query.hint != HintChoice::None {
+        return Err(Error::new(
+            error_code::BAD_VALUE,
+            "a search of text has its index; a hint cannot name another one",
+        ));
+    }
     let parts = conjuncts(query.filter.predicate());
     if parts.iter().any(|part| matches!(part, Predicate::Constant(false))) {
         return Ok(Access { plan: PhysicalPlan::Empty, is_sorted: true });
+    }
+    if parts.iter().any(|part| matches!(part, Predicate::Text(_))) {
+        return text(collection, query, &parts);
     }
     match &query.hint {
         HintChoice::Natural(direction) => Ok(collection_scan(collection, query, *direction)),
@@ -36,7 +46,9 @@ pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Acce
             }
             let best = best_candidate(collection, query, &parts);
             if best.as_ref().is_none_or(|best| best.narrow_fields == 0)
-                && let Some(plan) = union(collection, query, &parts)
+                && let Some(plan) = union(collection, &parts, &|parts| {
+                    best_candidate(collection, query, parts).filter(|best| best.bounded_fields > 0)
+                })
             {
                 return Ok(Access { plan, is_sorted: false });
             }
@@ -57,15 +69,40 @@ fn collection_scan(collection: &Arc<Collection>, query: &Query, direction: ScanD
 
 fn hinted(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate], name: &str) -> Result<Access> {
     let index = collection.index_named(name);
-    if index.is_some_and(|index| !index.specification.has_entries()) {
+    if index.is_some_and(|index| !index.has_entries()) {
         return Ok(collection_scan(collection, query, ScanDirection::Forward));
     }
-    let candidate = index.and_then(|index| Candidate::of(collection, index, parts, query, true));
+    let candidates = index.map(|index| Candidate::all(collection, index, parts, query, true));
+    let candidate = best(candidates.unwrap_or_default().into_iter());
+    let only = |parts: &[&Predicate]| {
+        let candidates = Candidate::all(collection, index?, parts, query, true);
+        best(candidates.into_iter()).filter(|best| best.bounded_fields > 0)
+    };
     match candidate {
         Some(candidate) => Ok(fetch(collection, parts, candidate)),
+        None if let Some(plan) = union(collection, parts, &only) => Ok(Access { plan, is_sorted: false }),
         None => Err(Error::new(
             error_code::NO_QUERY_EXECUTION_PLANS,
             format!("the index \"{name}\" that the hint names does not hold all documents of this query"),
+        )),
+    }
+}
+
+/// The text index for a search of text, which must not have a field in front of the text that the query leaves open.
+fn text(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Result<Access> {
+    let is_text = |index: &&Arc<Index>| matches!(index.content, IndexContent::Terms(_));
+    let Some(index) = collection.indexes.iter().find(is_text).filter(|index| index.has_entries()) else {
+        return Ok(collection_scan(collection, query, ScanDirection::Forward));
+    };
+    match best(Candidate::all(collection, index, parts, query, false).into_iter()) {
+        Some(candidate) => Ok(fetch(collection, parts, candidate)),
+        None => Err(Error::new(
+            error_code::NO_QUERY_EXECUTION_PLANS,
+            format!(
+                "the text index \"{}\" cannot serve the query: the fields in front of its text need equalities, \
+                 and a partial index needs its filter in the query",
+                index.specification.name
+            ),
         )),
     }
 }
@@ -109,8 +146,13 @@ fn best_candidate(collection: &Arc<Collection>, query: &Query, parts: &[&Predica
     let candidates = collection
         .indexes
         .iter()
-        .filter_map(|index| Candidate::of(collection, index, parts, query, false).filter(useful));
-    // Of equals the older index wins.
+        .flat_map(|index| Candidate::all(collection, index, parts, query, false))
+        .filter(useful);
+    best(candidates)
+}
+
+/// The best of several; of equals the first, which is of the older index.
+pub(super) fn best(candidates: impl Iterator<Item = Candidate>) -> Option<Candidate> {
     let mut best: Option<Candidate> = None;
     for candidate in candidates {
         if best.as_ref().is_none_or(|best| candidate.score() > best.score()) {
@@ -139,7 +181,7 @@ fn fetch(collection: &Arc<Collection>, parts: &[&Predicate], candidate: Candidat
 }
 
 /// A filter of the conjuncts that are left; none if there are none.
-fn rest_filter(parts: &[&Predicate]) -> Option<Arc<Filter>> {
+pub(super) fn rest_filter(parts: &[&Predicate]) -> Option<Arc<Filter>> {
     match parts {
         [] => None,
         [only] => Some(Arc::new(Filter::from_predicate((*only).clone()))),
@@ -150,16 +192,19 @@ fn rest_filter(parts: &[&Predicate]) -> Option<Arc<Filter>> {
     }
 }
 
-/// A union of index scans for an `$or` each of whose branches an index serves.
-fn union(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Option<PhysicalPlan> {
+/// A union of index scans for an `$or` each of whose branches an index serves, as `candidate` says.
+fn union(
+    collection: &Arc<Collection>,
+    parts: &[&Predicate],
+    candidate: &dyn Fn(&[&Predicate]) -> Option<Candidate>,
+) -> Option<PhysicalPlan> {
     for (position, part) in parts.iter().enumerate() {
         let Predicate::Or(branches) = part else { continue };
         let inputs: Option<Vec<_>> = branches
             .iter()
             .map(|branch| {
                 let parts = conjuncts(branch);
-                let best = best_candidate(collection, query, &parts)?;
-                (best.bounded_fields > 0).then(|| fetch(collection, &parts, best).plan)
+                candidate(&parts).map(|best| fetch(collection, &parts, best).plan)
             })
             .collect();
         let Some(inputs) = inputs else { continue };

@@ -14,6 +14,7 @@ use sheaf_language::filter::path::FieldPath;
 use sheaf_language::geometry::Distance;
 
 use super::find::plan_documents;
+use super::near as near_plan;
 use super::query::{HintChoice, Query, QueryCollation, bind_text};
 use crate::catalog::{CatalogState, Collection, IndexFieldKind};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
@@ -143,12 +144,7 @@ fn plan_geo_near(
     collation: &QueryCollation,
     hint: &HintChoice,
 ) -> Result<PhysicalPlan> {
-    if matches!(hint, HintChoice::Natural(_)) {
-        return Err(Error::new(
-            error_code::BAD_VALUE,
-            "$geoNear needs its geo index; the hint asks for a collection scan",
-        ));
-    }
+    near_plan::refuse_hint(hint)?;
     let Some(collection) = collection else { return Ok(PhysicalPlan::Empty) };
     let path = geo_path(collection, near)?;
     let filter = Arc::new(near.query.clone());
@@ -162,8 +158,7 @@ fn plan_geo_near(
         collation: collation.clone(),
         scope: Scope::new(),
     };
-    let input = Box::new(plan_documents(Some(collection), &query)?);
-    Ok(PhysicalPlan::Near { path: FieldPath::parse(&path), near: near.near.clone(), input })
+    near_plan::plan(collection, &query, &FieldPath::parse(&path), &near.near)
 }
 
 /// The path of a `$geoNear`: the given one, which must have a geo index, or that of the one geo index there is.

@@ -2,7 +2,7 @@
 
 use sheaf_document::{Value, ValueRef};
 
-use crate::index::{Index, KeyPath, entry};
+use crate::index::{Index, KeyKind, KeyPath, entry};
 use crate::key_layout::{KeyRange, prefix_range, successor};
 use crate::plan::{FieldBounds, Interval};
 
@@ -19,9 +19,14 @@ pub(crate) struct Ranges {
 
 /// The ranges of keys that begin with `prefix` and fulfil the bounds: leading fields with single values are multiplied
 /// out, the first field with intervals ends them.
-pub(crate) fn key_ranges(index: &Index, prefix: Vec<u8>, bounds: &[FieldBounds]) -> Ranges {
+pub(crate) fn key_ranges(
+    index: &Index,
+    paths: &[KeyPath],
+    prefix: Vec<u8>,
+    bounds: &[FieldBounds],
+) -> Ranges {
     let mut prefixes = vec![prefix];
-    for (position, (bounds, path)) in bounds.iter().zip(&index.paths).enumerate() {
+    for (position, (bounds, path)) in bounds.iter().zip(paths).enumerate() {
         if bounds.is_all() {
             return whole(prefixes, position);
         }
@@ -39,13 +44,13 @@ pub(crate) fn key_ranges(index: &Index, prefix: Vec<u8>, bounds: &[FieldBounds])
                 })
                 .collect();
             // Hashes are not in the order of the values.
-            if path.hashed {
+            if path.kind == KeyKind::Hashed {
                 prefixes.sort();
                 prefixes.dedup();
             }
             continue;
         }
-        if path.hashed {
+        if path.kind == KeyKind::Hashed {
             return whole(prefixes, position);
         }
         let ordered = in_key_order(bounds, path);
@@ -89,10 +94,16 @@ fn interval_range(index: &Index, path: &KeyPath, prefix: &[u8], interval: &Inter
 fn encode(index: &Index, path: &KeyPath, value: &Value<'static>, out: &mut Vec<u8>) {
     // Bounds hold no missing values, and arrays in bytes form.
     let value = value.as_ref().unwrap_or(ValueRef::Null);
-    if path.hashed {
-        let hashed = ValueRef::Int64(entry::hash(value));
-        sheaf_document::key::encode(hashed, path.descending, None, out);
-    } else {
-        sheaf_document::key::encode(value, path.descending, index.collate(), out);
+    match path.kind {
+        KeyKind::Hashed => {
+            let hashed = ValueRef::Int64(entry::hash(value));
+            sheaf_document::key::encode(hashed, path.descending, None, out);
+        }
+        KeyKind::Value | KeyKind::WildcardValue => {
+            sheaf_document::key::encode(value, path.descending, index.collate(), out);
+        }
+        KeyKind::WildcardPath | KeyKind::Term | KeyKind::PlaneCell | KeyKind::SphereCell => {
+            sheaf_document::key::encode(value, path.descending, None, out);
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Session {
                 format!("{namespace} is a view and has no indexes"),
             ));
         }
-        Ok(collection.indexes.iter().map(|index| index.specification.to_document()).collect())
+        collection.indexes.iter().map(|index| index.specification.to_listed_document()).collect()
     }
 
     /// Figures of a collection and its indexes. Reads all of it.

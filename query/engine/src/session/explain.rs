@@ -65,7 +65,7 @@ impl Session {
 
     fn run_plan(&self, explained: &Explained, snapshot: Snapshot) -> Result<Execution> {
         let options = ReadOptions::default();
-        let mut execution = self.start(&explained.plan, snapshot, &explained.collation, options);
+        let mut execution = self.start_uncounted(&explained.plan, snapshot, &explained.collation, options);
         while execution.next_row()?.is_some() {}
         Ok(execution)
     }

@@ -57,8 +57,20 @@ impl Session {
         context
     }
 
-    /// Starts a plan at a snapshot.
+    /// Starts a plan at a snapshot for a user.
     pub(crate) fn start(
+        &self,
+        plan: &PhysicalPlan,
+        snapshot: Snapshot,
+        collation: &QueryCollation,
+        options: ReadOptions,
+    ) -> Execution {
+        plan.count_usage();
+        self.start_uncounted(plan, snapshot, collation, options)
+    }
+
+    /// As [`Session::start`], where nobody uses the answer.
+    pub(super) fn start_uncounted(
         &self,
         plan: &PhysicalPlan,
         snapshot: Snapshot,

@@ -130,14 +130,15 @@ impl Session {
                 format!("{namespace} is a view and has no indexes"),
             ));
         }
-        let since = Value::DateTime(self.database().now_millis());
         let figures = |index: &std::sync::Arc<crate::index::Index>| {
             let mut out = DocumentBuilder::new();
             out.append("name", index.specification.name.as_str());
             out.append_ref("key", ValueRef::Document(index.specification.key.document()));
             out.append("host", HOST);
             out.document("accesses", |accesses| {
-                accesses.append("ops", 0i64).append_value("since", &since);
+                let operations = i64::try_from(index.usage.operations()).unwrap_or(i64::MAX);
+                let since = Value::DateTime(index.usage.since_millis());
+                accesses.append("ops", operations).append_value("since", &since);
             });
             out.append("spec", index.specification.to_document());
             out.build()

@@ -11,5 +11,6 @@ mod expiry;
 mod golden;
 mod lifecycle;
 mod model;
+mod special_indexes;
 mod spill;
 mod support;

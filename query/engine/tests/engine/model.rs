@@ -25,7 +25,7 @@ impl Random {
         (bits ^ (bits >> 31)) % limit
     }
 
-    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[usize::try_from(self.below(list.len() as u64)).expect("small")]
     }
 
@@ -57,7 +57,7 @@ impl Random {
         }
     }
 
-    fn document(&mut self, id: u64) -> String {
+    pub fn document(&mut self, id: u64) -> String {
         let mut fields = vec![format!("\"_id\": {id}")];
         for name in ["a", "b", "c"] {
             if self.below(4) > 0 {
@@ -71,7 +71,7 @@ impl Random {
         self.pick(&["a", "a", "b", "b", "c", "a.x", "b.x", "b.y", "b.0", "_id"])
     }
 
-    fn condition(&mut self) -> String {
+    pub fn condition(&mut self) -> String {
         let path = self.path();
         let test = match self.below(12) {
             0 => format!("{{\"$in\": [{}, {}, {}]}}", self.scalar(), self.value(), self.scalar()),
@@ -89,7 +89,7 @@ impl Random {
         format!("{{\"{path}\": {test}}}")
     }
 
-    fn filter(&mut self) -> String {
+    pub fn filter(&mut self) -> String {
         let list = |random: &mut Self, least: u64| {
             let parts: Vec<_> = (0..least + random.below(3)).map(|_| random.condition()).collect();
             parts.join(", ")
@@ -103,7 +103,7 @@ impl Random {
         }
     }
 
-    fn sort(&mut self) -> String {
+    pub fn sort(&mut self) -> String {
         let path = self.pick(&["a", "b", "c", "a.x"]);
         let direction = |random: &mut Self| random.pick(&["1", "-1"]);
         format!("{{\"{path}\": {}, \"_id\": {}}}", direction(self), direction(self))

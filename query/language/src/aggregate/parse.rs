@@ -106,8 +106,9 @@ impl Pipeline {
                 return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
             }
             if (stage.is_source() || matches!(stage, Stage::GeoNear(_))) && position > 0 {
+                let code = if stage.is_source() { 40_602 } else { 40_603 };
                 return Err(Error::location(
-                    40_602,
+                    code,
                     format!("{name} can only be the first stage of a pipeline"),
                 ));
             }

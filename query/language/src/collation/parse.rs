@@ -226,6 +226,12 @@ fn strength(value: ValueRef<'_>) -> Result<u8> {
         ValueRef::Int64(number) => number,
         #[expect(clippy::cast_possible_truncation, reason = "whole and small by the guard")]
         ValueRef::Double(number) if number.fract() == 0.0 && number.abs() < 1e9 => number as i64,
+        ValueRef::Decimal128(number) if number.is_finite() => {
+            let whole = number.to_string().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
+            #[expect(clippy::cast_possible_truncation, reason = "whole; a cast of a float saturates")]
+            let whole = whole.map(|number| number as i64);
+            whole.ok_or_else(|| mismatch("strength", value, "a whole number from 1 to 5"))?
+        }
         other => return Err(mismatch("strength", other, "a whole number from 1 to 5")),
     };
     u8::try_from(number).ok().filter(|strength| (1..=5).contains(strength)).ok_or_else(|| {

@@ -67,6 +67,11 @@ impl TextQuery {
         &self.search
     }
 
+    /// Whether "A" is not "a".
+    pub const fn is_case_sensitive(&self) -> bool {
+        self.sensitivity.case
+    }
+
     /// The language in force with an index of this default language.
     pub fn language(&self, default: Language) -> Language {
         self.language.unwrap_or(default)

@@ -24,6 +24,7 @@ pub(super) fn operator(
         collator: context.environment.collator.clone(),
     };
     let plan = planner::plan_pipeline(source, filter, stages, &collation, HintChoice::None)?;
+    plan.count_usage();
     Ok(Operator::build(&plan))
 }
 
