@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the corpus, in process.
+//! `cargo xtask conformance`: the corpus, in process or over the MongoDB wire door.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ pub struct Options {
     /// Do not compare with the file of known failures.
     #[arg(long)]
     no_ratchet: bool,
+    /// Over the MongoDB wire door, on 8 connections: every case must end there as it does in process.
+    #[arg(long)]
+    wire: bool,
 }
 
 /// Builds the runner with optimisation and hands over.
@@ -39,7 +42,9 @@ pub fn run(options: &Options) -> Outcome {
     if let Some(case) = &options.case {
         command.args(["--case", case]);
     }
-    for (flag, set) in [("--failures", options.failures), ("--no-ratchet", options.no_ratchet)] {
+    for (flag, set) in
+        [("--failures", options.failures), ("--no-ratchet", options.no_ratchet), ("--wire", options.wire)]
+    {
         if set {
             command.arg(flag);
         }

@@ -24,10 +24,11 @@ pub struct Options {
 /// One step: its name and what runs it.
 type Step = (&'static str, fn(&mut Tally) -> Outcome);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     ("format and lints", lints),
     ("Rust tests", rust_tests),
     ("conformance corpus", conformance),
+    ("conformance corpus over the MongoDB wire", conformance_over_wire),
     ("contract lint", contract_lint),
     ("Go client against sheafd", go_tests),
 ];
@@ -70,7 +71,7 @@ fn lints(tally: &mut Tally) -> Outcome {
     Ok(())
 }
 
-fn reading(command: &mut Command, tally: &mut Tally) -> Outcome {
+pub fn reading(command: &mut Command, tally: &mut Tally) -> Outcome {
     if run_reading(command, |line| tally.read_line(line))? {
         Ok(())
     } else {
@@ -105,6 +106,13 @@ fn conformance(tally: &mut Tally) -> Outcome {
         tally.failed = before + run.failed.max(1);
     }
     Ok(())
+}
+
+/// Every case over the wire door must end as it does in process.
+fn conformance_over_wire(tally: &mut Tally) -> Outcome {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "sheaf-tests", "--bin", "conformance", "--", "--wire"]);
+    reading(&mut command, tally)
 }
 
 fn contract_lint(tally: &mut Tally) -> Outcome {

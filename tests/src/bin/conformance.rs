@@ -9,9 +9,10 @@ use bson::Bson;
 use clap::Parser;
 use sheaf_tests::conformance::runner::Outcome;
 use sheaf_tests::conformance::target::{InProcess, Target};
+use sheaf_tests::conformance::wire_target::OverTheWire;
 use sheaf_tests::conformance::{Error, case::Case, corpus, ratchet, report::Report, runner, verdict};
 
-/// Runs the conformance corpus in process.
+/// Runs the conformance corpus in process, or over the MongoDB wire door.
 #[derive(Parser)]
 struct Arguments {
     /// Where the suites are (else SHEAF_SUITES, else ../shared/suites).
@@ -35,6 +36,15 @@ struct Arguments {
     /// Threads (else one per core).
     #[arg(long)]
     threads: Option<usize>,
+    /// Over the MongoDB wire door as well: every case must end there as it does in process.
+    #[arg(long)]
+    wire: bool,
+    /// With --wire: connections at once.
+    #[arg(long, default_value_t = 8, requires = "wire")]
+    connections: usize,
+    /// Only every n-th case.
+    #[arg(long, default_value_t = 1)]
+    every: usize,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +70,12 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
         (None, Some(area)) => id.starts_with(area.as_str()),
         (None, None) => true,
     };
-    let cases = corpus::read(&file, wanted)?;
+    let mut cases = corpus::read(&file, wanted)?;
+    let mut number = 0;
+    cases.retain(|_| {
+        number += 1;
+        (number - 1) % arguments.every.max(1) == 0
+    });
     if arguments.case.is_some() {
         return Ok(show_exchange(&cases));
     }
@@ -70,10 +85,13 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     // A panic is reported with its case; the default hook would print thousands of lines in between.
     std::panic::set_hook(Box::new(|_| {}));
-    let outcomes = runner::run(cases, Box::new(InProcess), threads)
-        .map_err(|source| Error::Io { path: "a worker thread".to_owned(), source })?;
+    let no_thread = |source| Error::Io { path: "a worker thread".to_owned(), source };
+    let outcomes = runner::run(cases, Box::new(InProcess), threads).map_err(no_thread)?;
     let clean =
         outcomes.iter().filter(|(case, outcome)| is_fatal(case, outcome, arguments.failures)).count() == 0;
+    if arguments.wire && clean {
+        return over_the_wire(outcomes, arguments.connections).map_err(no_thread);
+    }
     let report = Report::new(&outcomes);
     print!("{report}");
     let kept = arguments.no_ratchet || keep_ratchet(arguments, &outcomes)?;
@@ -81,6 +99,32 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
     println!("in {:.1?}", started.elapsed());
     println!("{passed} passed, {} failed", total - passed);
     Ok(clean && kept)
+}
+
+/// Runs the cases again over the wire; says whether each ends as it did in process.
+fn over_the_wire(in_process: Vec<(Case, Outcome)>, connections: usize) -> std::io::Result<bool> {
+    let started = std::time::Instant::now();
+    let target = OverTheWire::new(connections)?;
+    let (cases, expected): (Vec<_>, Vec<_>) = in_process.into_iter().unzip();
+    let outcomes = runner::run(cases, Box::new(target), connections)?;
+    let mut same = 0;
+    for ((case, outcome), expected) in outcomes.iter().zip(&expected) {
+        if (*outcome == Outcome::Passed) == (*expected == Outcome::Passed) {
+            same += 1;
+        } else {
+            println!("DIFFERENT {}\n    in process: {expected:?}\n    over the wire: {outcome:?}", case.id);
+        }
+    }
+    let report = Report::new(&outcomes);
+    print!("{report}");
+    let (passed, total) = report.totals();
+    println!(
+        "over {connections} connections in {:.1?}: {passed} of {total} hold their asserts",
+        started.elapsed()
+    );
+    // What is counted is the comparison: the rate itself is the business of the run in process.
+    println!("{same} passed, {} failed", outcomes.len() - same);
+    Ok(same == outcomes.len())
 }
 
 /// Prints what is wrong with a case; says whether it spoils the whole run.

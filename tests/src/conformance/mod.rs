@@ -1,4 +1,4 @@
-//! The conformance corpus, run in process.
+//! The conformance corpus, run in process or over the MongoDB wire door.
 //!
 //! A case is a list of commands and what was recorded when they were sent to MongoDB 8. Each case gets a database of
 //! its own, runs its steps one after the other and is judged by its asserts; see [`case`] for the format, [`compare`]
@@ -6,7 +6,7 @@
 //! for in `SHEAF_SUITES`, else in `../shared/suites`.
 //!
 //! ```text
-//! corpus -> case -> runner (a thread per core, a watchdog) -> target (run_command) -> verdict -> report, ratchet
+//! corpus -> case -> runner (threads, a watchdog) -> target (run_command, or a socket) -> verdict -> report, ratchet
 //! ```
 //!
 //! Replies are read with the `bson` crate, not with our own reader: what only we can read would pass otherwise.
@@ -21,6 +21,7 @@ pub mod report;
 pub mod runner;
 pub mod target;
 pub mod verdict;
+pub mod wire_target;
 
 /// Why the run as a whole could not go on. The caller prints it and gives up.
 #[derive(Debug, thiserror::Error)]
