@@ -16,6 +16,9 @@ pub const BATCH_OPERATIONS_MAX: usize = 16 << 20;
 /// Largest record the log reader assembles from chunks: a batch with its header.
 pub const RECORD_BYTES_MAX: usize = BATCH_BYTES_MAX + (1 << 20);
 
+/// What readers may hold of blocks and large values beside the cache, unless the memory budget is given as one number.
+pub const READ_BYTES_DEFAULT: u64 = 256 << 20;
+
 /// Number of levels of a tablet, L0 included.
 pub const LEVELS: usize = 7;
 

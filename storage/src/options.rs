@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::limits::LEVELS;
+use crate::limits::{LEVELS, READ_BYTES_DEFAULT};
 
 /// What an acknowledged commit means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,11 @@ pub struct StoreOptions {
     /// The master key of a store that is encrypted; `None` for one that is not. Decided when the store is made.
     pub encryption: Option<Encryption>,
 
-    /// Budget of the block and blob cache.
+    /// What memtables, cache, open files, blocks that are being read and the log's buffer may take together, in bytes. The
+    /// cache gives way to the others; then writes wait, and what cannot be had is refused with
+    /// [`Error::MemoryExceeded`]. `None`: the sum of the options below and [`READ_BYTES_DEFAULT`].
+    pub memory_bytes: Option<u64>,
+    /// Most that the block and blob cache may take, with what open files take.
     pub cache_bytes: u64,
     /// Size at which a memtable is sealed.
     pub memtable_bytes: usize,
@@ -140,6 +144,7 @@ impl Default for StoreOptions {
             clock: Arc::new(SystemClock::default()),
             background: BackgroundWork::Threads,
             encryption: None,
+            memory_bytes: None,
             cache_bytes: 256 << 20,
             memtable_bytes: 32 << 20,
             sealed_memtables_max: 4,
@@ -180,6 +185,14 @@ impl StoreOptions {
         self.keyspaces.get(&keyspace).copied().unwrap_or_default()
     }
 
+    /// The one memory budget, in bytes.
+    pub fn memory_budget_bytes(&self) -> u64 {
+        let memtables =
+            self.memtable_bytes.saturating_mul(self.sealed_memtables_max.saturating_add(2)) as u64;
+        let parts = self.cache_bytes.saturating_add(memtables).saturating_add(READ_BYTES_DEFAULT);
+        self.memory_bytes.unwrap_or(parts)
+    }
+
     /// Refuses combinations that cannot work.
     pub fn validate(&self) -> Result<()> {
         let require = |holds: bool, what: &str| {
@@ -187,6 +200,11 @@ impl StoreOptions {
         };
         require(self.memtable_bytes >= 1024, "memtable_bytes must be at least 1024")?;
         require(self.sealed_memtables_max >= 1, "sealed_memtables_max must be at least 1")?;
+        require(
+            self.memory_budget_bytes()
+                >= (2 * self.memtable_bytes as u64).saturating_add(self.cache_bytes / 8),
+            "memory_bytes must hold two memtables and an eighth of the cache",
+        )?;
         require(self.wal_segment_bytes >= 4096, "wal_segment_bytes must be at least 4096")?;
         require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
         require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;

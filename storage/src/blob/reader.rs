@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::blob::{
     BLOB_FORMAT_VERSION, BLOB_FORMAT_VERSION_OLDEST, BLOB_HEADER_BYTES, BLOB_MAGIC, BlobReference, writer,
 };
-use crate::cache::Cached;
+use crate::cache::{Cached, LargeValue};
 use crate::coding::{Malformed, u32_at};
 use crate::encryption::KeyedFile;
 use crate::error::{Error, Result};
@@ -59,8 +59,11 @@ impl BlobReader {
         if caching == Caching::Through
             && let Some(Cached::Value(value)) = cache.get(holder, offset)
         {
-            let length = value.len();
+            let length = (*value).as_ref().len();
             return Ok(ValueSlice::shared(value, 0..length));
+        }
+        if caching == Caching::Through {
+            cache.admit_load(reference.value_bytes)?;
         }
         if reference.file_id != self.file_id {
             return Err(self.file.corruption(offset, Malformed("a reference to another blob file")));
@@ -74,11 +77,12 @@ impl BlobReader {
         match bytes {
             BlockBytes::Mapped(map, range) => Ok(ValueSlice::shared(map, range)),
             BlockBytes::Heap(bytes) => {
-                let value = Arc::new(bytes.into_vec());
+                let charge = cache.charge(bytes.len() as u64);
+                let value = Arc::new(LargeValue::new(bytes.into_vec(), charge));
                 if caching == Caching::Through {
                     cache.insert(holder, offset, Cached::Value(Arc::clone(&value)));
                 }
-                let length = value.len();
+                let length = (*value).as_ref().len();
                 Ok(ValueSlice::shared(value, 0..length))
             }
         }

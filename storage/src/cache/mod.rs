@@ -4,8 +4,20 @@
 //! holds it and where it starts: every opened file draws a number of its own, so a file number used by two tablets, or a
 //! file replaced after a failed open, can not be mistaken for another.
 //!
-//! What readers hold outside the cache (index roots, filters) is charged too: it takes its bytes from the cache's
-//! capacity, so that both together stay within the budget.
+//! It also keeps the account of the store's one memory budget. Five parts share it:
+//!
+//! | part | charged when | given back when |
+//! |---|---|---|
+//! | memtables, log buffer | reserved by the tablet at every seal and flush | flushed and no longer read |
+//! | open files (index roots, filters, range tombstones) | opened | closed |
+//! | live blocks and large values, cached | loaded | evicted and no longer read |
+//! | live blocks and large values, held by readers after eviction | as above | the last reader drops them |
+//! | bookkeeping of the cache | per item | evicted |
+//!
+//! The cache is the part that gives way: its capacity is what the others leave, up to `cache_bytes` and down to an eighth of
+//! that. Only when that does not suffice is somebody refused: a write waits for flushes first, a read fails at
+//! once. Jobs of the store itself (flush, compaction) are charged and never refused a block, for they are what
+//! gives memory back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,14 +25,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
+use crate::error::{Error, Result};
 use crate::sstable::block::Block;
 
 /// Bookkeeping per item: its slot, its key, its counters.
 const ITEM_OVERHEAD_BYTES: u64 = 96;
 /// What the capacity is taken to hold when the table of slots is sized.
 const ITEM_BYTES_EXPECTED: u64 = 4 << 10;
-/// However much is pinned, this share of the budget stays for blocks.
+/// However much is taken by others, this share of the cache's budget stays for blocks.
 const CAPACITY_SHARE_MIN: u64 = 8;
+/// After so many loads the capacity is fitted to what readers hold by now.
+const LOADS_BETWEEN_FITS: u64 = 1_024;
 
 /// Which file, and where in it.
 type Place = (u64, u64);
@@ -31,7 +46,38 @@ pub enum Cached {
     /// A parsed block.
     Block(Arc<Block>),
     /// A large value's bytes.
-    Value(Arc<Vec<u8>>),
+    Value(Arc<LargeValue>),
+}
+
+/// A large value in memory.
+pub struct LargeValue {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl LargeValue {
+    /// With its place in the account.
+    pub fn new(bytes: Vec<u8>, charge: Charge) -> LargeValue {
+        LargeValue { bytes, _charge: charge }
+    }
+}
+
+impl AsRef<[u8]> for LargeValue {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Bytes of a block or value that is in memory, until it is dropped.
+pub struct Charge {
+    live_bytes: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.live_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone)]
@@ -41,7 +87,7 @@ impl Weighter<Place, Cached> for ByBytes {
     fn weight(&self, _: &Place, item: &Cached) -> u64 {
         let held = match item {
             Cached::Block(block) => block.memory_bytes(),
-            Cached::Value(bytes) => bytes.len(),
+            Cached::Value(value) => value.bytes.len(),
         };
         held as u64 + ITEM_OVERHEAD_BYTES
     }
@@ -78,7 +124,14 @@ type Blocks = Cache<Place, Cached, ByBytes, BuildPlaceHasher, DefaultLifecycle<P
 pub struct BlockCache {
     blocks: Blocks,
     budget_bytes: u64,
+    /// What all parts may take together.
+    memory_bytes: u64,
     pinned_bytes: AtomicU64,
+    /// Memtables and buffers.
+    reserved_bytes: AtomicU64,
+    /// Blocks and large values in memory, cached or only held by readers.
+    live_bytes: Arc<AtomicU64>,
+    loads: AtomicU64,
     next_holder: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -89,10 +142,14 @@ pub struct BlockCache {
 pub struct CacheStatistics {
     /// Bytes of cached items with their bookkeeping.
     pub used_bytes: u64,
-    /// Bytes held by readers outside it, taken from its capacity.
+    /// Bytes held by open files, taken from its capacity.
     pub pinned_bytes: u64,
-    /// What both may take.
+    /// Bytes of blocks and values that are no longer cached and still held by somebody.
+    pub held_bytes: u64,
+    /// What the cache and open files may take.
     pub budget_bytes: u64,
+    /// What everything may take.
+    pub memory_bytes: u64,
     /// Items.
     pub items: u64,
     /// Lookups that found their item.
@@ -102,8 +159,13 @@ pub struct CacheStatistics {
 }
 
 impl BlockCache {
-    /// A cache of `budget_bytes`.
+    /// A cache of `budget_bytes`, and no limit on everything else.
     pub fn new(budget_bytes: u64) -> BlockCache {
+        BlockCache::within(budget_bytes, u64::MAX)
+    }
+
+    /// A cache of at most `budget_bytes` and an account of `memory_bytes`.
+    pub fn within(budget_bytes: u64, memory_bytes: u64) -> BlockCache {
         let items = usize::try_from(budget_bytes / ITEM_BYTES_EXPECTED).unwrap_or(usize::MAX).max(16);
         let blocks = Cache::with(
             items,
@@ -115,7 +177,11 @@ impl BlockCache {
         BlockCache {
             blocks,
             budget_bytes,
+            memory_bytes,
             pinned_bytes: AtomicU64::new(0),
+            reserved_bytes: AtomicU64::new(0),
+            live_bytes: Arc::default(),
+            loads: AtomicU64::new(0),
             next_holder: AtomicU64::new(1),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -141,15 +207,95 @@ impl BlockCache {
         self.blocks.insert((holder, offset), item);
     }
 
-    /// Charges `bytes` held outside until the charge is dropped.
-    pub fn pin(self: &Arc<Self>, bytes: u64) -> Pinned {
+    /// Charges `bytes` of an open file until the charge is dropped; refused when they do not fit.
+    pub fn pin(self: &Arc<Self>, bytes: u64) -> Result<Pinned> {
+        self.make_room(bytes)?;
         self.pinned_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.fit();
-        Pinned { cache: Arc::clone(self), bytes }
+        Ok(Pinned { cache: Arc::clone(self), bytes })
+    }
+
+    /// Says what memtables and buffers take now.
+    pub fn reserve(&self, bytes: u64) {
+        if self.reserved_bytes.swap(bytes, Ordering::Relaxed) != bytes {
+            self.fit();
+        }
+    }
+
+    /// Charges a block or value that has been loaded, and its bookkeeping, whatever is left.
+    pub fn charge(&self, bytes: u64) -> Charge {
+        let bytes = bytes + ITEM_OVERHEAD_BYTES;
+        self.live_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge { live_bytes: Arc::clone(&self.live_bytes), bytes }
+    }
+
+    /// Fails if `bytes` more for a reader pass the budget although the cache gave way.
+    pub fn admit_load(&self, bytes: u64) -> Result<()> {
+        if self.loads.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOADS_BETWEEN_FITS) {
+            self.fit();
+        }
+        self.make_room(bytes + ITEM_OVERHEAD_BYTES)
+    }
+
+    /// What could be taken, by a write, if the cache gave way; `None` when the others alone are over the budget.
+    pub fn room_bytes(&self) -> Option<u64> {
+        let taken = self.firm_bytes().saturating_add(self.held_bytes());
+        self.memory_bytes.checked_sub(taken)?.checked_sub(self.budget_bytes / CAPACITY_SHARE_MIN)
+    }
+
+    /// Whether everything together is over the budget now, before the cache gives way.
+    pub fn is_over(&self) -> bool {
+        self.firm_bytes().saturating_add(self.live_bytes.load(Ordering::Relaxed)) > self.memory_bytes
+    }
+
+    /// What everything may take.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// What does not give way: open files, memtables, buffers.
+    fn firm_bytes(&self) -> u64 {
+        self.pinned_bytes.load(Ordering::Relaxed).saturating_add(self.reserved_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Blocks and values in memory that are not cached.
+    fn held_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed).saturating_sub(self.blocks.weight())
+    }
+
+    fn make_room(&self, bytes: u64) -> Result<()> {
+        let fits = || {
+            let taken = self.firm_bytes().saturating_add(self.live_bytes.load(Ordering::Relaxed));
+            taken.saturating_add(bytes) <= self.memory_bytes
+        };
+        if fits() {
+            return Ok(());
+        }
+        self.fit_beside(bytes);
+        if fits() {
+            return Ok(());
+        }
+        Err(Error::MemoryExceeded(format!(
+            "{bytes} bytes to read do not fit: of {} bytes, memtables and buffers take {}, open files {}, blocks that are held {}",
+            self.memory_bytes,
+            self.reserved_bytes.load(Ordering::Relaxed),
+            self.pinned_bytes.load(Ordering::Relaxed),
+            self.held_bytes()
+        )))
     }
 
     fn fit(&self) {
-        let left = self.budget_bytes.saturating_sub(self.pinned_bytes.load(Ordering::Relaxed));
+        self.fit_beside(0);
+    }
+
+    /// Gives the cache the capacity that the others, and `bytes` about to be taken, leave it.
+    fn fit_beside(&self, bytes: u64) {
+        let own = self.budget_bytes.saturating_sub(self.pinned_bytes.load(Ordering::Relaxed));
+        let mut left = own;
+        if self.memory_bytes < u64::MAX {
+            let others = self.firm_bytes().saturating_add(self.held_bytes()).saturating_add(bytes);
+            left = own.min(self.memory_bytes.saturating_sub(others));
+        }
         self.blocks.set_capacity(left.max(self.budget_bytes / CAPACITY_SHARE_MIN));
     }
 
@@ -158,7 +304,9 @@ impl BlockCache {
         CacheStatistics {
             used_bytes: self.blocks.weight(),
             pinned_bytes: self.pinned_bytes.load(Ordering::Relaxed),
+            held_bytes: self.held_bytes(),
             budget_bytes: self.budget_bytes,
+            memory_bytes: self.memory_bytes,
             items: self.blocks.len() as u64,
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
@@ -183,32 +331,60 @@ impl Drop for Pinned {
 mod tests {
     use super::*;
 
-    fn value(length: usize) -> Cached {
-        Cached::Value(Arc::new(vec![0; length]))
+    fn value(cache: &BlockCache, length: usize) -> Arc<LargeValue> {
+        Arc::new(LargeValue::new(vec![0; length], cache.charge(length as u64)))
     }
 
     #[test]
     fn what_is_cached_stays_within_the_budget() {
         let cache = Arc::new(BlockCache::new(1 << 20));
         for offset in 0..2_000 {
-            cache.insert(1, offset, value(4_000));
+            cache.insert(1, offset, Cached::Value(value(&cache, 4_000)));
         }
         assert!(cache.statistics().used_bytes <= 1 << 20);
         assert!(cache.statistics().items > 100);
-        let pinned = cache.pin(512 << 10);
+        let pinned = cache.pin(512 << 10).unwrap();
         assert!(cache.statistics().used_bytes <= 512 << 10, "a pinned half leaves half");
         drop(pinned);
         for offset in 0..2_000 {
-            cache.insert(2, offset, value(4_000));
+            cache.insert(2, offset, Cached::Value(value(&cache, 4_000)));
         }
         assert!(cache.statistics().used_bytes > 700 << 10);
+    }
+
+    #[test]
+    fn the_cache_gives_way_and_then_somebody_is_refused() {
+        let cache = Arc::new(BlockCache::within(1 << 20, 2 << 20));
+        let fill = || {
+            for offset in 0..600 {
+                cache.insert(1, offset, Cached::Value(value(&cache, 4_000)));
+            }
+        };
+        fill();
+        assert!(cache.statistics().used_bytes > 700 << 10);
+        cache.reserve(1_500 << 10);
+        assert!(cache.statistics().used_bytes <= 548 << 10, "memtables take from the cache");
+        cache.reserve(0);
+        fill();
+        // What readers hold counts even when the cache has let it go.
+        let held: Vec<_> = (0..400).map(|_| value(&cache, 4_000)).collect();
+        assert_eq!(cache.statistics().held_bytes, 400 * 4_096);
+        cache.admit_load(300_000).unwrap();
+        assert!(cache.statistics().used_bytes < 300 << 10);
+        assert!(matches!(cache.admit_load(500_000), Err(Error::MemoryExceeded(_))));
+        assert!(matches!(cache.pin(500_000), Err(Error::MemoryExceeded(_))));
+        assert!(cache.room_bytes().unwrap() < 400_000);
+        drop(held);
+        cache.admit_load(500_000).unwrap();
+        assert_eq!(cache.statistics().held_bytes, 0);
+        assert!(cache.room_bytes().unwrap() > 1_500_000);
     }
 
     #[test]
     fn an_item_is_its_holders_alone() {
         let cache = BlockCache::new(1 << 20);
         let (first, second) = (cache.draw_holder(), cache.draw_holder());
-        cache.insert(first, 0, value(10));
+        cache.insert(first, 0, Cached::Value(value(&cache, 10)));
         assert!(cache.get(first, 0).is_some());
         assert!(cache.get(second, 0).is_none());
         assert!(cache.get(first, 1).is_none());

@@ -14,6 +14,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::cache::{BlockCache, Charge};
 use crate::coding::{Malformed, take_u8, take_u16, take_u32, take_u64, u16_at, u32_at, u64_at};
 use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
@@ -67,6 +68,8 @@ impl BlockBytes {
 pub struct Block {
     bytes: BlockBytes,
     layout: Layout,
+    /// Its place in the memory account.
+    _charge: Option<Charge>,
 }
 
 impl AsRef<[u8]> for Block {
@@ -100,7 +103,7 @@ impl Block {
     /// Reads the trailer and checks every column against the block's length and its own order.
     pub fn parse(bytes: BlockBytes) -> Result<Block, Malformed> {
         let layout = Layout::read(bytes.as_slice())?;
-        let block = Block { bytes, layout };
+        let block = Block { bytes, layout, _charge: None };
         block.check_keys()?;
         block.check_values()?;
         block.check_kinds()?;
@@ -169,6 +172,12 @@ impl Block {
     #[inline]
     pub fn entries(&self) -> usize {
         self.layout.entries
+    }
+
+    /// Puts the block into the memory account, until it is dropped.
+    pub fn charged(mut self, cache: &BlockCache) -> Block {
+        self._charge = Some(cache.charge(self.memory_bytes() as u64));
+        self
     }
 
     /// What the block takes in memory, for the cache's account.

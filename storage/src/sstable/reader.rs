@@ -176,7 +176,7 @@ impl BlockFile {
     fn parse_block(&self, handle: BlockHandle, block_type: BlockType) -> Result<Arc<Block>> {
         let bytes = self.read_sealed(handle, block_type)?;
         let block = Block::parse(bytes).map_err(|malformed| self.corruption(handle.offset, malformed))?;
-        Ok(Arc::new(block))
+        Ok(Arc::new(block.charged(&self.cache)))
     }
 
     /// A parsed block.
@@ -187,6 +187,7 @@ impl BlockFile {
         if let Some(Cached::Block(block)) = self.cache.get(self.holder, handle.offset) {
             return Ok(block);
         }
+        self.cache.admit_load(u64::from(handle.length) + size_of::<Block>() as u64)?;
         let block = self.parse_block(handle, block_type)?;
         self.cache.insert(self.holder, handle.offset, Cached::Block(Arc::clone(&block)));
         Ok(block)
@@ -246,7 +247,7 @@ impl TableReader {
             + filter.as_ref().map_or(0, Filter::memory_bytes)
             + range_tombstones.as_ref().map_or(0, |ranges| ranges.memory_bytes())
             + size_of::<TableReader>();
-        let pinned = opener.cache.pin(pinned as u64);
+        let pinned = opener.cache.pin(pinned as u64)?;
         let index_levels = footer.index_levels;
         Ok(TableReader {
             file,

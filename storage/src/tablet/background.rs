@@ -144,7 +144,8 @@ impl TabletInner {
             return;
         }
         match job(self) {
-            Ok(()) | Err(Error::Closed) => {}
+            // Out of memory is nobody's damage: the next round tries again.
+            Ok(()) | Err(Error::Closed | Error::MemoryExceeded(_)) => {}
             Err(error) => {
                 self.poison.set(error);
                 self.work.report_progress();

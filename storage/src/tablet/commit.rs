@@ -69,6 +69,7 @@ impl Tablet {
         batch.validate()?;
         let inner = &*self.inner;
         inner.admit()?;
+        inner.admit_memory(batch.size_bytes())?;
         let operations = batch.reduce();
         let mut encoded = Vec::new();
         encode_operations(&mut encoded, &operations);
@@ -228,6 +229,7 @@ impl TabletInner {
         };
         lock(&self.sealed).push_back(sealed);
         self.change_view(|view| view.memtables.insert(0, order.active.clone()));
+        self.account_memory();
         self.work.wake();
         Ok(())
     }

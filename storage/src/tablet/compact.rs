@@ -80,6 +80,7 @@ impl TabletInner {
         self.versions.install(edit, |version| {
             self.change_view(|view| view.version = Arc::clone(version));
         })?;
+        self.account_memory();
         self.statistics.compactions.fetch_add(1, Ordering::Relaxed);
         self.statistics.compaction_read_bytes.fetch_add(outcome.bytes_read, Ordering::Relaxed);
         self.statistics.compaction_written_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);

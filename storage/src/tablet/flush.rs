@@ -65,6 +65,9 @@ impl TabletInner {
                 view.version = Arc::clone(version);
             });
         })?;
+        self.retire_memtables(&memtables);
+        drop(memtables);
+        self.account_memory();
         self.statistics.flushes.fetch_add(1, Ordering::Relaxed);
         self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
         self.log()?.remove_before(log_segment)?;

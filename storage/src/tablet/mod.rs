@@ -18,6 +18,7 @@ mod commit_queue;
 mod compact;
 mod flush;
 mod ingest;
+mod memory;
 pub(crate) mod open;
 mod statistics;
 mod verify;
@@ -25,7 +26,7 @@ mod watermark;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
@@ -43,7 +44,8 @@ use crate::vfs::Vfs;
 use crate::wal::log::Log;
 
 pub(crate) use background::{Workers, start_workers};
-pub use statistics::{LevelStatistics, MemoryReport, TabletStatistics};
+pub use memory::MemoryReport;
+pub use statistics::{LevelStatistics, TabletStatistics};
 pub use verify::VerifyReport;
 
 /// One LSM tree. Clones share it.
@@ -81,6 +83,8 @@ pub(crate) struct TabletInner {
     watermark: Mutex<watermark::Watermark>,
     /// Memtables on their way to L0, oldest first.
     pub(crate) sealed: Mutex<VecDeque<SealedMemtable>>,
+    /// Memtables that were flushed and may still be read.
+    retired: Mutex<Vec<Weak<Memtable>>>,
     /// Held by who flushes.
     flushing: Mutex<()>,
     /// Held by who compacts.

@@ -87,7 +87,7 @@ pub(crate) fn create(place: &Place, options: &Arc<StoreOptions>) -> Result<Table
         tail,
         Arc::clone(&poison),
     )?;
-    let cache = Arc::new(BlockCache::new(options.cache_bytes));
+    let cache = Arc::new(BlockCache::within(options.cache_bytes, options.memory_budget_bytes()));
     let opener = place.opener(options, &cache);
     let versions =
         VersionSet::create(opener, place.identity, options.manifest_bytes_min, Arc::clone(&poison))?;
@@ -104,7 +104,7 @@ pub(crate) fn create(place: &Place, options: &Arc<StoreOptions>) -> Result<Table
 /// An existing tablet, with everything its log holds.
 pub(crate) fn recover(place: &Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
     let poison = Arc::new(Poison::default());
-    let cache = Arc::new(BlockCache::new(options.cache_bytes));
+    let cache = Arc::new(BlockCache::within(options.cache_bytes, options.memory_budget_bytes()));
     let opener = place.opener(options, &cache);
     let read_only = options.read_only;
     let versions = VersionSet::recover(
@@ -198,7 +198,7 @@ fn assemble(
     // The floor may have been raised to a commit that was visible and not yet durable, and is gone now. Everything in
     // sstables is at or below the last timestamp, so history is complete from there on.
     let floor = versions.progress().history_floor.min(replayed.last_timestamp);
-    TabletInner {
+    let tablet = TabletInner {
         options: Arc::clone(options),
         vfs: Arc::clone(&place.vfs),
         log: log.map_or_else(OnceLock::new, OnceLock::from),
@@ -217,11 +217,14 @@ fn assemble(
         locks: crate::transaction::locks::LockTable::default(),
         watermark: Mutex::new(Watermark::new(floor)),
         sealed: Mutex::new(replayed.sealed),
+        retired: Mutex::default(),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
         work: super::background::WorkSignal::default(),
         closed: AtomicBool::new(false),
         stop: AtomicBool::new(false),
         statistics: super::statistics::Counters::default(),
-    }
+    };
+    tablet.account_memory();
+    tablet
 }

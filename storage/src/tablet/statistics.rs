@@ -85,26 +85,6 @@ pub struct TabletStatistics {
     pub poisoned: Option<String>,
 }
 
-/// Where a tablet's memory is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryReport {
-    /// The active memtable.
-    pub active_memtable_bytes: u64,
-    /// Memtables waiting for their flush.
-    pub sealed_memtable_bytes: u64,
-    /// The cache, with what open files pin in it.
-    pub cache_bytes: u64,
-    /// Framed records not yet written.
-    pub log_buffer_bytes: u64,
-}
-
-impl MemoryReport {
-    /// All of it.
-    pub fn total_bytes(&self) -> u64 {
-        self.active_memtable_bytes + self.sealed_memtable_bytes + self.cache_bytes + self.log_buffer_bytes
-    }
-}
-
 impl Tablet {
     /// What the tablet has and has done since it was opened.
     pub fn statistics(&self) -> TabletStatistics {
@@ -140,21 +120,6 @@ impl Tablet {
             log_segments: inner.log.get().map_or(0, |log| log.segments().len()),
             cache: inner.cache.statistics(),
             poisoned: inner.poison.reason().map(str::to_owned),
-        }
-    }
-
-    /// Where the tablet's memory is.
-    pub fn memory_report(&self) -> MemoryReport {
-        let inner = &*self.inner;
-        let view = inner.view();
-        let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
-        let mut memtables = view.memtables.iter().map(|memtable| bytes(memtable.memory_bytes()));
-        let cache = inner.cache.statistics();
-        MemoryReport {
-            active_memtable_bytes: memtables.next().unwrap_or(0),
-            sealed_memtable_bytes: memtables.sum(),
-            cache_bytes: cache.used_bytes + cache.pinned_bytes,
-            log_buffer_bytes: inner.log.get().map_or(0, |log| bytes(log.buffered_bytes())),
         }
     }
 }

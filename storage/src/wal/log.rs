@@ -148,6 +148,11 @@ impl Log {
         self.lock().buffer.len()
     }
 
+    /// Memory the buffer takes, filled or not.
+    pub fn buffer_memory_bytes(&self) -> usize {
+        self.lock().buffer.capacity()
+    }
+
     /// Hands the buffer to the system.
     pub fn write(&self) -> Result<()> {
         self.poison.check()?;

@@ -215,10 +215,9 @@ fn every_file_prints_with_the_key_and_says_what_it_needs_without() {
 #[test]
 fn files_of_another_store_or_in_the_open_are_refused() {
     let sst = |disk: &MemoryVfs| -> PathBuf {
-        let files = disk.files().into_iter().map(|(path, _)| path);
+        let mut files = disk.files().into_iter().map(|(path, _)| path);
         files
-            .filter(|path| path.starts_with(DIRECTORY) && path.extension().is_some_and(|e| e == "sst"))
-            .next_back()
+            .rfind(|path| path.starts_with(DIRECTORY) && path.extension().is_some_and(|e| e == "sst"))
             .unwrap()
     };
     let (disk, vfs, store) = secrets(&encrypted_options());

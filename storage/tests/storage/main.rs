@@ -23,6 +23,7 @@ mod ingest;
 mod inspect;
 mod kill;
 mod lifecycle;
+mod memory;
 mod metamorphic;
 mod model;
 #[cfg(feature = "planted")]

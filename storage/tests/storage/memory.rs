@@ -1,0 +1,219 @@
+//! One memory budget: what the report says is what the process takes, and nobody passes the budget.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use sheaf_storage::{
+    BackgroundWork, DiskVfs, Durability, Error, IterOptions, Snapshot, Store, StoreOptions, ValueSlice, Vfs,
+    WriteBatch,
+};
+
+use crate::fixture::{Dice, memory, open, small_options};
+use crate::model::random_batch;
+
+/// Where the child's store is; unset in an ordinary run.
+const CHILD_DIRECTORY: &str = "SHEAF_MEMORY_DIRECTORY";
+const VALUES: u64 = 60_000;
+
+/// Anonymous memory of this process, in bytes: code and page cache do not count.
+fn process_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn child_options() -> StoreOptions {
+    StoreOptions {
+        durability: Durability::Async,
+        cache_bytes: 32 << 20,
+        memtable_bytes: 12 << 20,
+        memory_bytes: Some(96 << 20),
+        ..StoreOptions::default()
+    }
+}
+
+fn key(number: u64) -> Vec<u8> {
+    format!("k{:08}", number * 7_919 % VALUES).into_bytes()
+}
+
+fn write(store: &Store, numbers: std::ops::Range<u64>) {
+    for start in numbers.clone().step_by(100) {
+        let mut batch = WriteBatch::new();
+        for number in start..(start + 100).min(numbers.end) {
+            batch.put(key(number), number.to_le_bytes().repeat(125));
+        }
+        store.tablet().commit(batch, None).unwrap();
+    }
+}
+
+/// The child: loads the store in its first life, measures in its second, when the heap is not full of what compaction
+/// left behind.
+#[test]
+fn memory_child() {
+    let Some(directory) = std::env::var_os(CHILD_DIRECTORY) else { return };
+    let directory = Path::new(&directory);
+    let before = process_bytes();
+    let loaded = directory.join("STORE").exists();
+    let store = Store::open(Arc::new(DiskVfs), directory, child_options()).unwrap();
+    if !loaded {
+        write(&store, 0..VALUES);
+        store.tablet().compact_all().unwrap();
+        store.close().unwrap();
+        return;
+    }
+    let snapshot = store.tablet().snapshot();
+    for number in 0..VALUES {
+        assert!(snapshot.get(&key(number)).unwrap().is_some());
+    }
+    write(&store, 0..8_000);
+    let held: Vec<ValueSlice> =
+        (0..2_000).map(|number| snapshot.get(&key(number * 30)).unwrap().unwrap()).collect();
+    let report = store.tablet().memory_report();
+    let process = process_bytes() - before;
+    println!("report {} process {process} {report:?}", report.total_bytes());
+    assert!(report.cache_bytes > 10 << 20 && report.active_memtable_bytes > 6 << 20, "{report:?}");
+    assert!(report.held_block_bytes > 1 << 20, "{report:?}");
+    assert!(report.total_bytes() <= report.budget_bytes, "{report:?}");
+    let difference = report.total_bytes().abs_diff(process);
+    assert!(
+        difference * 10 <= process,
+        "the report says {}, the process has {process}: {report:?}",
+        report.total_bytes()
+    );
+    drop(held);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_report_adds_up_to_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        // What the allocator keeps for itself is not the store's: one arena, and large pieces go back at once.
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "memory::memory_child", "--nocapture", "--test-threads=1"])
+            .env(CHILD_DIRECTORY, directory.path().join("store"))
+            .envs([
+                ("MALLOC_ARENA_MAX", "1"),
+                ("MALLOC_TRIM_THRESHOLD_", "131072"),
+                ("MALLOC_MMAP_THRESHOLD_", "131072"),
+            ])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        println!("{text}");
+        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// As small as a budget can be, with values large enough that readers hold whole blocks.
+fn tight_options() -> StoreOptions {
+    StoreOptions {
+        cache_bytes: 64 << 10,
+        memory_bytes: Some(256 << 10),
+        table_bytes_target: 32 << 10,
+        level_base_bytes: 64 << 10,
+        ..small_options()
+    }
+}
+
+#[test]
+fn nothing_passes_the_budget() {
+    for background in [BackgroundWork::Inline, BackgroundWork::Threads] {
+        let (_, vfs) = memory();
+        let options = StoreOptions { background, ..tight_options() };
+        let store = open(&vfs, options).unwrap();
+        let tablet = store.tablet();
+        let mut dice = Dice::new(21);
+        let mut snapshots = Vec::new();
+        for step in 0..600 {
+            let batch = random_batch(&mut dice, 300);
+            match tablet.commit(batch.clone(), Some(Durability::Async)) {
+                // Old iterators hold memtables that were flushed long ago.
+                Err(Error::MemoryExceeded(_)) if !snapshots.is_empty() => {
+                    snapshots.clear();
+                    tablet.commit(batch, Some(Durability::Async)).unwrap();
+                }
+                committed => drop(committed.unwrap()),
+            }
+            let snapshot = tablet.snapshot();
+            let first = |snapshot: &Snapshot| {
+                let mut iter = snapshot.iter(IterOptions::default())?;
+                iter.seek_to_first().map(|_| iter)
+            };
+            let iter = first(&snapshot).or_else(|error| {
+                assert!(matches!(error, Error::MemoryExceeded(_)) && !snapshots.is_empty(), "{error}");
+                snapshots.clear();
+                first(&snapshot)
+            });
+            if step % 50 == 0 {
+                snapshots.push((snapshot, iter.unwrap()));
+            }
+            if snapshots.len() > 4 {
+                snapshots.remove(0);
+            }
+            let report = tablet.memory_report();
+            assert!(report.total_bytes() <= report.budget_bytes, "step {step}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_can_not_fit_is_refused_and_nothing_is_lost() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, tight_options()).unwrap();
+    let tablet = store.tablet();
+    let mut batch = WriteBatch::new();
+    batch.put("a", "1");
+    tablet.commit(batch.clone(), None).unwrap();
+    batch.put("b", vec![7; 300 << 10]);
+    assert!(matches!(tablet.commit(batch, None), Err(Error::MemoryExceeded(_))));
+    let mut waits = WriteBatch::new();
+    waits.put("c", vec![7; 60 << 10]);
+    assert!(matches!(tablet.commit(waits, None), Err(Error::MemoryExceeded(_))), "no flush would make room");
+    assert_eq!(tablet.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(tablet.get(b"b").unwrap(), None);
+    let mut fits = WriteBatch::new();
+    fits.put("c", vec![7; 20 << 10]);
+    tablet.commit(fits, None).unwrap();
+    assert_eq!(tablet.get(b"c").unwrap().unwrap().len(), 20 << 10);
+}
+
+#[test]
+fn readers_that_hold_too_much_are_refused_until_they_let_go() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, tight_options()).unwrap();
+    let tablet = store.tablet();
+    for number in 0..600 {
+        let mut batch = WriteBatch::new();
+        batch.put(format!("k{number:04}"), vec![number as u8; 900]);
+        tablet.commit(batch, Some(Durability::Async)).unwrap();
+    }
+    tablet.compact_all().unwrap();
+    let get = |number: usize| tablet.get(format!("k{number:04}").as_bytes()).map(|value| value.unwrap());
+    let mut held = Vec::new();
+    let error = (0..600).find_map(|number| get(number).map(|value| held.push(value)).err());
+    assert!(matches!(&error, Some(Error::MemoryExceeded(_))), "{error:?} after {}", held.len());
+    assert!(held.len() > 100, "{}", held.len());
+    let report = tablet.memory_report();
+    assert!(report.total_bytes() <= report.budget_bytes, "{report:?}");
+    // Writing goes on, and so does what gives memory back.
+    let mut batch = WriteBatch::new();
+    batch.put("k0000", "new");
+    tablet.commit(batch, None).unwrap();
+    assert!(held.iter().enumerate().all(|(number, value)| **value == vec![number as u8; 900]));
+    drop(held);
+    for number in 1..600 {
+        assert_eq!(*get(number).unwrap(), vec![number as u8; 900]);
+    }
+    assert!(tablet.statistics().poisoned.is_none());
+}
+
+#[test]
+fn a_budget_too_small_for_its_parts_is_refused_at_once() {
+    let (_, vfs) = memory();
+    let options = StoreOptions { memory_bytes: Some(32 << 10), ..small_options() };
+    assert!(matches!(open(&vfs, options), Err(Error::InvalidInput(_))));
+    let vfs: Arc<dyn Vfs> = vfs;
+    assert!(vfs.list(Path::new("/")).unwrap().is_empty(), "nothing was created");
+}
