@@ -11,6 +11,7 @@ mod fetch;
 mod filter;
 mod geo_near;
 mod id_lookup;
+mod identity;
 mod index_scan;
 mod limit;
 mod near;
@@ -27,7 +28,7 @@ mod union;
 
 pub(crate) use context::ExecutionContext;
 pub(crate) use operator::{Examined, Operator};
-pub(crate) use row::{Row, RowDocument};
+pub(crate) use row::{Row, RowDocument, RowEntry};
 pub(crate) use spill::SpillSpace;
 pub use spill::{SpillStatistics, SpillUse};
 

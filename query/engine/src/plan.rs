@@ -6,7 +6,7 @@ mod display;
 pub(crate) mod explain;
 mod pipeline;
 
-pub(crate) use bounds::{FieldBounds, Interval, bracket};
+pub(crate) use bounds::{Bound, FieldBounds, Interval, bracket};
 pub(crate) use pipeline::{PreparedStage, Source};
 
 use std::sync::Arc;
@@ -43,8 +43,13 @@ pub(crate) enum PhysicalPlan {
     Documents { expression: Arc<Expression> },
     /// Emits nothing: the collection does not exist, or nothing can match.
     Empty,
-    /// Emits the documents that its input points at, if they match.
-    Fetch { collection: Arc<Collection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
+    /// Emits the documents that its input points at, if they match; with their keys in an index if one is given.
+    Fetch {
+        collection: Arc<Collection>,
+        filter: Option<Arc<Filter>>,
+        key_of: Option<Arc<Index>>,
+        input: Box<PhysicalPlan>,
+    },
     /// Emits the rows that match.
     Filter { filter: Arc<Filter>, input: Box<PhysicalPlan> },
     /// Emits the document with this `_id`, if there is one and it matches.
@@ -66,6 +71,10 @@ pub(crate) enum PhysicalPlan {
     Project { projection: Arc<Projection>, filter: Option<Arc<Filter>>, input: Box<PhysicalPlan> },
     /// Emits documents that a system stage made when the pipeline was planned.
     Ready { name: &'static str, documents: Arc<[RawDocumentBuf]> },
+    /// Emits the keys of the rows instead of their documents.
+    ReturnKey { input: Box<PhysicalPlan> },
+    /// Emits the rows with the identities of their documents: known to expressions, or as a field of the document.
+    ShowRecordId { as_field: bool, input: Box<PhysicalPlan> },
     /// Emits all rows but the first.
     Skip { skip: u64, input: Box<PhysicalPlan> },
     /// Emits the rows in order; buffers all of them, or the first `limit`.
@@ -92,6 +101,8 @@ pub(crate) struct IndexScanPlan {
     pub(crate) direction: ScanDirection,
     /// Whether a document may have several entries.
     pub(crate) is_multikey: bool,
+    /// Whether rows bring their entries along.
+    pub(crate) with_entries: bool,
 }
 
 /// A walk through a geo index in growing circles around a place.
@@ -133,6 +144,8 @@ impl PhysicalPlan {
             | Self::Near { input, .. }
             | Self::TextScore { input, .. }
             | Self::Project { input, .. }
+            | Self::ReturnKey { input }
+            | Self::ShowRecordId { input, .. }
             | Self::Skip { input, .. }
             | Self::Sort { input, .. }
             | Self::Stage { input, .. } => std::slice::from_ref(input),
@@ -171,6 +184,8 @@ impl PhysicalPlan {
             Self::TextScore { .. } => "TEXT_MATCH",
             Self::Project { .. } => "PROJECTION_DEFAULT",
             Self::Ready { name, .. } => name,
+            Self::ReturnKey { .. } => "RETURN_KEY",
+            Self::ShowRecordId { .. } => "RECORD_ID",
             Self::Skip { .. } => "SKIP",
             Self::Sort { .. } => "SORT",
             Self::Stage { prepared, .. } => prepared.stage.name(),

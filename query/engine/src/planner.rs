@@ -12,6 +12,7 @@
 //! Pure: reads nothing but the catalog's collection and the query.
 
 mod access;
+mod bounded_scan;
 mod candidate;
 mod find;
 mod near;
@@ -24,5 +25,5 @@ mod special;
 
 pub(crate) use find::{plan_documents, plan_find};
 pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
-pub(crate) use query::{HintChoice, Query, QueryCollation, QueryOptions};
+pub(crate) use query::{HintChoice, IndexOptions, Query, QueryCollation, QueryOptions};
 pub(crate) use ranges::key_ranges;

@@ -21,6 +21,8 @@ pub(crate) struct ExecutionContext {
     pub(crate) memory_bytes_max: usize,
     /// Where a blocking operator may put what it cannot hold; none if that is not allowed.
     pub(crate) spill: Option<Arc<SpillSpace>>,
+    /// Whether operators measure how long they take.
+    pub(crate) is_timed: bool,
     clock: Arc<dyn Clock>,
     /// When the operation gives up, in microseconds of the clock.
     deadline_micros: Option<u64>,
@@ -35,7 +37,16 @@ impl ExecutionContext {
         collation: Option<RawDocumentBuf>,
         memory_bytes_max: usize,
     ) -> Self {
-        Self { snapshot, environment, collation, memory_bytes_max, spill: None, clock, deadline_micros: None }
+        Self {
+            snapshot,
+            environment,
+            collation,
+            memory_bytes_max,
+            spill: None,
+            is_timed: false,
+            clock,
+            deadline_micros: None,
+        }
     }
 
     /// Makes what the plan knows about a row known to its expressions.
@@ -43,6 +54,11 @@ impl ExecutionContext {
         if let Some(metadata) = &row.metadata {
             self.environment.metadata.clone_from(metadata);
         }
+    }
+
+    /// Microseconds of the clock, where operators measure their time.
+    pub(super) fn timer_micros(&self) -> Option<u64> {
+        self.is_timed.then(|| self.clock.monotonic_micros())
     }
 
     /// Fails if a blocking operator holds more than it may: with another error if it could not have gone to disk.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use sheaf_language::filter::Filter;
 
 use super::{Examined, ExecutionContext, Operator, Row, RowDocument};
+use crate::index::Index;
 use crate::key_layout::{self, CollectionId};
 use crate::{Error, Result, error_code};
 
 pub(super) struct Fetch {
     collection: CollectionId,
     filter: Option<Arc<Filter>>,
+    /// The index whose keys the rows have to know.
+    key_of: Option<Arc<Index>>,
     pub(super) input: Box<Operator>,
     /// Rows of the input; kept for its memory.
     entries: Vec<Row>,
@@ -18,8 +21,13 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    pub(super) fn new(collection: CollectionId, filter: Option<Arc<Filter>>, input: Box<Operator>) -> Self {
-        Self { collection, filter, input, entries: Vec::new(), examined: Examined::default() }
+    pub(super) fn new(
+        collection: CollectionId,
+        filter: Option<Arc<Filter>>,
+        key_of: Option<Arc<Index>>,
+        input: Box<Operator>,
+    ) -> Self {
+        Self { collection, filter, key_of, input, entries: Vec::new(), examined: Examined::default() }
     }
 
     pub(super) fn pull(
@@ -46,6 +54,10 @@ impl Fetch {
                     None => true,
                 };
                 if matches {
+                    if let Some(index) = &self.key_of {
+                        let key = index.key_document(row.document()?, row.entry.as_deref())?;
+                        row.metadata.get_or_insert_default().index_key = Some(key);
+                    }
                     rows.push(row);
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sheaf_storage::{Iter, IterOptions, ValueSlice};
 
-use super::{Examined, ExecutionContext, Row};
+use super::{Examined, ExecutionContext, Row, RowEntry};
 use crate::Result;
 use crate::index::entry;
 use crate::key_layout::{self, KeyRange};
@@ -15,6 +15,8 @@ const CHECK_EVERY: u64 = 256;
 
 pub(super) struct IndexScan {
     is_unique: bool,
+    /// Whether rows bring their entries along.
+    with_entries: bool,
     /// Whether this is the index on `_id`, whose entries are the documents themselves.
     is_primary: bool,
     direction: ScanDirection,
@@ -34,6 +36,7 @@ impl IndexScan {
         }
         Self {
             is_unique: plan.index.specification.unique,
+            with_entries: plan.with_entries,
             is_primary: plan.index.is_primary(),
             direction: plan.direction,
             ranges,
@@ -70,7 +73,12 @@ impl IndexScan {
             {
                 continue;
             }
-            rows.push(Row::entry(parts.document_key.to_vec()));
+            let mut row = Row::entry(parts.document_key.to_vec());
+            if self.with_entries {
+                row.entry =
+                    Some(Box::new(RowEntry { key: iter.key().to_vec(), value: iter.value().to_vec() }));
+            }
+            rows.push(row);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::fetch::Fetch;
 use super::filter::FilterRows;
 use super::geo_near::GeoNear;
 use super::id_lookup::IdLookup;
+use super::identity::{Identified, Identity};
 use super::index_scan::IndexScan;
 use super::limit::Limit;
 use super::near::NearRows;
@@ -35,6 +36,8 @@ pub(crate) struct Operator {
     kind: Kind,
     /// Rows returned so far.
     pub(crate) returned: u64,
+    /// Microseconds that it and its inputs took so far, if that is measured.
+    pub(crate) micros: u64,
 }
 
 enum Kind {
@@ -45,6 +48,7 @@ enum Kind {
     Filter(FilterRows),
     GeoNear(Box<GeoNear>),
     IdLookup(IdLookup),
+    Identity(Identity),
     IndexScan(IndexScan),
     Limit(Limit),
     Near(NearRows),
@@ -67,8 +71,8 @@ impl Operator {
             ),
             PhysicalPlan::Documents { expression } => Kind::Documents(Documents::new(expression.clone())),
             PhysicalPlan::Empty => Kind::Empty,
-            PhysicalPlan::Fetch { collection, filter, input: inner } => {
-                Kind::Fetch(Fetch::new(collection.id, filter.clone(), input(inner)))
+            PhysicalPlan::Fetch { collection, filter, key_of, input: inner } => {
+                Kind::Fetch(Fetch::new(collection.id, filter.clone(), key_of.clone(), input(inner)))
             }
             PhysicalPlan::Filter { filter, input: inner } => {
                 Kind::Filter(FilterRows::new(filter.clone(), input(inner)))
@@ -91,6 +95,13 @@ impl Operator {
             PhysicalPlan::Ready { documents, .. } => {
                 Kind::Rows(Rows::new(documents.iter().cloned().map(Row::built).collect(), None))
             }
+            PhysicalPlan::ReturnKey { input: inner } => {
+                Kind::Identity(Identity::new(Identified::Key, input(inner)))
+            }
+            PhysicalPlan::ShowRecordId { as_field, input: inner } => {
+                let what = if *as_field { Identified::RecordIdField } else { Identified::RecordId };
+                Kind::Identity(Identity::new(what, input(inner)))
+            }
             PhysicalPlan::Skip { skip, input: inner } => Kind::Skip(Skip::new(*skip, input(inner))),
             PhysicalPlan::Sort { sort, limit, input: inner } => {
                 Kind::Sort(Sort::new(sort.clone(), *limit, input(inner)))
@@ -102,12 +113,12 @@ impl Operator {
                 Kind::Union(Union::new(inputs.iter().map(Self::build).collect()))
             }
         };
-        Self { kind, returned: 0 }
+        Self { kind, returned: 0, micros: 0 }
     }
 
     /// Rows that are there already, then those of a temporary file.
     pub(super) fn of_rows_and_file(rows: Vec<Row>, file: Option<SpillReader>) -> Self {
-        Self { kind: Kind::Rows(Rows::new(rows, file)), returned: 0 }
+        Self { kind: Kind::Rows(Rows::new(rows, file)), returned: 0, micros: 0 }
     }
 
     /// The operators of stages on top of this one.
@@ -163,6 +174,7 @@ impl Operator {
             | Kind::Union(_) => return None,
             Kind::Fetch(fetch) => &mut fetch.input,
             Kind::Filter(filter) => &mut filter.input,
+            Kind::Identity(identity) => &mut identity.input,
             Kind::Limit(limit) => &mut limit.input,
             Kind::Near(near) => &mut near.input,
             Kind::TextScore(text) => &mut text.input,
@@ -182,6 +194,7 @@ impl Operator {
         rows: &mut Vec<Row>,
     ) -> Result<()> {
         let before = rows.len();
+        let started = context.timer_micros();
         match &mut self.kind {
             Kind::CollectionScan(scan) => scan.pull(context, wanted, rows),
             Kind::Documents(documents) => documents.pull(context, wanted, rows),
@@ -190,6 +203,7 @@ impl Operator {
             Kind::Filter(filter) => filter.pull(context, wanted, rows),
             Kind::GeoNear(near) => near.pull(context, wanted, rows),
             Kind::IdLookup(lookup) => lookup.pull(context, rows),
+            Kind::Identity(identity) => identity.pull(context, wanted, rows),
             Kind::IndexScan(scan) => scan.pull(context, wanted, rows),
             Kind::Limit(limit) => limit.pull(context, wanted, rows),
             Kind::Near(near) => near.pull(context, wanted, rows),
@@ -201,6 +215,9 @@ impl Operator {
             Kind::Stage(stage) => stage.pull(context, wanted, rows),
             Kind::Union(union) => union.pull(context, wanted, rows),
         }?;
+        if let (Some(started), Some(now)) = (started, context.timer_micros()) {
+            self.micros += now.saturating_sub(started);
+        }
         self.returned += u64::try_from(rows.len() - before).unwrap_or(0);
         Ok(())
     }
@@ -219,6 +236,7 @@ impl Operator {
             Kind::Fetch(fetch) => fetch.input.is_finished(),
             Kind::Filter(filter) => filter.input.is_finished(),
             Kind::IdLookup(lookup) => lookup.is_finished(),
+            Kind::Identity(identity) => identity.input.is_finished(),
             Kind::Limit(limit) => limit.is_finished(),
             Kind::Near(_) => false,
             Kind::TextScore(text) => text.input.is_finished(),
@@ -261,6 +279,7 @@ impl Operator {
             | Kind::Rows(_) => &[],
             Kind::Fetch(fetch) => std::slice::from_ref(&fetch.input),
             Kind::Filter(filter) => std::slice::from_ref(&filter.input),
+            Kind::Identity(identity) => std::slice::from_ref(&identity.input),
             Kind::Limit(limit) => std::slice::from_ref(&limit.input),
             Kind::Near(near) => std::slice::from_ref(&near.input),
             Kind::TextScore(text) => std::slice::from_ref(&text.input),

@@ -13,8 +13,17 @@ pub(crate) struct Row {
     pub(crate) document: Option<RowDocument>,
     /// The document key of the stored document it comes from; empty if it was made by a stage.
     pub(crate) document_key: Vec<u8>,
+    /// The index entry it comes from, where that is asked for.
+    pub(crate) entry: Option<Box<RowEntry>>,
     /// For `$meta`; boxed because most rows have none.
     pub(crate) metadata: Option<Box<Metadata>>,
+}
+
+/// The key and the value of an index entry.
+#[derive(Clone, Debug)]
+pub(crate) struct RowEntry {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// A document as the store gave it, or as a stage made it.
@@ -29,17 +38,22 @@ pub(crate) enum RowDocument {
 impl Row {
     /// A stored document.
     pub(crate) fn stored(document: ValueSlice, document_key: Vec<u8>) -> Self {
-        Self { document: Some(RowDocument::Stored(document)), document_key, metadata: None }
+        Self { document: Some(RowDocument::Stored(document)), document_key, entry: None, metadata: None }
     }
 
     /// An index entry without its document.
     pub(crate) fn entry(document_key: Vec<u8>) -> Self {
-        Self { document: None, document_key, metadata: None }
+        Self { document: None, document_key, entry: None, metadata: None }
     }
 
     /// A document made by a stage.
     pub(crate) fn built(document: RawDocumentBuf) -> Self {
-        Self { document: Some(RowDocument::Built(document)), document_key: Vec::new(), metadata: None }
+        Self {
+            document: Some(RowDocument::Built(document)),
+            document_key: Vec::new(),
+            entry: None,
+            metadata: None,
+        }
     }
 
     /// The document.

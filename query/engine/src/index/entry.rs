@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sheaf_document::{RawDocument, Value, ValueRef};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_language::text::TextIndex;
 
 use super::multikey::bit;
 use super::wildcard::WildcardScope;
 use super::{Index, IndexContent, KeyKind, KeyPath, keys, text};
+use crate::executor::RowEntry;
 use crate::{Error, Result, error_code, key_layout};
 
 /// The entries of one document in one index.
@@ -64,6 +65,43 @@ impl Index {
             found.fill(Value::Null);
         }
         found
+    }
+
+    /// The key of an entry as a document: `_id` of a document that has no entry because it is found by its own key.
+    pub(crate) fn key_document(
+        &self,
+        document: RawDocument<'_>,
+        entry: Option<&RowEntry>,
+    ) -> Result<RawDocumentBuf> {
+        let mut out = DocumentBuilder::new();
+        let Some(RowEntry { key, value }) = entry else {
+            if let Some(id) = document.get("_id") {
+                out.append_ref("_id", id);
+            }
+            return Ok(out.build());
+        };
+        if matches!(self.content, IndexContent::Values) {
+            for (path, value) in self.paths.iter().zip(self.values_of_key(document, key)) {
+                let hashed = value.as_ref().filter(|_| path.kind == KeyKind::Hashed).map(hash);
+                out.append_value(path.path.as_str(), &hashed.map_or(value, Value::Int64));
+            }
+            return Ok(out.build());
+        }
+        if self.collator.is_some() {
+            return Err(Error::not_supported("the key of a wildcard or geo index with a collation"));
+        }
+        let parts = split(key, value, self.specification.unique)?;
+        let (mut fields, mut bits) = (parts.fields, type_bits_of(value, self.specification.unique)?);
+        let mut wildcard = None;
+        for path in &self.paths {
+            let value = sheaf_document::key::decode(&mut fields, path.descending, &mut bits)?;
+            let name = wildcard.take().unwrap_or_else(|| path.path.as_str().to_owned());
+            out.append_value(&name, &value);
+            if let (KeyKind::WildcardPath, Value::String(text)) = (path.kind, &value) {
+                wildcard = Some(text.to_string());
+            }
+        }
+        Ok(out.build())
     }
 
     fn encode_field(&self, value: ValueRef<'_>, path: &KeyPath, key: &mut Vec<u8>) -> Result<()> {
@@ -306,11 +344,26 @@ pub(crate) struct EntryParts<'a> {
     pub(crate) document_key: &'a [u8],
 }
 
+/// The type bits behind what else the value of an entry has.
+fn type_bits_of(value: &[u8], is_unique: bool) -> Result<&[u8]> {
+    let bits = || {
+        let (_, rest) = split_len(value)?;
+        if !is_unique {
+            return Some(rest);
+        }
+        let (key_len, rest) = split_len(rest)?;
+        rest.get(key_len..)
+    };
+    bits().ok_or_else(malformed)
+}
+
+fn malformed() -> Error {
+    Error::new(error_code::DATA_CORRUPTION_DETECTED, "an index entry does not have the form of its index")
+}
+
 /// Takes an entry apart.
 pub(crate) fn split<'a>(key: &'a [u8], value: &'a [u8], is_unique: bool) -> Result<EntryParts<'a>> {
-    parts(key, value, is_unique).ok_or_else(|| {
-        Error::new(error_code::DATA_CORRUPTION_DETECTED, "an index entry does not have the form of its index")
-    })
+    parts(key, value, is_unique).ok_or_else(malformed)
 }
 
 fn parts<'a>(key: &'a [u8], value: &'a [u8], is_unique: bool) -> Option<EntryParts<'a>> {

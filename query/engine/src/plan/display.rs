@@ -64,6 +64,8 @@ impl fmt::Display for Line<'_> {
             PhysicalPlan::TextScore { .. } => f.write_str("TextScore"),
             PhysicalPlan::Project { projection, .. } => write!(f, "Project: {:?}", projection.mode()),
             PhysicalPlan::Ready { name, .. } => f.write_str(name),
+            PhysicalPlan::ReturnKey { .. } => f.write_str("ReturnKey"),
+            PhysicalPlan::ShowRecordId { .. } => f.write_str("ShowRecordId"),
             PhysicalPlan::Skip { skip, .. } => write!(f, "Skip: {skip}"),
             PhysicalPlan::Sort { sort, limit, .. } => {
                 f.write_str("Sort:")?;

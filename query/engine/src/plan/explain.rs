@@ -76,6 +76,7 @@ pub(crate) fn write_stage(
 
 fn write_counts(operator: &Operator, out: &mut DocumentBuilder) {
     out.append("nReturned", number(operator.returned));
+    out.append("executionTimeMillisEstimate", number(operator.micros / 1_000));
     let Examined { keys, documents } = operator.examined();
     if keys > 0 {
         out.append("keysExamined", number(keys));

@@ -7,6 +7,7 @@ use sheaf_language::Filter;
 use sheaf_language::filter::comparison::{Comparison, ComparisonOperator};
 use sheaf_language::filter::{Condition, Predicate};
 
+use super::bounded_scan;
 use super::candidate::Candidate;
 use super::predicate_bounds::conjuncts;
 use super::query::{HintChoice, Query};
@@ -30,6 +31,9 @@ pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Acce
             "a search of text has its index; a hint cannot name another one",
         ));
     }
+    if query.index.has_bounds() {
+        return bounded_scan::plan(collection, query);
+    }
     let parts = conjuncts(query.filter.predicate());
     if parts.iter().any(|part| matches!(part, Predicate::Constant(false))) {
         return Ok(Access { plan: PhysicalPlan::Empty, is_sorted: true });
@@ -41,7 +45,10 @@ pub(crate) fn choose(collection: &Arc<Collection>, query: &Query) -> Result<Acce
         HintChoice::Natural(direction) => Ok(collection_scan(collection, query, *direction)),
         HintChoice::Index(name) => hinted(collection, query, &parts, name),
         HintChoice::None => {
-            if let Some(lookup) = id_lookup(collection, query, &parts)? {
+            // Only a scan knows keys.
+            if !query.index.needs_key
+                && let Some(lookup) = id_lookup(collection, query, &parts)?
+            {
                 return Ok(Access { plan: lookup, is_sorted: true });
             }
             let best = best_candidate(collection, query, &parts);
@@ -175,6 +182,7 @@ fn fetch(collection: &Arc<Collection>, parts: &[&Predicate], candidate: Candidat
     let plan = PhysicalPlan::Fetch {
         collection: Arc::clone(collection),
         filter: rest_filter(&open),
+        key_of: candidate.scan.with_entries.then(|| Arc::clone(&candidate.scan.index)),
         input: Box::new(PhysicalPlan::IndexScan(candidate.scan)),
     };
     Access { plan, is_sorted: candidate.provides_sort }

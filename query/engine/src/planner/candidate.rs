@@ -110,6 +110,7 @@ impl Candidate {
             bounds: assigned.bounds,
             ranges,
             direction: sort.unwrap_or(ScanDirection::Forward),
+            with_entries: query.index.needs_key,
             is_multikey: index.multikey.any()
                 || matches!(index.content, IndexContent::Paths(_)) && !has_one_path,
         };

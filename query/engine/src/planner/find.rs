@@ -43,9 +43,21 @@ pub(crate) fn plan_documents(collection: Option<&Arc<Collection>>, query: &Query
 /// The plan of a find.
 pub(crate) fn plan_find(collection: Option<&Arc<Collection>>, query: &Query) -> Result<PhysicalPlan> {
     let mut plan = plan_documents(collection, query)?;
+    if matches!(plan, PhysicalPlan::Empty) {
+        return Ok(plan);
+    }
+    if query.index.return_key {
+        return Ok(PhysicalPlan::ReturnKey { input: Box::new(plan) });
+    }
+    if query.index.needs_record_id {
+        plan = PhysicalPlan::ShowRecordId { as_field: false, input: Box::new(plan) };
+    }
     if let (Some(projection), false) = (&query.projection, matches!(plan, PhysicalPlan::Empty)) {
         let filter = projection.needs_position().then(|| Arc::clone(&query.filter));
         plan = PhysicalPlan::Project { projection: Arc::clone(projection), filter, input: Box::new(plan) };
+    }
+    if query.index.show_record_id {
+        plan = PhysicalPlan::ShowRecordId { as_field: true, input: Box::new(plan) };
     }
     Ok(plan)
 }

@@ -15,7 +15,7 @@ use sheaf_language::geometry::Distance;
 
 use super::find::plan_documents;
 use super::near as near_plan;
-use super::query::{HintChoice, Query, QueryCollation, bind_text};
+use super::query::{HintChoice, IndexRequest, Query, QueryCollation, bind_text};
 use crate::catalog::{CatalogState, Collection, IndexFieldKind};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::{Error, Namespace, Result, error_code};
@@ -156,6 +156,7 @@ fn plan_geo_near(
         limit: None,
         hint: hint.clone(),
         collation: collation.clone(),
+        index: IndexRequest::default(),
         scope: Scope::new(),
     };
     near_plan::plan(collection, &query, &FieldPath::parse(&path), &near.near)
@@ -225,6 +226,7 @@ fn absorb(chain: &[&PreparedStage], collation: &QueryCollation, hint: HintChoice
         limit: None,
         hint,
         collation: collation.clone(),
+        index: IndexRequest::default(),
         scope: Scope::new(),
     };
     let at = |position: usize| chain.get(position).map(|prepared| prepared.stage.as_ref());

@@ -21,8 +21,76 @@ pub(crate) struct Query {
     pub(crate) limit: Option<u64>,
     pub(crate) hint: HintChoice,
     pub(crate) collation: QueryCollation,
+    /// What it asks of the index it uses.
+    pub(crate) index: IndexRequest,
     /// Names for further expressions of the same operation.
     pub(crate) scope: Scope,
+}
+
+/// What a find may ask of the index it uses, as it was given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexOptions<'a> {
+    /// Where the scan of the hinted index begins, inclusive.
+    pub(crate) min: Option<RawDocument<'a>>,
+    /// Where it ends, exclusive.
+    pub(crate) max: Option<RawDocument<'a>>,
+    /// The keys instead of the documents.
+    pub(crate) return_key: bool,
+    /// The identity of each document beside it.
+    pub(crate) show_record_id: bool,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IndexRequest {
+    pub(crate) min: Option<RawDocumentBuf>,
+    pub(crate) max: Option<RawDocumentBuf>,
+    pub(crate) return_key: bool,
+    pub(crate) show_record_id: bool,
+    /// Whether rows have to know their key in the index, for `return_key` or `$meta`.
+    pub(crate) needs_key: bool,
+    /// Whether the projection has to know the identities of documents.
+    pub(crate) needs_record_id: bool,
+}
+
+/// Code of a `min` and a `max` over different fields.
+const BOUNDS_DIFFER: i32 = 51_176;
+
+impl IndexRequest {
+    fn new(options: &QueryOptions<'_>) -> Result<Self> {
+        let IndexOptions { min, max, return_key, show_record_id } = options.index;
+        if let (Some(min), Some(max)) = (min, max)
+            && !min.iter().map(|element| element.key()).eq(max.iter().map(|element| element.key()))
+        {
+            return Err(Error::location(BOUNDS_DIFFER, "min and max must have the same fields"));
+        }
+        let mentions = |name| options.projection.is_some_and(|projection| asks_for_meta(projection, name));
+        Ok(Self {
+            min: min.map(RawDocument::to_buf),
+            max: max.map(RawDocument::to_buf),
+            return_key,
+            show_record_id,
+            needs_key: return_key || mentions("indexKey"),
+            needs_record_id: mentions("recordId"),
+        })
+    }
+
+    /// Whether the scan has bounds of its own.
+    pub(crate) fn has_bounds(&self) -> bool {
+        self.min.is_some() || self.max.is_some()
+    }
+}
+
+/// Whether a projection has `{$meta: name}` in it.
+fn asks_for_meta(projection: RawDocument<'_>, name: &str) -> bool {
+    projection.iter().any(|element| match element.value() {
+        ValueRef::String(text) => element.key() == "$meta" && text == name,
+        ValueRef::Document(nested) => asks_for_meta(nested, name),
+        ValueRef::Array(items) => {
+            items.iter().filter_map(ValueRef::as_document).any(|nested| asks_for_meta(nested, name))
+        }
+        _ => false,
+    })
 }
 
 /// How strings compare in a query.
@@ -53,6 +121,7 @@ pub(crate) struct QueryOptions<'a> {
     pub(crate) skip: u64,
     pub(crate) limit: Option<u64>,
     pub(crate) hint: Option<Hint<'a>>,
+    pub(crate) index: IndexOptions<'a>,
     pub(crate) common: CommonOptions<'a>,
     /// Whether `$$NOW` and its kind are known: not to every command.
     pub(crate) has_runtime_constants: bool,
@@ -68,6 +137,7 @@ impl<'a> QueryOptions<'a> {
             skip: 0,
             limit: None,
             hint,
+            index: IndexOptions::default(),
             common,
             has_runtime_constants: true,
         }
@@ -108,7 +178,8 @@ impl Query {
             None => None,
         };
         let limit = options.limit.filter(|limit| *limit > 0);
-        Ok(Self { filter, sort, projection, skip: options.skip, limit, hint, collation, scope })
+        let index = IndexRequest::new(options)?;
+        Ok(Self { filter, sort, projection, skip: options.skip, limit, hint, collation, index, scope })
     }
 
     /// How strings compare.

@@ -91,7 +91,7 @@ fn interval_range(index: &Index, path: &KeyPath, prefix: &[u8], interval: &Inter
     KeyRange { lower, upper }
 }
 
-fn encode(index: &Index, path: &KeyPath, value: &Value<'static>, out: &mut Vec<u8>) {
+pub(super) fn encode(index: &Index, path: &KeyPath, value: &Value<'_>, out: &mut Vec<u8>) {
     // Bounds hold no missing values, and arrays in bytes form.
     let value = value.as_ref().unwrap_or(ValueRef::Null);
     match path.kind {

@@ -4,7 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_storage::Snapshot;
 
 use super::Session;
-use super::find::{query_options, refuse_unsupported};
+use super::find::query_options;
 use super::reading::{Fingerprint, ReadOptions};
 use crate::cursor::Execution;
 use crate::executor::Operator;
@@ -65,7 +65,7 @@ impl Session {
 
     fn run_plan(&self, explained: &Explained, snapshot: Snapshot) -> Result<Execution> {
         let options = ReadOptions::default();
-        let mut execution = self.start_uncounted(&explained.plan, snapshot, &explained.collation, options);
+        let mut execution = self.start_timed(&explained.plan, snapshot, &explained.collation, options);
         while execution.next_row()?.is_some() {}
         Ok(execution)
     }
@@ -73,10 +73,7 @@ impl Session {
     fn plan_explained(&self, target: &ExplainTarget<'_>) -> Result<Explained> {
         let (namespace, options, top) = match target {
             ExplainTarget::Aggregate(operation) => return self.plan_explained_pipeline(operation),
-            ExplainTarget::Find(operation) => {
-                refuse_unsupported(operation)?;
-                (&operation.namespace, query_options(operation), None)
-            }
+            ExplainTarget::Find(operation) => (&operation.namespace, query_options(operation), None),
             ExplainTarget::Count(operation) => {
                 (&operation.namespace, super::count::query_options(operation), Some("COUNT"))
             }
@@ -210,7 +207,7 @@ fn write_query(
     out.document("executionStats", |stats| {
         stats.append("executionSuccess", true);
         stats.append("nReturned", explain::number(root.returned));
-        stats.append("executionTimeMillis", 0);
+        stats.append("executionTimeMillis", explain::number(root.micros / 1_000));
         stats.append("totalKeysExamined", explain::number(examined.keys));
         stats.append("totalDocsExamined", explain::number(examined.documents));
         stats.document("executionStages", |stage| write_top(explained, plan, Some(root), filter, stage));

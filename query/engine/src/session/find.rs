@@ -2,16 +2,15 @@
 
 use super::Session;
 use super::reading::{Fingerprint, ReadOptions};
+use crate::Result;
 use crate::catalog::Collection;
 use crate::cursor::{Cursor, Position};
 use crate::operation::FindOperation;
-use crate::planner::{self, Query, QueryOptions};
-use crate::{Error, Result};
+use crate::planner::{self, IndexOptions, Query, QueryOptions};
 
 impl Session {
     /// Finds documents. A collection that does not exist has none.
     pub fn find(&self, operation: &FindOperation<'_>) -> Result<Cursor> {
-        refuse_unsupported(operation)?;
         let collection = self.database().catalog().find(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.find_in_view(operation, view);
@@ -43,22 +42,15 @@ pub(super) fn query_options<'a>(operation: &FindOperation<'a>) -> QueryOptions<'
         skip: operation.skip,
         limit: operation.limit,
         hint: operation.hint,
+        index: IndexOptions {
+            min: operation.min,
+            max: operation.max,
+            return_key: operation.return_key,
+            show_record_id: operation.show_record_id,
+        },
         common: operation.common,
         has_runtime_constants: true,
     }
-}
-
-pub(super) fn refuse_unsupported(operation: &FindOperation<'_>) -> Result<()> {
-    let asked = [
-        ("min", operation.min.is_some()),
-        ("max", operation.max.is_some()),
-        ("returnKey", operation.return_key),
-        ("showRecordId", operation.show_record_id),
-    ];
-    if let Some((option, _)) = asked.into_iter().find(|(_, is_set)| *is_set) {
-        return Err(Error::not_supported(format_args!("the option \"{option}\" of find")));
-    }
-    Ok(())
 }
 
 fn fingerprint(operation: &FindOperation<'_>, collection: Option<&Collection>) -> u64 {
@@ -71,6 +63,9 @@ fn fingerprint(operation: &FindOperation<'_>, collection: Option<&Collection>) -
         .add(&operation.skip.to_le_bytes())
         .add(&operation.limit.unwrap_or(0).to_le_bytes())
         .add_hint(operation.hint)
+        .add_document(operation.min)
+        .add_document(operation.max)
+        .add(&[u8::from(operation.return_key), u8::from(operation.show_record_id)])
         .add_document(operation.common.let_variables)
         .add_document(operation.common.collation);
     fingerprint.finish()

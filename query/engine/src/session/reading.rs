@@ -66,18 +66,20 @@ impl Session {
         options: ReadOptions,
     ) -> Execution {
         plan.count_usage();
-        self.start_uncounted(plan, snapshot, collation, options)
+        Execution::new(plan, self.execution_context(snapshot, collation, options))
     }
 
-    /// As [`Session::start`], where nobody uses the answer.
-    pub(super) fn start_uncounted(
+    /// As [`Session::start`], where nobody uses the answer, but how long it took.
+    pub(super) fn start_timed(
         &self,
         plan: &PhysicalPlan,
         snapshot: Snapshot,
         collation: &QueryCollation,
         options: ReadOptions,
     ) -> Execution {
-        Execution::new(plan, self.execution_context(snapshot, collation, options))
+        let mut context = self.execution_context(snapshot, collation, options);
+        context.is_timed = true;
+        Execution::new(plan, context)
     }
 }
 

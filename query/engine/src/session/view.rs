@@ -21,6 +21,21 @@ impl Session {
                 format!("{} is a view and cannot be read with a tailable cursor", view.namespace),
             ));
         }
+        let asked = [
+            ("min", operation.min.is_some()),
+            ("max", operation.max.is_some()),
+            ("returnKey", operation.return_key),
+            ("showRecordId", operation.show_record_id),
+        ];
+        if let Some((option, _)) = asked.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(Error::new(
+                error_code::INVALID_PIPELINE_OPERATOR,
+                format!(
+                    "{} is a view: the option {option} is about the indexes of a collection",
+                    view.namespace
+                ),
+            ));
+        }
         let natural = operation.sort.is_some_and(|sort| sort.get("$natural").is_some());
         if natural {
             return Err(Error::new(

@@ -251,3 +251,105 @@ fn a_sort_past_its_memory_spills_or_fails_as_asked() {
     assert_eq!(sorted(false, None).expect_err("refused").code, error_code::QUERY_EXCEEDED_MEMORY_LIMIT);
     assert_eq!(sorted(false, Some(3)).expect("fits"), found[..3]);
 }
+
+/// The answers of a find with options of the index it uses.
+fn find_by<'a>(
+    session: &sheaf_engine::Session,
+    hint: &'a str,
+    change: impl FnOnce(&mut FindOperation<'a>),
+) -> sheaf_engine::Result<Vec<String>> {
+    find_with(session, sheaf_document::RawDocument::EMPTY, |operation| {
+        operation.hint = Some(Hint::Name(hint));
+        change(operation);
+    })
+}
+
+#[test]
+fn min_and_max_are_keys_of_the_hinted_index() {
+    let session = database().session();
+    insert(
+        &session,
+        &[
+            r#"{"_id": 1, "a": 1, "b": "x"}"#,
+            r#"{"_id": 2, "a": 2, "b": "y"}"#,
+            r#"{"_id": 3, "a": 2, "b": "x"}"#,
+            r#"{"_id": 4, "a": 3}"#,
+        ],
+    );
+    create_index(&session, r#"{"key": {"a": -1, "b": 1}, "name": "a_b"}"#).expect("creates");
+    let ids = |found: Vec<String>| -> Vec<String> {
+        found.iter().map(|json| json.split([':', ',']).nth(1).unwrap_or("").to_owned()).collect()
+    };
+    let (two_x, one_x) = (doc(r#"{"a": 2, "b": "x"}"#), doc(r#"{"a": 1, "b": "x"}"#));
+    let (two_y, other) = (doc(r#"{"a": 2, "b": "y"}"#), doc(r#"{"b": 1}"#));
+    let between = |min: Option<&_>, max: Option<&_>, hint: &'static str| {
+        find_by(&session, hint, |operation| {
+            operation.min = min.map(sheaf_document::RawDocumentBuf::as_raw);
+            operation.max = max.map(sheaf_document::RawDocumentBuf::as_raw);
+        })
+        .map(ids)
+        .map_err(|error| error.code.0)
+    };
+    assert_eq!(between(Some(&two_x), Some(&one_x), "a_b"), Ok(vec!["3".to_owned(), "2".to_owned()]));
+    assert_eq!(between(Some(&two_y), None, "a_b"), Ok(vec!["2".to_owned(), "1".to_owned()]));
+    assert_eq!(between(None, Some(&two_y), "a_b"), Ok(vec!["4".to_owned(), "3".to_owned()]));
+    assert_eq!(between(Some(&one_x), Some(&two_x), "a_b"), Err(51_175));
+    assert_eq!(between(Some(&one_x), Some(&one_x), "a_b"), Err(51_175));
+    assert_eq!(between(Some(&other), None, "a_b"), Err(51_174));
+    assert_eq!(between(Some(&other), Some(&one_x), "a_b"), Err(51_176));
+    assert_eq!(between(Some(&one_x), None, "_id_"), Err(51_174));
+    let primary = doc(r#"{"_id": 3}"#);
+    assert_eq!(between(Some(&primary), None, "_id_"), Ok(vec!["3".to_owned(), "4".to_owned()]));
+    let unhinted = find_with(&session, doc("{}").as_raw(), |operation| operation.min = Some(one_x.as_raw()));
+    assert_eq!(unhinted.expect_err("refused").code.0, 51_173);
+}
+
+#[test]
+fn return_key_gives_the_keys_of_the_index() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id": 1, "a": [1, "x"], "b": 2.5}"#, r#"{"_id": 2, "a": null}"#]);
+    for index in [
+        r#"{"key": {"a": 1, "b": -1}, "name": "a_b"}"#,
+        r#"{"key": {"$**": 1}, "name": "all"}"#,
+        r#"{"key": {"b": 1}, "name": "b_ci", "collation": {"locale": "en", "strength": 2}}"#,
+    ] {
+        create_index(&session, index).expect("creates");
+    }
+    let keys = |filter: &str, hint: Option<&str>| {
+        find_with(&session, doc(filter).as_raw(), |operation| {
+            operation.hint = hint.map(Hint::Name);
+            operation.return_key = true;
+            operation.show_record_id = true;
+        })
+        .expect("finds")
+    };
+    let scanned = r#"{"a":null,"b":null}"#;
+    assert_eq!(keys(r#"{"a": {"$gte": null}}"#, Some("a_b")), [scanned]);
+    assert_eq!(keys(r#"{"a": "x"}"#, Some("a_b")), [r#"{"a":"x","b":2.5}"#]);
+    assert_eq!(keys(r#"{"a": 1}"#, Some("all")), [r#"{"$_path":"a","a":1}"#]);
+    assert_eq!(keys(r#"{"_id": 2}"#, None), [r#"{"_id":2}"#]);
+    assert_eq!(keys(r#"{"c": null}"#, None), ["{}", "{}"]);
+    let (filter, projection) = (doc(r#"{"a": 1}"#), doc(r#"{"_id": 1, "k": {"$meta": "indexKey"}}"#));
+    let projected = find_with(&session, filter.as_raw(), |operation| {
+        operation.hint = Some(Hint::Name("a_b"));
+        operation.projection = Some(projection.as_raw());
+    });
+    assert_eq!(projected.expect("finds"), [r#"{"_id":1,"k":{"a":1,"b":2.5}}"#]);
+}
+
+#[test]
+fn record_ids_tell_documents_apart() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id": 1}"#, r#"{"_id": "1"}"#]);
+    let ids = || {
+        find_with(&session, doc("{}").as_raw(), |operation| operation.show_record_id = true)
+            .expect("finds")
+            .iter()
+            .filter_map(|json| json.split("\"$recordId\":").nth(1).map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let first = ids();
+    assert!(first.len() == 2 && first.first() != first.last(), "{first:?}");
+    update(&session, r#"{"_id": 1}"#, r#"{"$set": {"a": 1}}"#, false, false).expect("updates");
+    assert_eq!(ids(), first);
+}
