@@ -22,6 +22,7 @@ mod plane_key;
 mod record;
 mod state;
 mod text_key;
+mod view_graph;
 mod wildcard_key;
 
 pub(crate) use capped_state::CappedState;
@@ -35,6 +36,7 @@ pub(crate) use plane_key::plane_range;
 pub(crate) use record::multikey_record;
 pub(crate) use state::CatalogState;
 pub(crate) use text_key::text_index;
+pub(crate) use view_graph::VIEW_DEPTH_MAX;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

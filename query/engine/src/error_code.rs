@@ -13,6 +13,8 @@ pub const FAILED_TO_PARSE: ErrorCode = ErrorCode(9);
 pub const UNAUTHORIZED: ErrorCode = ErrorCode(13);
 /// A value is of the wrong type.
 pub const TYPE_MISMATCH: ErrorCode = ErrorCode(14);
+/// Views would lead back to themselves.
+pub const GRAPH_CONTAINS_CYCLE: ErrorCode = ErrorCode(5);
 /// The operation does not fit the collection.
 pub const ILLEGAL_OPERATION: ErrorCode = ErrorCode(20);
 /// Bytes are not well-formed BSON.

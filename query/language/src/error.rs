@@ -41,6 +41,8 @@ impl ErrorCode {
     pub const IMMUTABLE_FIELD: Self = Self(66);
     /// A computed value or a state takes more memory than allowed.
     pub const EXCEEDED_MEMORY_LIMIT: Self = Self(146);
+    /// The option cannot be used with a view.
+    pub const OPTION_NOT_SUPPORTED_ON_VIEW: Self = Self(167);
     /// No operator of this name.
     pub const INVALID_PIPELINE_OPERATOR: Self = Self(168);
     /// A value cannot be converted.

@@ -10,7 +10,7 @@ use sheaf_storage::WriteBatch;
 use super::collection::Collection;
 use super::collection_options::CollectionOptions;
 use super::index_specification::IndexSpecification;
-use super::{Catalog, CatalogState, not_found, record};
+use super::{Catalog, CatalogState, not_found, record, view_graph};
 use crate::index::Index;
 use crate::key_layout::{self, CollectionId, IndexId};
 use crate::{Error, Namespace, Result, error_code};
@@ -49,6 +49,7 @@ impl Catalog {
         options: CollectionOptions,
         uuid: [u8; 16],
     ) -> Result<()> {
+        let options = options.with_full_collation()?;
         let mut next = self.lock_changes();
         if let Some(found) = self.find(namespace) {
             if found.options == options {
@@ -59,6 +60,7 @@ impl Catalog {
                 format!("{namespace} exists with other options: {:?}", found.options.to_document()),
             ));
         }
+        view_graph::check(&self.state(), namespace, &options)?;
         self.create_locked(&mut next, namespace, options, uuid).map(drop)
     }
 
@@ -138,6 +140,10 @@ impl Catalog {
         if from == to {
             return Err(Error::new(error_code::ILLEGAL_OPERATION, format!("{from} has that name already")));
         }
+        if source.options.is_view() {
+            let reason = format!("{from} is a view, whose name cannot change");
+            return Err(Error::new(error_code::COMMAND_NOT_SUPPORTED_ON_VIEW, reason));
+        }
         if let Some(target) = self.find(to) {
             if !drop_target {
                 return Err(Error::new(
@@ -168,6 +174,7 @@ impl Catalog {
         let _change = self.lock_changes();
         let _gate = collection.gate.write().unwrap_or_else(PoisonError::into_inner);
         let current = self.get(&collection.namespace)?;
+        view_graph::check(&self.state(), &collection.namespace, &options)?;
         let changed = current.changed(current.namespace.clone(), options, current.indexes.clone())?;
         self.replace(changed, WriteBatch::new())
     }

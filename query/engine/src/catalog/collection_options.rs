@@ -1,6 +1,7 @@
 //! What a collection or view is created with.
 
 use sheaf_document::{ArrayBuilder, DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_language::Collation;
 
 use crate::{Error, Result, error_code};
 
@@ -97,6 +98,15 @@ impl CollectionOptions {
     /// Whether this is a view (a time series is not).
     pub fn is_view(&self) -> bool {
         self.view_on.is_some() && self.time_series.is_none()
+    }
+
+    /// The same with every field of the collation filled in; the locale `simple` is no collation.
+    pub(crate) fn with_full_collation(mut self) -> Result<Self> {
+        if let Some(given) = &self.collation {
+            let collation = Collation::parse(given.as_raw())?;
+            self.collation = (!collation.is_simple()).then(|| collation.to_document());
+        }
+        Ok(self)
     }
 
     /// The options as `listCollections` shows them, and as the catalog stores them.

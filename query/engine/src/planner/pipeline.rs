@@ -16,12 +16,9 @@ use sheaf_language::geometry::Distance;
 use super::find::plan_documents;
 use super::near as near_plan;
 use super::query::{HintChoice, IndexRequest, Query, QueryCollation, bind_text};
-use crate::catalog::{CatalogState, Collection, IndexFieldKind};
+use crate::catalog::{CatalogState, Collection, IndexFieldKind, VIEW_DEPTH_MAX};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::{Error, Namespace, Result, error_code};
-
-/// Views on views that are followed, as in MongoDB.
-const VIEW_DEPTH_MAX: usize = 20;
 
 /// Looks up what pipelines name.
 pub(crate) struct Preparer<'a> {
@@ -30,8 +27,8 @@ pub(crate) struct Preparer<'a> {
     pub(crate) database: &'a str,
     /// Shared by all pipelines of the operation, so that their variables stay apart.
     pub(crate) scope: &'a mut Scope,
-    /// The operation's collation, which views must have too; none if the operation did not give one.
-    pub(crate) given_collation: Option<&'a QueryCollation>,
+    /// The operation's collation, which views must have too.
+    pub(crate) collation: &'a QueryCollation,
 }
 
 impl Preparer<'_> {
@@ -65,8 +62,7 @@ impl Preparer<'_> {
     }
 
     fn check_collation(&self, view: &Collection) -> Result<()> {
-        let given = self.given_collation.is_none_or(|given| given.document == view.options.collation);
-        if given {
+        if self.collation.document == view.options.collation {
             return Ok(());
         }
         Err(Error::new(

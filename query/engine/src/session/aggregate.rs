@@ -64,12 +64,11 @@ impl Session {
         let mut context = PipelineContext { scope: &mut query.scope, depth: 0, place: Place::Top };
         let pipeline = Pipeline::parse(operation.pipeline.iter().copied(), &mut context)?;
         check_target(&pipeline, is_collection)?;
-        let given = operation.common.collation.is_some().then_some(&query.collation);
         let mut preparer = Preparer {
             state: &state,
             database: namespace.database(),
             scope: &mut query.scope,
-            given_collation: given,
+            collation: &query.collation,
         };
         let source = if is_collection { preparer.source(&namespace)? } else { Source::default() };
         let mut stages = preparer.prepare(pipeline)?;

@@ -89,6 +89,12 @@ impl Session {
     pub fn drop_indexes(&self, operation: &DropIndexesOperation) -> Result<DropIndexesOutcome> {
         let catalog = self.database().catalog();
         let collection = catalog.get(&operation.namespace)?;
+        if collection.options.is_view() {
+            return Err(Error::new(
+                error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+                format!("{} is a view and has no indexes", operation.namespace),
+            ));
+        }
         let indexes_before = catalog.drop_indexes(&collection, &operation.target)?;
         Ok(DropIndexesOutcome { indexes_before })
     }

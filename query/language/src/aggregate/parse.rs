@@ -112,9 +112,14 @@ impl Pipeline {
                     format!("{name} can only be the first stage of a pipeline"),
                 ));
             }
+            if matches!(stage, Stage::Match(filter) if position > 0 && filter.text().is_some()) {
+                let reason = "a $match with $text can only be the first stage of a pipeline";
+                return Err(Error::location(17_313, reason));
+            }
             let code = match context.place {
                 Place::Join => Some(51_047),
                 Place::Union => Some(31_441),
+                Place::View => Some(ErrorCode::OPTION_NOT_SUPPORTED_ON_VIEW.0),
                 _ => None,
             };
             if let (true, Some(code)) = (stage.is_sink(), code) {

@@ -85,6 +85,10 @@ impl Reader<'_> {
             let message = format!("in '{path}' the positional '$' must come last");
             return Err(Error::location(31394, message));
         }
+        if self.kind == ProjectionKind::Aggregate && path.ends_with(".$") {
+            let message = format!("'{path}': the positional '$' is for find, not for pipelines");
+            return Err(Error::location(31324, message));
+        }
         let parsed = FieldPath::parse(&path)?;
         match value {
             ValueRef::Document(document) if document.is_empty() => Err(Error::location(
