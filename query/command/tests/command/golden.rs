@@ -29,7 +29,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 use sheaf_engine::{Database, DatabaseOptions};
 
 /// Scripts there are at least.
-const SCRIPTS_MIN: usize = 250;
+const SCRIPTS_MIN: usize = 400;
 /// Batches a cursor is asked for before the script is called endless.
 const BATCHES_MAX: usize = 1000;
 const DATABASE: &str = "golden";
