@@ -1,4 +1,4 @@
-//! The developer's verbs: `cargo xtask setup | demo | test | check | golden | conformance | bench`.
+//! The developer's verbs: `cargo xtask setup | demo | test | check | golden | conformance | drivers | bench`.
 //!
 //! Each verb is a file. What they share is one way to run a program ([`process`]) and one count of what passed,
 //! failed and could not be run ([`tally`]).
@@ -9,9 +9,11 @@ mod bench;
 mod check;
 mod conformance;
 mod demo;
+mod drivers;
 mod golden;
 mod process;
 mod setup;
+mod sheafd;
 mod tally;
 mod test;
 mod tools;
@@ -41,6 +43,8 @@ enum Verb {
     Golden,
     /// Run the conformance corpus.
     Conformance(conformance::Options),
+    /// Run stock MongoDB drivers and mongosh against sheafd; the last line is `N passed, N failed`.
+    Drivers,
     /// Measure; the last line is `rows N geomean R worst W (row)`.
     Bench(bench::Options),
 }
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Check => check::run(),
         Verb::Golden => golden::run(),
         Verb::Conformance(options) => conformance::run(&options),
+        Verb::Drivers => drivers::run(),
         Verb::Bench(options) => bench::run(&options),
     };
     match outcome {

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
-use crate::{check, setup};
+use crate::{check, drivers, setup};
 
 /// How much to run.
 #[derive(Args)]
@@ -24,11 +24,12 @@ pub struct Options {
 /// One step: its name and what runs it.
 type Step = (&'static str, fn(&mut Tally) -> Outcome);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("format and lints", lints),
     ("Rust tests", rust_tests),
     ("conformance corpus", conformance),
     ("conformance corpus over the MongoDB wire", conformance_over_wire),
+    ("MongoDB drivers against sheafd", drivers::run_all),
     ("contract lint", contract_lint),
     ("Go client against sheafd", go_tests),
 ];

