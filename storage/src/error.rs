@@ -92,6 +92,12 @@ pub enum Error {
         /// What is wrong with the keys.
         problem: KeyProblem,
     },
+    /// Another member of the replication group decides the order of writes. Send it there.
+    #[error("this member is not the leader{}", leader.as_ref().map_or_else(String::new, |leader| format!("; {leader} is")))]
+    NotLeader {
+        /// Where the leader is, as far as is known.
+        leader: Option<String>,
+    },
     /// More snapshots are alive than the engine tracks. Drop some.
     #[error("too many snapshots: {0}")]
     TooManySnapshots(usize),

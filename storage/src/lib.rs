@@ -38,6 +38,7 @@ mod poison;
 pub mod range_tombstone;
 #[doc(hidden)]
 pub mod read;
+mod replicator;
 mod salvage;
 #[doc(hidden)]
 pub mod sstable;
@@ -59,6 +60,7 @@ pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
 pub use read::snapshot::Snapshot;
 pub use read::{Iter, IterOptions};
+pub use replicator::{Local, Proposal, Replicator, Role};
 pub use salvage::{SalvageReport, salvage};
 pub use store::Store;
 pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletStatistics, VerifyReport};

@@ -9,6 +9,7 @@ use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::limits::{LEVELS, READ_BYTES_DEFAULT};
+use crate::replicator::{Local, Replicator};
 
 /// What an acknowledged commit means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +78,8 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// Who runs flushes and compactions.
     pub background: BackgroundWork,
+    /// What stands between appending a write to the log and applying it: [`Local`] for a store alone.
+    pub replicator: Arc<dyn Replicator>,
 
     /// The master key of a store that is encrypted; `None` for one that is not. Decided when the store is made.
     pub encryption: Option<Encryption>,
@@ -89,6 +92,8 @@ pub struct StoreOptions {
     pub cache_bytes: u64,
     /// Size at which a memtable is sealed.
     pub memtable_bytes: usize,
+    /// Size in bytes from which a batch goes straight into sstables, past the log and the memtable. `None`: half a memtable.
+    pub flushable_batch_bytes: Option<usize>,
     /// Sealed memtables at which writers wait for the flush.
     pub sealed_memtables_max: usize,
     /// Size at which a log segment is closed and the next begun.
@@ -143,10 +148,12 @@ impl Default for StoreOptions {
             async_interval: Duration::from_millis(100),
             clock: Arc::new(SystemClock::default()),
             background: BackgroundWork::Threads,
+            replicator: Arc::new(Local),
             encryption: None,
             memory_bytes: None,
             cache_bytes: 256 << 20,
             memtable_bytes: 32 << 20,
+            flushable_batch_bytes: None,
             sealed_memtables_max: 4,
             wal_segment_bytes: 64 << 20,
             manifest_bytes_min: 1 << 20,
@@ -183,6 +190,11 @@ impl StoreOptions {
     /// The options of a keyspace.
     pub fn keyspace(&self, keyspace: Keyspace) -> KeyspaceOptions {
         self.keyspaces.get(&keyspace).copied().unwrap_or_default()
+    }
+
+    /// Size in bytes from which a batch goes straight into sstables.
+    pub fn flushable_bytes(&self) -> usize {
+        self.flushable_batch_bytes.unwrap_or(self.memtable_bytes / 2)
     }
 
     /// The one memory budget, in bytes.

@@ -17,6 +17,7 @@
 //! A tombstone covers versions strictly below its own timestamp: what the same batch puts after the range delete
 //! carries the same timestamp and stays.
 
+use crate::manifest::TableBound;
 use crate::timestamp::Timestamp;
 
 /// One range delete.
@@ -113,9 +114,15 @@ impl RangeTombstones {
         self.newest_covering(key, visible).is_some_and(|tombstone| tombstone > version)
     }
 
-    /// Whether every key from `first` to `last` (inclusive) is covered by tombstones at or below `visible` that are newer
+    /// Whether every key from `first` to `last` is covered by tombstones at or below `visible` that are newer
     /// than `newest`: whether what lies there is gone for all readers at `visible` and later.
-    pub fn covers_range(&self, first: &[u8], last: &[u8], newest: Timestamp, visible: Timestamp) -> bool {
+    pub fn covers_range(
+        &self,
+        first: &[u8],
+        last: &TableBound,
+        newest: Timestamp,
+        visible: Timestamp,
+    ) -> bool {
         let after = self.fragments.partition_point(|fragment| fragment.start.as_slice() <= first);
         let Some(at) = after.checked_sub(1) else { return false };
         let mut covered_to = first;
@@ -127,7 +134,7 @@ impl RangeTombstones {
                 return false;
             }
             covered_to = fragment.end.as_slice();
-            if covered_to > last {
+            if covered_to > last.key.as_slice() || (last.exclusive && covered_to == last.key) {
                 return true;
             }
         }
@@ -166,6 +173,10 @@ mod tests {
         RangeTombstone { start: start.into(), end: end.into(), timestamp: Timestamp(timestamp) }
     }
 
+    fn up_to(key: &[u8]) -> TableBound {
+        TableBound { key: key.to_vec(), exclusive: false }
+    }
+
     #[test]
     fn overlapping_tombstones_are_cut_at_every_bound() {
         let tombstones =
@@ -192,12 +203,14 @@ mod tests {
         );
         assert!(!tombstones.covers(b"d", Timestamp(9), Timestamp(9)), "a put of the same batch stays");
         assert!(!tombstones.covers(b"k", Timestamp(1), Timestamp(9)), "the end is exclusive");
-        assert!(tombstones.covers_range(b"a", b"j", Timestamp(4), Timestamp(5)));
-        assert!(!tombstones.covers_range(b"a", b"k", Timestamp(4), Timestamp(5)));
-        assert!(!tombstones.covers_range(b"a", b"j", Timestamp(5), Timestamp(9)));
-        assert!(tombstones.covers_range(b"d", b"f", Timestamp(8), Timestamp(9)));
-        assert!(!tombstones.covers_range(b"d", b"f", Timestamp(8), Timestamp(8)));
-        assert!(!tombstones.covers_range(b"0", b"b", Timestamp(1), Timestamp(9)));
+        assert!(tombstones.covers_range(b"a", &up_to(b"j"), Timestamp(4), Timestamp(5)));
+        assert!(!tombstones.covers_range(b"a", &up_to(b"k"), Timestamp(4), Timestamp(5)));
+        assert!(!tombstones.covers_range(b"a", &up_to(b"j"), Timestamp(5), Timestamp(9)));
+        assert!(tombstones.covers_range(b"d", &up_to(b"f"), Timestamp(8), Timestamp(9)));
+        assert!(!tombstones.covers_range(b"d", &up_to(b"f"), Timestamp(8), Timestamp(8)));
+        assert!(!tombstones.covers_range(b"0", &up_to(b"b"), Timestamp(1), Timestamp(9)));
+        let before_k = TableBound { key: b"k".to_vec(), exclusive: true };
+        assert!(tombstones.covers_range(b"a", &before_k, Timestamp(4), Timestamp(5)));
         let clipped = tombstones.clipped(Some(b"e"), Some(b"h"));
         assert_eq!(clipped.iter().map(|t| t.timestamp.0).collect::<Vec<_>>(), [9, 5, 5]);
         assert_eq!(clipped.fragment_of(b"d"), None);

@@ -96,6 +96,7 @@ impl From<sheaf_storage::Error> for Error {
             Storage::TooManySnapshots(_) | Storage::WriteStalled(_) | Storage::MemoryExceeded(_) => {
                 error_code::EXCEEDED_MEMORY_LIMIT
             }
+            Storage::NotLeader { .. } => error_code::NOT_WRITABLE_PRIMARY,
             Storage::Closed => error_code::SHUTDOWN_IN_PROGRESS,
         };
         Self::new(code, error.to_string())

@@ -79,6 +79,8 @@ pub const QUERY_EXCEEDED_MEMORY_LIMIT: ErrorCode = ErrorCode(292);
 pub const EXCEEDED_MEMORY_LIMIT: ErrorCode = ErrorCode(146);
 /// Bytes on disk are damaged.
 pub const DATA_CORRUPTION_DETECTED: ErrorCode = ErrorCode(366);
+/// Another member of the replica set takes writes.
+pub const NOT_WRITABLE_PRIMARY: ErrorCode = ErrorCode(10107);
 /// The database is closing or closed.
 pub const SHUTDOWN_IN_PROGRESS: ErrorCode = ErrorCode(91);
 /// The operating system refused a file operation.

@@ -15,9 +15,9 @@ mod retain;
 mod sorted;
 
 pub use job::{JobContext, JobOutcome, compact, flush};
-pub use picker::{PickInput, pick};
+pub use picker::{PickInput, pick, pick_covered};
 pub use retain::History;
-pub use sorted::write_sorted;
+pub use sorted::{write_operations, write_sorted};
 
 use crate::file_id::FileId;
 

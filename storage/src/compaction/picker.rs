@@ -65,6 +65,11 @@ pub fn pick(input: &PickInput<'_>) -> Choice {
         .unwrap_or(Choice::Nothing)
 }
 
+/// The tables that range tombstones cover whole, for every reader.
+pub fn pick_covered(input: &PickInput<'_>) -> Option<Choice> {
+    Picker { input, targets: LevelTargets::new(input.version, input.options) }.covered_tables()
+}
+
 /// Bytes that compaction has yet to move: what write delays are proportional to.
 pub fn debt_bytes(version: &Version, options: &StoreOptions) -> u64 {
     let targets = LevelTargets::new(version, options);
@@ -87,10 +92,10 @@ impl Picker<'_> {
     fn covered_tables(&self) -> Option<Choice> {
         let ranges = self.input.ranges?;
         let oldest = self.input.history.oldest();
-        let covered = |meta: &TableMeta| {
-            meta.range_tombstones == 0
-                && ranges.covers_range(&meta.smallest, &meta.largest.key, meta.newest, oldest)
-        };
+        // A table's own range tombstones lie within its bounds and are no newer than it, so what they hide is hidden by
+        // what covers the table.
+        let covered =
+            |meta: &TableMeta| ranges.covers_range(&meta.smallest, &meta.largest, meta.newest, oldest);
         let mut tables = Vec::new();
         for (level, of_level) in self.input.version.levels.iter().enumerate() {
             let droppable = of_level.iter().filter(|table| !self.busy(table) && covered(&table.meta));

@@ -1,4 +1,4 @@
-//! Writes sorted pairs as sstables of L0, for ingestion. The timestamp they get is not known yet, so the file says
+//! Writes sorted pairs, or a large batch, as sstables of L0. The timestamp they get is not known yet, so the file says
 //! [`PLACEHOLDER`] and the manifest says the real one.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use crate::compaction::output::{Output, OutputPlan};
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::manifest::VersionEdit;
-use crate::range_tombstone::RangeTombstones;
+use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
 use crate::write_batch::{Operation, WriteBatch};
 
@@ -20,17 +20,26 @@ pub fn write_sorted(
     context: &JobContext<'_>,
     pairs: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>,
 ) -> Result<VersionEdit> {
+    write_files(context, RangeTombstones::default(), |output| write_all(pairs, output))
+}
+
+/// Writes files of L0, durably, from what `fill` adds and `ranges`. An error leaves none.
+fn write_files(
+    context: &JobContext<'_>,
+    ranges: RangeTombstones,
+    fill: impl FnOnce(&mut Output<'_>) -> Result<()>,
+) -> Result<VersionEdit> {
     let plan = OutputPlan {
         level: 0,
         epoch: 0,
-        ranges: RangeTombstones::default(),
+        ranges,
         grandparents: Vec::new(),
         blobs_rewritten: BTreeSet::new(),
         version: None,
         table_bytes_target: context.options.table_bytes_target,
     };
     let mut output = Output::new(context, plan);
-    if let Err(error) = write_all(pairs, &mut output).and_then(|()| output.finish()) {
+    if let Err(error) = fill(&mut output).and_then(|()| output.finish()) {
         for path in &output.created {
             // The first error is the one reported; what stays is removed as an orphan on the next open.
             let _already_failing = context.opener.vfs.remove(path);
@@ -43,6 +52,24 @@ pub fn write_sorted(
         added_tables: output.tables.into_iter().map(|meta| (0, meta)).collect(),
         added_blobs: output.blobs,
         ..VersionEdit::default()
+    })
+}
+
+/// Writes the operations of a batch, reduced, as files that wait for their timestamp: range deletions come first, then one
+/// operation per key in key order.
+pub fn write_operations(context: &JobContext<'_>, operations: &[Operation]) -> Result<VersionEdit> {
+    let ranges = operations.iter().filter_map(|operation| match operation {
+        Operation::DeleteRange { lower, upper } => {
+            Some(RangeTombstone { start: lower.clone(), end: upper.clone(), timestamp: PLACEHOLDER })
+        }
+        Operation::Put { .. } | Operation::Delete { .. } => None,
+    });
+    write_files(context, RangeTombstones::new(ranges), |output| {
+        operations.iter().try_for_each(|operation| match operation {
+            Operation::Put { key, value } => output.add(key, PLACEHOLDER, ValueKind::Put, value),
+            Operation::Delete { key } => output.add(key, PLACEHOLDER, ValueKind::Delete, &[]),
+            Operation::DeleteRange { .. } => Ok(()),
+        })
     })
 }
 

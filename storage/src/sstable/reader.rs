@@ -265,6 +265,10 @@ impl TableReader {
     /// The same table with every entry at `fixed`, if there is such a timestamp.
     pub fn at(mut self, fixed: Option<Timestamp>) -> TableReader {
         self.fixed = fixed;
+        if let (Some(timestamp), Some(ranges)) = (fixed, &self.range_tombstones) {
+            let moved = ranges.iter().map(|range| RangeTombstone { timestamp, ..range });
+            self.range_tombstones = Some(Arc::new(RangeTombstones::new(moved)));
+        }
         self
     }
 

@@ -4,8 +4,8 @@
 //!
 //! 1. A full memtable is sealed and the log goes on in a new segment.
 //! 2. Each request is checked for conflicts, gets its timestamp and index, and is framed into the log's buffer.
-//! 3. The log is written, and synced if any request asks for it. If that fails, all fail and the store is poisoned:
-//!    nothing has been applied.
+//! 3. The replicator makes them committed: alone, the log is written, and synced if any request asks for it. If that fails,
+//!    all fail and the store is poisoned: nothing has been applied.
 //! 4. Each batch is applied to the memtable. No reader looks that far yet.
 //! 5. The newest timestamp is published: all batches of the group become visible.
 
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::options::{BackgroundWork, Durability};
 use crate::planted::{Bug, planted};
+use crate::replicator::{Proposal, Role};
 use crate::tablet::commit_queue::Request;
 use crate::tablet::{Order, SealedMemtable, Tablet, TabletInner, lock};
 use crate::timestamp::Timestamp;
@@ -27,10 +28,8 @@ use crate::write_batch::{Operation, WriteBatch};
 
 /// The only replication group there is yet.
 const LOCAL_GROUP: u64 = 0;
-/// The only term there is yet.
+/// The term of a store alone.
 const LOCAL_TERM: u64 = 1;
-/// Without durability, the buffer is handed to the system beyond this.
-const UNWRITTEN_BYTES_MAX: usize = 256 << 10;
 /// A commit waits at most this long for background work before it is refused.
 const STALL_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a stalled commit waits between two looks.
@@ -69,13 +68,20 @@ impl Tablet {
         batch.validate()?;
         let inner = &*self.inner;
         inner.admit()?;
-        inner.admit_memory(batch.size_bytes())?;
+        let flushable = inner.is_flushable(batch.size_bytes());
+        inner.admit_memory(batch.size_bytes(), flushable)?;
         let operations = batch.reduce();
         let mut encoded = Vec::new();
-        encode_operations(&mut encoded, &operations);
+        if !flushable {
+            encode_operations(&mut encoded, &operations);
+        }
         let durability = durability.unwrap_or(inner.options.durability);
         let request = Request { operations, encoded, durability, timestamp, check };
-        let result = inner.queue.commit(request, |group| inner.commit_group(&group));
+        let result = if flushable {
+            inner.commit_flushable(&request)
+        } else {
+            inner.queue.commit(request, |group| inner.commit_group(&group))
+        };
         if inner.options.background == BackgroundWork::Inline {
             inner.work_inline();
         }
@@ -138,13 +144,11 @@ impl TabletInner {
     /// Commits a group of requests and answers for each, in order.
     fn commit_group(&self, group: &[Request]) -> Vec<Result<Timestamp>> {
         let order = &mut *lock(&self.order);
-        match self.check_writable().and_then(|()| self.seal_if_full(order)) {
-            Ok(()) => {}
-            Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
-        }
-        let appended = self.log().map(|log| (log, self.append_group(log, order, group)));
-        let persisted = appended.and_then(|(log, results)| persist(log, group, &results).map(|()| results));
-        let mut results = match persisted {
+        let committed = self
+            .writing_term()
+            .and_then(|term| self.seal_if_full(order).map(|()| term))
+            .and_then(|term| self.append_and_propose(order, group, term));
+        let mut results = match committed {
             Ok(results) => results,
             Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
         };
@@ -159,8 +163,44 @@ impl TabletInner {
         results
     }
 
+    /// The term in which this member may write, if it may.
+    fn writing_term(&self) -> Result<u64> {
+        self.check_writable()?;
+        match self.options.replicator.role() {
+            Role::Standalone => Ok(LOCAL_TERM),
+            Role::Leader { term } => Ok(term),
+            Role::Follower { leader } => Err(Error::NotLeader { leader }),
+        }
+    }
+
+    /// Appends a group to the log and has it committed. A failure of the second leaves records in the log that nobody may
+    /// apply, so it stops writes.
+    fn append_and_propose(
+        &self,
+        order: &mut Order,
+        group: &[Request],
+        term: u64,
+    ) -> Result<Vec<Result<Timestamp>>> {
+        let log = self.log()?;
+        let first_index = order.last_index + 1;
+        let results = self.append_group(log, order, group, term);
+        let accepted = group.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        if let Some(durability) = accepted.map(|(request, _)| request.durability).max() {
+            let proposal = Proposal { first_index, last_index: order.last_index, durability };
+            let proposed = self.options.replicator.propose(log, &proposal);
+            proposed.map_err(|error| self.poison.set(error))?;
+        }
+        Ok(results)
+    }
+
     /// Frames every request that has no conflict into the log's buffer.
-    fn append_group(&self, log: &Log, order: &mut Order, group: &[Request]) -> Vec<Result<Timestamp>> {
+    fn append_group(
+        &self,
+        log: &Log,
+        order: &mut Order,
+        group: &[Request],
+        term: u64,
+    ) -> Vec<Result<Timestamp>> {
         let wall_seconds = self.options.clock.wall_seconds();
         let mut earlier = GroupWrites::default();
         let checks = group.len() > 1 && group.iter().any(|request| request.check.is_some());
@@ -173,7 +213,7 @@ impl TabletInner {
                 let head = RecordHead {
                     kind: RecordKind::Batch,
                     group: LOCAL_GROUP,
-                    term: LOCAL_TERM,
+                    term,
                     index: order.last_index,
                     timestamp,
                 };
@@ -232,18 +272,6 @@ impl TabletInner {
         self.account_memory();
         self.work.wake();
         Ok(())
-    }
-}
-
-/// Makes the group as durable as its most demanding request asks.
-fn persist(log: &Log, group: &[Request], results: &[Result<Timestamp>]) -> Result<()> {
-    let accepted = group.iter().zip(results).filter(|(_, result)| result.is_ok());
-    match accepted.map(|(request, _)| request.durability).max() {
-        None => Ok(()),
-        Some(Durability::None) if log.buffered_bytes() < UNWRITTEN_BYTES_MAX => Ok(()),
-        Some(Durability::None | Durability::Async) => log.write(),
-        Some(Durability::Sync) if planted(Bug::EarlyAcknowledge) => log.write(),
-        Some(Durability::Sync) => log.sync(),
     }
 }
 

@@ -62,7 +62,7 @@ impl TabletInner {
     }
 
     /// Carries out a choice and installs the result.
-    fn compact(&self, version: &Version, choice: &Choice) -> Result<()> {
+    pub(crate) fn compact(&self, version: &Version, choice: &Choice) -> Result<()> {
         if *choice == Choice::Nothing {
             return Ok(());
         }

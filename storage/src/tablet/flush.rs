@@ -15,19 +15,23 @@ use crate::tablet::{Tablet, TabletInner, lock};
 impl Tablet {
     /// Writes everything committed so far into sstables.
     pub fn flush(&self) -> Result<()> {
-        let inner = &*self.inner;
-        inner.check_writable()?;
-        {
-            let order = &mut *lock(&inner.order);
-            if !order.active.is_empty() {
-                inner.seal(order)?;
-            }
-        }
-        inner.flush_sealed()
+        self.inner.flush_committed()
     }
 }
 
 impl TabletInner {
+    /// As [`Tablet::flush`].
+    pub(crate) fn flush_committed(&self) -> Result<()> {
+        self.check_writable()?;
+        {
+            let order = &mut *lock(&self.order);
+            if !order.active.is_empty() {
+                self.seal(order)?;
+            }
+        }
+        self.flush_sealed()
+    }
+
     /// Flushes what is sealed now.
     pub(crate) fn flush_sealed(&self) -> Result<()> {
         let _one_at_a_time = lock(&self.flushing);

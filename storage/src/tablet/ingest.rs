@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::{History, JobContext, write_sorted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::VersionEdit;
 use crate::memtable::Memtable;
+use crate::replicator::Role;
 use crate::tablet::{Order, Tablet, TabletInner, lock};
 use crate::timestamp::Timestamp;
 
@@ -24,6 +25,9 @@ impl Tablet {
     pub fn ingest(&self, pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Timestamp> {
         let inner = &*self.inner;
         inner.check_writable()?;
+        if inner.options.replicator.role() != Role::Standalone {
+            return Err(Error::invalid("an ingestion passes the log by; a replicated store takes batches"));
+        }
         let context = JobContext {
             options: &inner.options,
             opener: inner.versions.opener(),
@@ -39,35 +43,59 @@ impl Tablet {
         if inner.overlaps_memtables(&edit) {
             self.flush()?;
         }
-        inner.install_ingested(edit)
+        inner.install_files(edit, |last| Ok(last.advance(inner.options.clock.wall_seconds())))
     }
 }
 
 impl TabletInner {
-    /// Gives ingested files their timestamp and place, and publishes them.
-    fn install_ingested(&self, mut edit: VersionEdit) -> Result<Timestamp> {
+    /// Gives files that passed the log by their timestamp and place, and publishes them. `timestamp` draws or refuses one,
+    /// given the last; files that are refused are removed.
+    pub(crate) fn install_files(
+        &self,
+        mut edit: VersionEdit,
+        timestamp: impl FnOnce(Timestamp) -> Result<Timestamp>,
+    ) -> Result<Timestamp> {
         let order = &mut *lock(&self.order);
         self.check_writable()?;
         if self.overlaps_memtables(&edit) {
             self.flush_all(order)?;
         }
         self.log()?.sync()?;
-        let timestamp = order.last_timestamp.advance(self.options.clock.wall_seconds());
+        let timestamp = match timestamp(order.last_timestamp) {
+            Ok(timestamp) => timestamp,
+            Err(refusal) => {
+                self.remove_files(&edit);
+                return Err(refusal);
+            }
+        };
         let epoch = self.versions.next_epoch();
         for (_, meta) in &mut edit.added_tables {
             meta.epoch = epoch;
             meta.fixed_timestamp = Some(timestamp);
             (meta.oldest, meta.newest) = (timestamp, timestamp);
         }
-        edit.last_timestamp = Some(timestamp);
+        let last = order.last_timestamp.max(timestamp);
+        edit.last_timestamp = Some(last);
         edit.log_promise = Some(self.log()?.synced_position());
         self.versions.install(edit, |version| {
             self.change_view(|view| view.version = Arc::clone(version));
         })?;
-        order.last_timestamp = timestamp;
+        order.last_timestamp = last;
         self.visible.fetch_max(timestamp.0, Ordering::Release);
+        self.account_memory();
         self.work.wake();
         Ok(timestamp)
+    }
+
+    /// Removes files no version has.
+    fn remove_files(&self, edit: &VersionEdit) {
+        let opener = self.versions.opener();
+        let tables = edit.added_tables.iter().map(|(_, meta)| meta.file_id.sstable_path(&opener.directory));
+        let blobs = edit.added_blobs.iter().map(|meta| meta.file_id.blob_path(&opener.directory));
+        for path in tables.chain(blobs) {
+            // What stays for whatever reason is an orphan, which the next open removes.
+            let _orphan_if_it_fails = opener.vfs.remove(&path);
+        }
     }
 
     /// Flushes everything, while nobody can commit.
@@ -79,7 +107,7 @@ impl TabletInner {
     }
 
     /// Whether a memtable holds a key, or a range deletion, within the files' bounds.
-    fn overlaps_memtables(&self, edit: &VersionEdit) -> bool {
+    pub(crate) fn overlaps_memtables(&self, edit: &VersionEdit) -> bool {
         let view = self.view();
         let overlaps = |memtable: &Arc<Memtable>| {
             edit.added_tables.iter().any(|(_, meta)| {

@@ -121,8 +121,9 @@ impl TabletInner {
     }
 
     /// Waits until a batch of `batch_bytes` fits into the budget, and refuses it if it never does.
-    pub(crate) fn admit_memory(&self, batch_bytes: usize) -> Result<()> {
-        let wanted = (batch_bytes as u64).saturating_mul(COPIES_OF_A_BATCH);
+    pub(crate) fn admit_memory(&self, batch_bytes: usize, flushable: bool) -> Result<()> {
+        let copies = if flushable { 1 } else { COPIES_OF_A_BATCH };
+        let wanted = (batch_bytes as u64).saturating_mul(copies);
         let budget = self.cache.memory_bytes();
         if wanted > budget {
             return Err(Error::MemoryExceeded(format!(

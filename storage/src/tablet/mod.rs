@@ -16,7 +16,9 @@ mod checkpoint;
 mod commit;
 mod commit_queue;
 mod compact;
+mod excise;
 mod flush;
+mod flushable;
 mod ingest;
 mod memory;
 pub(crate) mod open;
@@ -192,6 +194,12 @@ impl Tablet {
             // Too many snapshots: this one reads nothing and says why.
             Err(error) => Snapshot::refused(self.clone(), timestamp, error),
         }
+    }
+
+    /// As `snapshot`, and of everything that was acknowledged anywhere in the replication group before the call.
+    pub fn current_snapshot(&self) -> Result<Snapshot> {
+        self.inner.options.replicator.read_barrier()?;
+        Ok(self.snapshot())
     }
 
     /// A view of everything committed at or before `timestamp`.

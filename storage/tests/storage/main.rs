@@ -15,8 +15,10 @@ mod crash;
 mod crash_concurrent;
 mod damage;
 mod encryption;
+mod excise;
 mod faults;
 mod fixture;
+mod flushable;
 mod frozen;
 mod hostile;
 mod ingest;
@@ -28,4 +30,5 @@ mod metamorphic;
 mod model;
 #[cfg(feature = "planted")]
 mod planted;
+mod replicator;
 mod transaction;

@@ -169,7 +169,7 @@ fn a_batch_that_can_not_fit_is_refused_and_nothing_is_lost() {
     batch.put("b", vec![7; 300 << 10]);
     assert!(matches!(tablet.commit(batch, None), Err(Error::MemoryExceeded(_))));
     let mut waits = WriteBatch::new();
-    waits.put("c", vec![7; 60 << 10]);
+    waits.put("c", vec![7; 230 << 10]);
     assert!(matches!(tablet.commit(waits, None), Err(Error::MemoryExceeded(_))), "no flush would make room");
     assert_eq!(tablet.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(tablet.get(b"b").unwrap(), None);
