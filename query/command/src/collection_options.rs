@@ -1,12 +1,12 @@
 //! The options of a collection, as `create` takes them.
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
-use sheaf_engine::catalog::{CollectionOptions, ValidationAction, ValidationLevel};
-use sheaf_engine::{Error, Namespace, Result};
+use sheaf_engine::catalog::{BUCKETS_PREFIX, CollectionOptions, ValidationAction, ValidationLevel};
+use sheaf_engine::{Error, Namespace, Result, error_code};
 
 use crate::arguments::{Arguments, BAD_VALUE};
 use crate::codes::INVALID_OPTIONS;
-use crate::number::to_double;
+use crate::number::{to_double, to_truth};
 use crate::request::collation;
 
 /// Largest size of a capped collection in bytes: a petabyte, as in MongoDB.
@@ -40,6 +40,9 @@ pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<C
     refuse_encryption(arguments)?;
     arguments.ignore(&["autoIndexId", "temp", "flags", "recordIdsReplicated"]);
     check(&options, namespace)?;
+    if options.time_series.is_some() && arguments.present("changeStreamPreAndPostImages").is_some() {
+        return Err(refused("a time series has no pre- and post-images"));
+    }
     Ok(options)
 }
 
@@ -104,6 +107,10 @@ fn read_expiry(arguments: &Arguments<'_>, options: &mut CollectionOptions) -> Re
 /// `{key: {_id: 1}, unique: true, name}`, with every field filled in.
 fn clustered_index(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
     let Some(document) = arguments.present("clusteredIndex") else { return Ok(None) };
+    // What counts as false asks for no clustered collection.
+    if to_truth(document) == Some(false) {
+        return Ok(None);
+    }
     let ValueRef::Document(document) = document else {
         return Err(arguments.wrong_type("clusteredIndex", document, "a document"));
     };
@@ -149,7 +156,7 @@ fn images(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
 fn echoed(arguments: &Arguments<'_>) -> Result<RawDocumentBuf> {
     let mut out = DocumentBuilder::new();
     for key in ["storageEngine", "indexOptionDefaults"] {
-        if let Some(document) = arguments.document(key)? {
+        if let Some(document) = arguments.document(key)?.filter(|document| !document.is_empty()) {
             out.append(key, document);
         }
     }
@@ -190,10 +197,29 @@ fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {
     if options.clustered_index.is_some() && options.capped {
         return Err(refused("a clustered collection cannot be capped"));
     }
-    if options.time_series.is_some() && (options.capped || options.view_on.is_some()) {
-        return Err(refused("a time series cannot be capped or a view"));
+    let is_buckets = namespace.collection().starts_with(BUCKETS_PREFIX);
+    if is_buckets && options.time_series.is_none() {
+        return Err(Error::new(
+            error_code::ILLEGAL_OPERATION,
+            format!("{namespace} would hold buckets of a time series and needs the option \"timeseries\""),
+        ));
     }
-    Ok(())
+    if options.time_series.is_some() { check_time_series(options) } else { Ok(()) }
+}
+
+fn check_time_series(options: &CollectionOptions) -> Result<()> {
+    let other = [
+        ("capped", options.capped),
+        ("viewOn", options.view_on.is_some()),
+        ("clusteredIndex", options.clustered_index.is_some()),
+        ("validator", options.validator.is_some()),
+        ("validationLevel", options.validation_level.is_some()),
+        ("validationAction", options.validation_action.is_some()),
+    ];
+    match other.into_iter().find(|(_, is_set)| *is_set) {
+        Some((option, _)) => Err(refused(format!("a time series does not take the option \"{option}\""))),
+        None => Ok(()),
+    }
 }
 
 /// Largest time to live in seconds: its milliseconds must fit into 64 bits.
@@ -213,52 +239,4 @@ pub(crate) fn check_expiry(seconds: i64) -> Result<()> {
         return Err(refused("expireAfterSeconds must not reach back before 1970"));
     }
     Ok(())
-}
-
-/// Granularities of a time series, from fine to coarse, with the most seconds a bucket spans.
-const GRANULARITIES: [(&str, i64); 3] = [("seconds", 3_600), ("minutes", 86_400), ("hours", 2_592_000)];
-
-/// Checks a change of how measurements are bucketed: buckets may only grow.
-pub(crate) fn check_granularity_change(
-    change: RawDocument<'_>,
-    current: Option<RawDocument<'_>>,
-) -> Result<()> {
-    let arguments = Arguments::new("collMod.timeseries", change)?;
-    let granularity = arguments.string("granularity")?;
-    let span = arguments.integer("bucketMaxSpanSeconds")?;
-    let rounding = arguments.integer("bucketRoundingSeconds")?;
-    arguments.finish()?;
-    let rank = |name: &str| GRANULARITIES.iter().position(|(known, _)| *known == name);
-    let wanted = match granularity {
-        None => None,
-        Some(name) => Some(rank(name).ok_or_else(|| {
-            Error::new(BAD_VALUE, format!("granularity is seconds, minutes or hours, not {name:?}"))
-        })?),
-    };
-    let known = current.and_then(|current| current.get("granularity")).and_then(ValueRef::as_str);
-    let known = known.and_then(rank).unwrap_or(0);
-    if wanted.is_some_and(|wanted| wanted < known || wanted > known + 1) {
-        return Err(refused("the granularity of a time series may only become one step coarser"));
-    }
-    if granularity.is_none() && (span.is_some() != rounding.is_some() || span != rounding) {
-        return Err(refused("bucketMaxSpanSeconds and bucketRoundingSeconds must be the same"));
-    }
-    if granularity.is_some() && (span.is_some() || rounding.is_some()) {
-        return Err(refused("a granularity and the span of buckets do not go together"));
-    }
-    Ok(())
-}
-
-/// The options of a time series after a change.
-pub(crate) fn merge_time_series(current: RawDocument<'_>, change: RawDocument<'_>) -> RawDocumentBuf {
-    let mut merged = DocumentBuilder::new();
-    for element in current {
-        if change.get(element.key()).is_none() {
-            merged.append_element(element);
-        }
-    }
-    for element in change {
-        merged.append_element(element);
-    }
-    merged.build()
 }

@@ -8,6 +8,7 @@
 //! commit, and a change that affects the collection's keys holds it exclusively. So no document is written into a
 //! collection that was dropped, or past an index that was added, in between.
 
+mod bucket_index;
 mod capped_copy;
 mod capped_state;
 mod change;
@@ -22,9 +23,11 @@ mod plane_key;
 mod record;
 mod state;
 mod text_key;
+mod time_series;
 mod view_graph;
 mod wildcard_key;
 
+pub(crate) use bucket_index::{bucket_key, bucket_specification, measurement_specification};
 pub(crate) use capped_state::CappedState;
 pub(crate) use change_indexes::same_key;
 pub(crate) use collection::{Collection, collator};
@@ -36,6 +39,8 @@ pub(crate) use plane_key::plane_range;
 pub(crate) use record::multikey_record;
 pub(crate) use state::CatalogState;
 pub(crate) use text_key::text_index;
+pub(crate) use time_series::buckets_of;
+pub use time_series::{BUCKET_SPAN_SECONDS_MAX, BUCKETS_PREFIX, TimeSeries};
 pub(crate) use view_graph::VIEW_DEPTH_MAX;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

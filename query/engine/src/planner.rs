@@ -22,8 +22,10 @@ mod predicate_bounds;
 mod query;
 mod ranges;
 mod special;
+mod time_series;
 
 pub(crate) use find::{plan_documents, plan_find};
 pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
 pub(crate) use query::{HintChoice, IndexOptions, Query, QueryCollation, QueryOptions};
 pub(crate) use ranges::key_ranges;
+pub(crate) use time_series::bucket_query;

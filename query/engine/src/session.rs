@@ -88,6 +88,12 @@ impl Session {
 }
 
 fn check_writable(collection: &Collection) -> Result<()> {
+    if collection.options.is_buckets() {
+        return Err(Error::new(
+            error_code::ILLEGAL_OPERATION,
+            format!("{} holds the buckets of a time series: write to that", collection.namespace),
+        ));
+    }
     if collection.options.view_on.is_none() {
         return Ok(());
     }

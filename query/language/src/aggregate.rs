@@ -18,6 +18,7 @@ mod put_field;
 mod redact;
 mod replace_root;
 mod sample;
+mod unpack_bucket;
 mod unwind;
 mod window;
 mod write_stage;
@@ -37,6 +38,7 @@ pub use group::{Group, Groups, OneGroup};
 pub use join::{GraphLookup, Lookup, UnionWith};
 pub use redact::Redact;
 pub use replace_root::ReplaceRoot;
+pub use unpack_bucket::UnpackBucket;
 pub use unwind::Unwind;
 pub use window::{SetWindowFields, WindowPartition, WindowValues};
 pub use write_stage::{Merge, Out, Target, WhenMatched, WhenNotMatched};
@@ -107,6 +109,8 @@ pub enum Stage {
     },
     /// `$unionWith`: the input, then the documents of another pipeline; holds nothing.
     UnionWith(UnionWith),
+    /// The measurements of each bucket of a time series; holds nothing. Not written by users.
+    UnpackBucket(UnpackBucket),
     /// `$unwind`: a document per element of an array; holds nothing.
     Unwind(Unwind),
 }
@@ -164,6 +168,7 @@ impl Stage {
             Self::Sort(_) => "$sort",
             Self::System { name, .. } => name,
             Self::UnionWith(_) => "$unionWith",
+            Self::UnpackBucket(_) => "$_internalUnpackBucket",
             Self::Unwind(_) => "$unwind",
         }
     }

@@ -3,7 +3,7 @@
 mod index;
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
-use sheaf_engine::catalog::{CollectionOptions, ValidationAction, ValidationLevel};
+use sheaf_engine::catalog::{CollectionOptions, TimeSeries, ValidationAction, ValidationLevel};
 use sheaf_engine::operation::{CollectionInfo, CollectionKind};
 use sheaf_engine::{Error, Namespace, Result};
 
@@ -60,10 +60,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         index.apply(request, &namespace, &info, dry_run, &mut body)?;
     }
     if !dry_run && change.is_something() {
-        request.session.engine().change_collection_options(&namespace, |options| {
-            change.apply(options);
-            Ok(())
-        })?;
+        request.session.engine().change_collection_options(&namespace, |options| change.apply(options))?;
     }
     Ok(body)
 }
@@ -128,7 +125,7 @@ fn capped_max(arguments: &Arguments<'_>) -> Result<Option<i64>> {
 }
 
 fn expiry(arguments: &Arguments<'_>) -> Result<Option<Expiry>> {
-    match arguments.present("expireAfterSeconds") {
+    match arguments.value("expireAfterSeconds") {
         None => Ok(None),
         Some(ValueRef::String("off")) => Ok(Some(Expiry::Off)),
         Some(ValueRef::String(other)) => {
@@ -189,7 +186,8 @@ impl Change {
         }
         if let Some(series) = &self.time_series {
             let current = options.get("timeseries").and_then(ValueRef::as_document);
-            collection_options::check_granularity_change(series.as_raw(), current)?;
+            let current = TimeSeries::parse(current.unwrap_or(RawDocument::EMPTY))?;
+            let _checked = current.changed(series.as_raw())?;
         }
         if self.images.is_some() && (is_view || is_series) {
             return Err(refused(format!("{namespace} has no pre- and post-images")));
@@ -197,7 +195,7 @@ impl Change {
         Ok(())
     }
 
-    fn apply(&self, options: &mut CollectionOptions) {
+    fn apply(&self, options: &mut CollectionOptions) -> Result<()> {
         if let Some(validator) = &self.validator {
             options.validator = (!validator.as_raw().is_empty()).then(|| validator.clone());
         }
@@ -221,10 +219,10 @@ impl Change {
             options.documents_max = (max > 0).then_some(max);
         }
         if let Some(series) = &self.time_series {
-            options.time_series = options
-                .time_series
-                .as_ref()
-                .map(|current| collection_options::merge_time_series(current.as_raw(), series.as_raw()));
+            let current = options.time_series.as_ref().map(|current| TimeSeries::parse(current.as_raw()));
+            if let Some(current) = current.transpose()? {
+                options.time_series = Some(current.changed(series.as_raw())?.to_document());
+            }
         }
         match self.images {
             Some(true) => {
@@ -235,5 +233,6 @@ impl Change {
             Some(false) => options.change_stream_pre_and_post_images = None,
             None => {}
         }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `dbStats`, `collStats` and `dataSize`: how much there is of what.
 
 use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
+use sheaf_engine::catalog::BUCKETS_PREFIX;
 use sheaf_engine::operation::{CollectionKind, CollectionStatistics};
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
@@ -79,7 +80,7 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
         lookup::refuse_view(request, &namespace, info)?;
     }
     let figures = match &info {
-        Some(info) if info.kind == CollectionKind::Collection => {
+        Some(info) if info.kind != CollectionKind::View => {
             request.session.engine().collection_statistics(&namespace)?
         }
         _ => CollectionStatistics::default(),
@@ -95,6 +96,15 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<DocumentBuilder> {
         body.append_value("avgObjSize", &count_value(average));
     }
     body.append_value("storageSize", &scaled(figures.document_bytes)).append("freeStorageSize", 0);
+    if info.is_some_and(|info| info.kind == CollectionKind::TimeSeries) {
+        body.document("timeseries", |series| {
+            let buckets = format!("{}.{BUCKETS_PREFIX}{}", namespace.database(), namespace.collection());
+            series.append("bucketsNs", buckets);
+            series.append_value("bucketCount", &count_value(figures.documents));
+            let average = figures.document_bytes.checked_div(figures.documents).unwrap_or(0);
+            series.append_value("avgBucketSize", &count_value(average));
+        });
+    }
     body.append("capped", limits.is_some());
     if let Some((documents, bytes)) = limits {
         body.append_value("max", &count_value(documents)).append_value("maxSize", &scaled(bytes));

@@ -5,11 +5,14 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use sheaf_document::DocumentBuilder;
 use sheaf_storage::WriteBatch;
 
+use super::bucket_index::bucket_specification;
 use super::collection::Collection;
 use super::collection_options::CollectionOptions;
 use super::index_specification::IndexSpecification;
+use super::time_series::{TimeSeries, buckets_of, series_of};
 use super::{Catalog, CatalogState, not_found, record, view_graph};
 use crate::index::Index;
 use crate::key_layout::{self, CollectionId, IndexId};
@@ -49,8 +52,15 @@ impl Catalog {
         options: CollectionOptions,
         uuid: [u8; 16],
     ) -> Result<()> {
-        let options = options.with_full_collation()?;
+        let mut options = options.with_full_collation()?;
         let mut next = self.lock_changes();
+        if let Some(series) = &options.time_series {
+            options.time_series = Some(TimeSeries::parse(series.as_raw())?.to_document());
+            // What is created under the name of buckets are the buckets alone, as a restored dump has them.
+            if series_of(namespace).is_none() {
+                options.view_on = Some(buckets_of(namespace)?.collection().to_owned());
+            }
+        }
         if let Some(found) = self.find(namespace) {
             if found.options == options {
                 return Ok(());
@@ -61,6 +71,9 @@ impl Catalog {
             ));
         }
         view_graph::check(&self.state(), namespace, &options)?;
+        if options.is_time_series() {
+            self.create_buckets(&mut next, namespace, &options, uuid)?;
+        }
         self.create_locked(&mut next, namespace, options, uuid).map(drop)
     }
 
@@ -87,6 +100,12 @@ impl Catalog {
             let mut specification = IndexSpecification::id()?;
             specification.collation.clone_from(&options.collation);
             specification.unique = options.capped;
+            record::name_id_index(&mut specification, &options);
+            indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
+        }
+        if options.is_buckets()
+            && let Some(specification) = buckets_index(namespace, &options)?
+        {
             indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
         }
         self.begin_usage(&indexes);
@@ -100,12 +119,45 @@ impl Catalog {
         Ok(collection)
     }
 
+    /// The buckets of a new time series. They come first: buckets alone are of no harm, a time series without is.
+    fn create_buckets(
+        &self,
+        next: &mut u32,
+        namespace: &Namespace,
+        options: &CollectionOptions,
+        uuid: [u8; 16],
+    ) -> Result<()> {
+        let buckets = buckets_of(namespace)?;
+        let options = CollectionOptions { view_on: None, ..options.clone() };
+        match self.find(&buckets) {
+            Some(found) if found.options == options => Ok(()),
+            Some(_) => Err(Error::new(
+                error_code::NAMESPACE_EXISTS,
+                format!("{buckets} exists with other options than {namespace} would have"),
+            )),
+            None => self.create_locked(next, &buckets, options, uuid).map(drop),
+        }
+    }
+
+    /// The collection and, if it is a time series, its buckets; if it is buckets, their time series.
+    fn with_buckets(&self, collection: &Arc<Collection>) -> Result<Vec<Arc<Collection>>> {
+        let other = match series_of(&collection.namespace) {
+            Some(series) if collection.options.is_buckets() => self.find(&series),
+            None if collection.options.is_time_series() => self.find(&buckets_of(&collection.namespace)?),
+            _ => None,
+        };
+        let other = other.filter(|other| other.options.time_series.is_some());
+        Ok(std::iter::once(Arc::clone(collection)).chain(other).collect())
+    }
+
     /// Drops a collection or view with everything in it; nothing if there is none.
     pub(crate) fn drop_collection(&self, namespace: &Namespace) -> Result<Option<DroppedCollection>> {
         let _change = self.lock_changes();
         let Some(collection) = self.find(namespace) else { return Ok(None) };
-        self.drop_locked(std::slice::from_ref(&collection))?;
-        Ok(Some(DroppedCollection { indexes: collection.indexes.len() }))
+        let doomed = self.with_buckets(&collection)?;
+        self.drop_locked(&doomed)?;
+        let indexes = doomed.iter().map(|collection| collection.index_count()).sum();
+        Ok(Some(DroppedCollection { indexes }))
     }
 
     /// Drops every collection of a database. Says whether there was one.
@@ -151,16 +203,23 @@ impl Catalog {
                     format!("there is a collection {to} already"),
                 ));
             }
-            self.drop_locked(&[target])?;
+            self.drop_locked(&self.with_buckets(&target)?)?;
         }
         let _gate = source.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let renamed = Arc::new(source.changed(to.clone(), source.options.clone(), source.indexes.clone())?);
         let mut batch = WriteBatch::new();
-        put_collection(&mut batch, &renamed);
-        self.tablet.commit(batch, None)?;
         let mut state = CatalogState::clone(&self.state());
-        state.remove(from);
-        state.put(renamed);
+        for moved in self.with_buckets(&source)? {
+            let mut options = moved.options.clone();
+            let name = if options.is_buckets() { buckets_of(to)? } else { to.clone() };
+            if options.is_time_series() {
+                options.view_on = Some(buckets_of(to)?.collection().to_owned());
+            }
+            let renamed = Arc::new(moved.changed(name, options, moved.indexes.clone())?);
+            put_collection(&mut batch, &renamed);
+            state.remove(&moved.namespace);
+            state.put(renamed);
+        }
+        self.tablet.commit(batch, None)?;
         self.publish(state);
         Ok(())
     }
@@ -176,7 +235,24 @@ impl Catalog {
         let current = self.get(&collection.namespace)?;
         view_graph::check(&self.state(), &collection.namespace, &options)?;
         let changed = current.changed(current.namespace.clone(), options, current.indexes.clone())?;
-        self.replace(changed, WriteBatch::new())
+        if !changed.options.is_time_series() {
+            return self.replace(changed, WriteBatch::new());
+        }
+        // The buckets have the same options.
+        let buckets = self.get(&buckets_of(&current.namespace)?)?;
+        let _gate = buckets.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let options = CollectionOptions { view_on: None, ..changed.options.clone() };
+        let buckets = buckets.changed(buckets.namespace.clone(), options, buckets.indexes.clone())?;
+        let (changed, buckets) = (Arc::new(changed), Arc::new(buckets));
+        let mut batch = WriteBatch::new();
+        put_collection(&mut batch, &changed);
+        put_collection(&mut batch, &buckets);
+        self.tablet.commit(batch, None)?;
+        let mut state = CatalogState::clone(&self.state());
+        state.put(changed);
+        state.put(buckets);
+        self.publish(state);
+        Ok(())
     }
 
     /// Commits a changed collection together with `batch` and puts it in place.
@@ -189,6 +265,17 @@ impl Catalog {
         self.publish(state);
         Ok(())
     }
+}
+
+/// The index that a time series with a meta field has from the start: on meta field and time.
+fn buckets_index(namespace: &Namespace, options: &CollectionOptions) -> Result<Option<IndexSpecification>> {
+    let (Some(series), Some(_)) = (&options.time_series, series_of(namespace)) else { return Ok(None) };
+    let series = TimeSeries::parse(series.as_raw())?;
+    let Some(meta) = &series.meta_field else { return Ok(None) };
+    let mut key = DocumentBuilder::new();
+    key.append(meta, 1).append(&series.time_field, 1);
+    let specification = IndexSpecification::new(key.build().as_raw())?;
+    bucket_specification(&series, specification).map(Some)
 }
 
 /// The next identifier.

@@ -43,7 +43,7 @@ impl Catalog {
             check_text_collation(specification)?;
         }
         let wanted = new_specifications(&current, specifications)?;
-        let before = current.indexes.len();
+        let before = current.index_count();
         let outcome = |added: usize| CreateIndexesOutcome {
             indexes_before: to_u64(before),
             indexes_after: to_u64(before + added),
@@ -146,6 +146,12 @@ impl Catalog {
         let _change = self.lock_changes();
         let _gate = collection.gate.write().unwrap_or_else(PoisonError::into_inner);
         let current = self.get(&collection.namespace)?;
+        if current.options.view_on.is_some() {
+            return Err(Error::new(
+                error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
+                format!("{} is a view and has no indexes", current.namespace),
+            ));
+        }
         let doomed = find_targets(&current, target)?;
         let mut batch = WriteBatch::new();
         for index in current.indexes.iter().filter(|index| doomed.contains(&index.id)) {
@@ -155,7 +161,7 @@ impl Catalog {
         if !doomed.is_empty() {
             self.replace(current.changed(current.namespace.clone(), current.options.clone(), kept)?, batch)?;
         }
-        Ok(to_u64(current.indexes.len()))
+        Ok(to_u64(current.index_count()))
     }
 
     /// Changes what can change of an index without touching its entries: whether it is hidden, and when its
@@ -285,6 +291,9 @@ fn exists<'a>(
     })
 }
 
+/// The key of a clustered collection was to be dropped.
+const CLUSTERED_KEY_STAYS: i32 = 5_979_800;
+
 fn find_targets(collection: &Collection, target: &IndexTarget) -> Result<Vec<IndexId>> {
     let missing = |what: String| {
         Error::new(error_code::INDEX_NOT_FOUND, format!("{} has no index {what}", collection.namespace))
@@ -308,6 +317,12 @@ fn find_targets(collection: &Collection, target: &IndexTarget) -> Result<Vec<Ind
             vec![first]
         }
     };
+    if found.iter().any(|index| index.specification.key.is_id()) && collection.options.is_clustered() {
+        return Err(Error::location(
+            CLUSTERED_KEY_STAYS,
+            format!("the key of the clustered collection {} cannot be dropped", collection.namespace),
+        ));
+    }
     if found.iter().any(|index| index.specification.key.is_id()) {
         return Err(Error::new(error_code::INVALID_OPTIONS, "the index on _id cannot be dropped"));
     }

@@ -8,7 +8,8 @@ use sheaf_language::expression::Scope;
 use sheaf_language::filter::Filter;
 
 use super::collection_options::CollectionOptions;
-use crate::collection::Arrivals;
+use super::time_series::TimeSeries;
+use crate::collection::{Arrivals, OpenBuckets};
 use crate::index::Index;
 use crate::key_layout::CollectionId;
 use crate::{Namespace, Result};
@@ -35,6 +36,8 @@ pub(crate) struct Collection {
     pub(crate) gate: Arc<RwLock<()>>,
     /// Turns of its writers, if it is capped, and who waits for its documents. Shared like the gate.
     pub(crate) arrivals: Arc<Arrivals>,
+    /// If it holds the buckets of a time series, those that may take more. Shared like the gate.
+    pub(crate) open_buckets: Arc<OpenBuckets>,
 }
 
 impl Collection {
@@ -53,8 +56,18 @@ impl Collection {
             Some(validator) => Some(Filter::parse(validator.as_raw(), &mut scope)?),
             None => None,
         };
-        let (gate, arrivals) = (Arc::default(), Arc::default());
-        Ok(Self { id, namespace, uuid, options, indexes, collator, validator, gate, arrivals })
+        Ok(Self {
+            id,
+            namespace,
+            uuid,
+            options,
+            indexes,
+            collator,
+            validator,
+            gate: Arc::default(),
+            arrivals: Arc::default(),
+            open_buckets: Arc::default(),
+        })
     }
 
     /// The same collection after a change.
@@ -66,7 +79,7 @@ impl Collection {
     ) -> Result<Self> {
         let changed = Self::new(self.id, namespace, self.uuid, options, indexes)?;
         let (gate, arrivals) = (Arc::clone(&self.gate), Arc::clone(&self.arrivals));
-        Ok(Self { gate, arrivals, ..changed })
+        Ok(Self { gate, arrivals, open_buckets: Arc::clone(&self.open_buckets), ..changed })
     }
 
     /// The indexes that have entries of their own. The one on `_id` has some only in a capped collection.
@@ -77,6 +90,16 @@ impl Collection {
     /// The indexes that are not on `_id`.
     pub(crate) fn secondary_indexes(&self) -> impl Iterator<Item = &Arc<Index>> {
         self.indexes.iter().filter(|index| !index.specification.key.is_id())
+    }
+
+    /// How many indexes clients are told of: the key of a clustered collection is none.
+    pub(crate) fn index_count(&self) -> usize {
+        self.indexes.len() - usize::from(self.options.is_clustered() && !self.indexes.is_empty())
+    }
+
+    /// How the measurements of a time series are bucketed; none for another collection.
+    pub(crate) fn time_series(&self) -> Result<Option<TimeSeries>> {
+        self.options.time_series.as_ref().map(|series| TimeSeries::parse(series.as_raw())).transpose()
     }
 
     /// The index of this name.

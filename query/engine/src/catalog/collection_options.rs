@@ -109,6 +109,21 @@ impl CollectionOptions {
         Ok(self)
     }
 
+    /// Whether this is a time series: a view over its buckets.
+    pub fn is_time_series(&self) -> bool {
+        self.view_on.is_some() && self.time_series.is_some()
+    }
+
+    /// Whether this is the collection that holds a time series' buckets.
+    pub fn is_buckets(&self) -> bool {
+        self.view_on.is_none() && self.time_series.is_some()
+    }
+
+    /// Whether the documents are kept by `_id` and clients are told so.
+    pub fn is_clustered(&self) -> bool {
+        self.clustered_index.is_some() || self.is_buckets()
+    }
+
     /// The options as `listCollections` shows them, and as the catalog stores them.
     pub fn to_document(&self) -> RawDocumentBuf {
         let mut out = DocumentBuilder::new();
@@ -119,6 +134,9 @@ impl CollectionOptions {
         append_number(&mut out, "max", self.documents_max);
         if let Some(seconds) = self.expire_after_seconds {
             out.append("expireAfterSeconds", seconds);
+        }
+        if self.is_buckets() {
+            out.append("clusteredIndex", true);
         }
         append_document(&mut out, "clusteredIndex", self.clustered_index.as_ref());
         append_document(
@@ -137,7 +155,7 @@ impl CollectionOptions {
         if let Some(action) = self.validation_action {
             out.append("validationAction", action.name());
         }
-        if let Some(source) = &self.view_on {
+        if let Some(source) = self.view_on.as_ref().filter(|_| !self.is_time_series()) {
             out.append("viewOn", source.as_str());
         }
         if let Some(stages) = &self.pipeline {
@@ -164,6 +182,8 @@ impl CollectionOptions {
                 ("expireAfterSeconds", _) => {
                     options.expire_after_seconds = Some(whole_number(value, "expireAfterSeconds")?);
                 }
+                // Says of buckets what the other options say.
+                ("clusteredIndex", ValueRef::Boolean(_)) => {}
                 ("clusteredIndex", ValueRef::Document(index)) => {
                     options.clustered_index = Some(index.to_buf())
                 }

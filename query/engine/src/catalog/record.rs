@@ -7,6 +7,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 use super::collection::Collection;
 use super::collection_options::CollectionOptions;
 use super::index_specification::IndexSpecification;
+use super::time_series::{buckets_of, series_of};
 use crate::index::{Index, IndexContent};
 use crate::key_layout::{CollectionId, IndexId};
 use crate::{Error, Namespace, Result, error_code};
@@ -78,10 +79,14 @@ pub(super) fn read_collection(
         }
         _ => return Err(damaged("\"uuid\" is missing")),
     };
-    let options = match record.get("options") {
+    let mut options = match record.get("options") {
         Some(ValueRef::Document(options)) => CollectionOptions::from_document(options)?,
         _ => return Err(damaged("\"options\" are missing")),
     };
+    // Of a time series the options do not show that it is a view.
+    if options.time_series.is_some() && series_of(&namespace).is_none() {
+        options.view_on = Some(buckets_of(&namespace)?.collection().to_owned());
+    }
     let Some(ValueRef::Array(entries)) = record.get("indexes") else {
         return Err(damaged("\"indexes\" are missing"));
     };
@@ -95,6 +100,7 @@ pub(super) fn read_collection(
         let mut specification = IndexSpecification::read_stored(specification)?;
         if specification.key.is_id() {
             specification.unique = options.capped;
+            name_id_index(&mut specification, &options);
         }
         let mut index = Index::new(index_id, specification)?;
         // Plain indexes had their entries before there was this mark.
@@ -103,6 +109,14 @@ pub(super) fn read_collection(
         indexes.push(Arc::new(index));
     }
     Collection::new(id, namespace, uuid, options, indexes)
+}
+
+/// The key of a clustered collection may have a name of its own.
+pub(super) fn name_id_index(specification: &mut IndexSpecification, options: &CollectionOptions) {
+    let clustered = options.clustered_index.as_ref().map(RawDocumentBuf::as_raw);
+    if let Some(name) = clustered.and_then(|index| index.get("name")).and_then(ValueRef::as_str) {
+        name.clone_into(&mut specification.name);
+    }
 }
 
 fn read_id(document: RawDocument<'_>) -> Result<u32> {

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::{Error, Result, error_code};
 
 /// A parsed update.
-pub(super) struct Change {
+pub(in crate::collection) struct Change {
     update: Kind,
     bypass_validation: bool,
 }
@@ -28,7 +28,7 @@ enum Kind {
 
 impl Change {
     /// Parses an update: a document of operators, a replacement, or an array of stages.
-    pub(super) fn parse(
+    pub(in crate::collection) fn parse(
         update: ValueRef<'_>,
         array_filters: &[RawDocument<'_>],
         query: &Query,
@@ -58,12 +58,12 @@ impl Change {
     }
 
     /// Whether it replaces the whole document.
-    pub(super) fn is_replacement(&self) -> bool {
+    pub(in crate::collection) fn is_replacement(&self) -> bool {
         matches!(&self.update, Kind::Update(update) if update.is_replacement())
     }
 
     /// Changes a document that matched. Returns it as it is now; nothing if it stays as it was.
-    pub(super) fn apply(
+    pub(in crate::collection) fn apply(
         &self,
         transaction: &mut DocumentTransaction,
         collection: &Collection,
@@ -102,7 +102,7 @@ impl Change {
     }
 
     /// Inserts the document that filter and update make together. Returns it.
-    pub(super) fn upsert(
+    pub(in crate::collection) fn upsert(
         &self,
         session: &Session,
         transaction: &mut DocumentTransaction,
@@ -132,6 +132,6 @@ impl Change {
 }
 
 /// The `_id` of a document that was made.
-pub(super) fn owned_id(document: &RawDocumentBuf) -> Value<'static> {
+pub(in crate::collection) fn owned_id(document: &RawDocumentBuf) -> Value<'static> {
     Value::from(document.as_raw().get("_id")).into_owned()
 }

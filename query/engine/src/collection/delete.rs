@@ -14,6 +14,9 @@ use super::write::{WriteContext, retrying};
 impl Session {
     /// Deletes documents. A collection that does not exist has none.
     pub fn delete(&self, operation: &DeleteOperation<'_>) -> Result<DeleteOutcome> {
+        if let Some(series) = self.time_series(&operation.namespace)? {
+            return self.delete_measurements(operation, &series);
+        }
         let collection = self.existing_for_write(&operation.namespace)?;
         let options = QueryOptions::new(operation.filter, operation.hint, operation.common);
         let query = Query::parse(&options, collection.as_deref())?;

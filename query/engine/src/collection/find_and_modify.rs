@@ -7,6 +7,7 @@ use sheaf_language::filter::MatchedPosition;
 
 use super::change::{Change, owned_id};
 use super::matching::delete_target;
+use super::time_series::{self, Removal, Series};
 use super::write::retrying;
 use crate::catalog::Collection;
 use crate::operation::{FindAndModifyOperation, FindAndModifyOutcome, Modification, ReturnedDocument};
@@ -17,6 +18,9 @@ use crate::{Error, Result, error_code};
 impl Session {
     /// Changes one document and returns it.
     pub fn find_and_modify(&self, operation: &FindAndModifyOperation<'_>) -> Result<FindAndModifyOutcome> {
+        if let Some(series) = self.time_series(&operation.namespace)? {
+            return self.find_and_remove_measurement(operation, &series);
+        }
         let existing = self.existing_for_write(&operation.namespace)?;
         let options = QueryOptions {
             sort: operation.sort,
@@ -52,6 +56,34 @@ impl Session {
                 self.find_and_update(operation, collection, &query, &change, upsert)
             }
         }
+    }
+
+    /// Of a time series, a measurement can be removed, and not changed.
+    fn find_and_remove_measurement(
+        &self,
+        operation: &FindAndModifyOperation<'_>,
+        series: &Series,
+    ) -> Result<FindAndModifyOutcome> {
+        if operation.modification.is_update() {
+            return Err(time_series::refused(&operation.namespace, "a measurement cannot be updated"));
+        }
+        if operation.sort.is_some_and(|sort| !sort.is_empty()) {
+            return Err(time_series::refused(&operation.namespace, "the removal of one takes no sort"));
+        }
+        let options = QueryOptions {
+            projection: operation.projection,
+            ..QueryOptions::new(operation.filter, operation.hint, operation.common)
+        };
+        let query = Query::parse(&options, Some(&series.view))?;
+        let removal = Removal {
+            query: &query,
+            multi: false,
+            durability: operation.durability,
+            max_time: operation.common.max_time,
+        };
+        let removed = self.remove_measurements(&removal, series)?;
+        let document = removed.last.map(|document| self.returned(&document, &query)).transpose()?;
+        Ok(FindAndModifyOutcome { document, matched: removed.count > 0, upserted_id: None })
     }
 
     fn find_and_remove(

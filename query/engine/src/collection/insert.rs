@@ -22,6 +22,9 @@ impl Session {
     /// Inserts documents. A document that cannot be inserted is reported in the outcome; an error means that the
     /// operation as a whole was refused, or that the store failed: then a first part of a large operation may be there.
     pub fn insert(&self, operation: &InsertOperation<'_>) -> Result<InsertOutcome> {
+        if let Some(series) = self.time_series(&operation.namespace)? {
+            return self.insert_measurements(operation, &series);
+        }
         let mut collection = self.collection_for_write(&operation.namespace)?;
         let mut outcome = InsertOutcome::default();
         let mut start = 0;
@@ -79,7 +82,7 @@ impl Session {
         Ok(stop)
     }
 
-    fn prepare(&self, document: RawDocument<'_>) -> Result<RawDocumentBuf> {
+    pub(super) fn prepare(&self, document: RawDocument<'_>) -> Result<RawDocumentBuf> {
         let document = with_id(document, || self.database().new_object_id())?;
         Ok(stamp_zeros(document, || self.database().new_timestamp()))
     }

@@ -28,21 +28,21 @@ const PART_DOCUMENTS: usize = 1_000;
 const PART_BYTES: usize = 8 << 20;
 
 /// A document that is about to be changed, as the transaction sees it.
-pub(super) struct Target {
-    pub(super) document_key: Vec<u8>,
+pub(in crate::collection) struct Target {
+    pub(in crate::collection) document_key: Vec<u8>,
     bytes: ValueSlice,
 }
 
 impl Target {
     /// The document.
-    pub(super) fn document(&self) -> Result<RawDocument<'_>> {
+    pub(in crate::collection) fn document(&self) -> Result<RawDocument<'_>> {
         RawDocument::from_bytes(&self.bytes).map_err(|error| {
             Error::new(error_code::DATA_CORRUPTION_DETECTED, format!("a stored document is damaged: {error}"))
         })
     }
 
     /// The newest version of a row's document, if it is still there.
-    pub(super) fn current(
+    pub(in crate::collection) fn current(
         transaction: &DocumentTransaction,
         collection: &Collection,
         row: &Row,
@@ -52,7 +52,7 @@ impl Target {
     }
 
     /// Whether it matches, given that the row did.
-    pub(super) fn still_matches(
+    pub(in crate::collection) fn still_matches(
         &self,
         row: &Row,
         query: &Query,
@@ -67,7 +67,7 @@ impl Target {
 }
 
 /// Deletes a document.
-pub(super) fn delete_target(
+pub(in crate::collection) fn delete_target(
     transaction: &mut DocumentTransaction,
     collection: &Collection,
     target: &Target,
@@ -78,13 +78,13 @@ pub(super) fn delete_target(
 }
 
 /// The documents that match at one snapshot, part by part.
-pub(super) struct Matches {
+pub(in crate::collection) struct Matches {
     execution: Execution,
 }
 
 impl Matches {
     /// The next part; empty at the end.
-    pub(super) fn next_part(&mut self) -> Result<Vec<Row>> {
+    pub(in crate::collection) fn next_part(&mut self) -> Result<Vec<Row>> {
         let mut part = Vec::new();
         let mut bytes = 0;
         while part.len() < PART_DOCUMENTS && bytes < PART_BYTES {
@@ -98,7 +98,7 @@ impl Matches {
 
 impl Session {
     /// The first document that matches, at the transaction's snapshot.
-    pub(super) fn first_match(
+    pub(in crate::collection) fn first_match(
         &self,
         transaction: &DocumentTransaction,
         collection: &Arc<Collection>,
@@ -116,7 +116,7 @@ impl Session {
     }
 
     /// All documents that match now.
-    pub(super) fn all_matches(
+    pub(in crate::collection) fn all_matches(
         &self,
         collection: &Arc<Collection>,
         query: &Query,
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// The surroundings of a query's expressions.
-    pub(super) fn query_environment(&self, query: &Query) -> Environment {
+    pub(in crate::collection) fn query_environment(&self, query: &Query) -> Environment {
         let mut environment = self.database().new_environment();
         environment.collator.clone_from(&query.collation.collator);
         environment

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sheaf_document::RawDocument;
+
 use super::change::{Change, owned_id};
 use super::matching::Target;
 use super::write::retrying;
@@ -14,6 +16,9 @@ use crate::{Error, Result, error_code};
 impl Session {
     /// Updates documents, or inserts one if none matches and that is asked for.
     pub fn update(&self, operation: &UpdateOperation<'_>) -> Result<UpdateOutcome> {
+        if let Some(series) = self.time_series(&operation.namespace)? {
+            return self.update_measurements(operation, &series);
+        }
         let existing = self.existing_for_write(&operation.namespace)?;
         let options = QueryOptions {
             sort: operation.sort,
@@ -38,7 +43,7 @@ impl Session {
             None => return Ok(UpdateOutcome::default()),
         };
         if operation.multi {
-            self.update_all(operation, collection, &query, &change)
+            self.update_all(operation, collection, &query, &change, |_| 1)
         } else {
             self.update_one(operation, collection, &query, &change)
         }
@@ -72,12 +77,14 @@ impl Session {
         })
     }
 
-    fn update_all(
+    /// `weigh` says how much a document counts in the outcome.
+    pub(super) fn update_all(
         &self,
         operation: &UpdateOperation<'_>,
         mut collection: Arc<Collection>,
         query: &Query,
         change: &Change,
+        weigh: impl Fn(RawDocument<'_>) -> u64,
     ) -> Result<UpdateOutcome> {
         let context = self.write_context(operation.durability);
         let mut matches = self.all_matches(&collection, query, operation.common.max_time)?;
@@ -95,9 +102,10 @@ impl Session {
                     if !target.still_matches(row, query, &mut environment)? {
                         continue;
                     }
-                    matched += 1;
+                    let weight = weigh(target.document()?);
+                    matched += weight;
                     let changed = change.apply(transaction, collection, &target, query, &mut environment)?;
-                    modified += u64::from(changed.is_some());
+                    modified += if changed.is_some() { weight } else { 0 };
                 }
                 Ok((matched, modified))
             })?;

@@ -17,11 +17,11 @@ const ATTEMPTS_MAX: usize = 10_000;
 
 /// A transaction of document writes in one collection.
 pub(crate) struct DocumentTransaction {
-    pub(super) transaction: Transaction,
+    pub(in crate::collection) transaction: Transaction,
     /// Indexes that learn of arrays with this transaction.
     multikey: Vec<(Arc<Index>, Vec<u64>)>,
     /// States of capped collections, which change with their documents.
-    pub(super) capped: BTreeMap<CollectionId, CappedChange>,
+    pub(in crate::collection) capped: BTreeMap<CollectionId, CappedChange>,
     writes: usize,
 }
 
@@ -31,18 +31,18 @@ impl DocumentTransaction {
         Ok(Self { transaction, multikey: Vec::new(), capped: BTreeMap::new(), writes: 0 })
     }
 
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+    pub(in crate::collection) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.writes += 1;
         Ok(self.transaction.put(key, value)?)
     }
 
-    pub(super) fn delete(&mut self, key: Vec<u8>) -> Result<()> {
+    pub(in crate::collection) fn delete(&mut self, key: Vec<u8>) -> Result<()> {
         self.writes += 1;
         Ok(self.transaction.delete(key)?)
     }
 
     /// Lets an index know of arrays: in memory at once, in the store with this transaction.
-    pub(super) fn note_multikey(&mut self, index: &Arc<Index>, paths: &[u64]) -> Result<()> {
+    pub(in crate::collection) fn note_multikey(&mut self, index: &Arc<Index>, paths: &[u64]) -> Result<()> {
         index.multikey.add(paths);
         if index.multikey.is_stored(paths) {
             return Ok(());
@@ -106,8 +106,9 @@ pub(crate) fn retrying<T>(
             continue;
         }
         let is_capped = collection.options.capped;
+        let takes_turns = is_capped || collection.options.is_buckets();
         let arrivals = Arc::clone(&collection.arrivals);
-        let turn = is_capped.then(|| arrivals.take_turn());
+        let turn = takes_turns.then(|| arrivals.take_turn());
         let mut transaction = DocumentTransaction::begin(context.tablet)?;
         let outcome = match body(&mut transaction, collection) {
             Ok(outcome) => outcome,

@@ -9,11 +9,16 @@ use std::sync::Arc;
 use sheaf_document::RawDocumentBuf;
 use sheaf_language::aggregate::Out;
 
-use crate::catalog::{Collection, CollectionOptions};
+use crate::catalog::{Collection, CollectionOptions, TimeSeries, buckets_of};
 use crate::cursor::Execution;
 use crate::operation::{AggregateOperation, InsertOperation};
 use crate::session::Session;
 use crate::{Error, Namespace, Result, error_code};
+
+/// `$out` is to make a time series of something else.
+const NOT_A_TIME_SERIES: i32 = 7_268_700;
+/// `$out` is to replace a time series by another kind of one.
+const OTHER_TIME_SERIES: i32 = 7_406_103;
 
 /// Documents that are inserted together.
 const PART_DOCUMENTS: usize = 1_000;
@@ -27,18 +32,19 @@ impl Session {
         out: &Out,
         mut execution: Execution,
     ) -> Result<()> {
-        if out.time_series.is_some() {
-            return Err(Error::not_supported("$out into a time series collection"));
-        }
+        let wanted = out.time_series.as_ref().map(|series| TimeSeries::parse(series.as_raw())).transpose()?;
         let database = out.target.database.as_deref().unwrap_or(namespace.database());
         let target = Namespace::new(database, &out.target.collection)?;
         let catalog = self.database().catalog();
         let existing = catalog.find(&target);
-        check_target(existing.as_ref())?;
+        check_target(existing.as_ref(), wanted.as_ref())?;
         let name = format!("tmp.agg_out.{:016x}", self.database().random());
         let temporary = Namespace::new(database, &name)?;
-        let options =
+        let mut options =
             existing.as_ref().map_or_else(CollectionOptions::default, |found| found.options.clone());
+        if let Some(series) = wanted {
+            options.time_series = Some(series.to_document());
+        }
         catalog.create(&temporary, options, self.database().new_uuid())?;
         let written = self
             .write_all(operation, &temporary, &mut execution)
@@ -80,8 +86,24 @@ impl Session {
         }
     }
 
+    /// The buckets of the temporary series get the indexes that those of the existing one have.
+    fn copy_bucket_indexes(&self, temporary: &Namespace, existing: &Collection) -> Result<()> {
+        let catalog = self.database().catalog();
+        let (from, to) =
+            (catalog.get(&buckets_of(&existing.namespace)?)?, catalog.get(&buckets_of(temporary)?)?);
+        let specifications: Vec<_> = from
+            .secondary_indexes()
+            .map(|index| index.specification.clone())
+            .filter(|one| to.index_named(&one.name).is_none())
+            .collect();
+        catalog.create_indexes(&to, &specifications).map(drop)
+    }
+
     fn copy_indexes(&self, temporary: &Namespace, existing: Option<&Arc<Collection>>) -> Result<()> {
         let Some(existing) = existing else { return Ok(()) };
+        if existing.options.is_time_series() {
+            return self.copy_bucket_indexes(temporary, existing);
+        }
         let specifications: Vec<_> =
             existing.secondary_indexes().map(|index| index.specification.clone()).collect();
         let catalog = self.database().catalog();
@@ -89,9 +111,24 @@ impl Session {
     }
 }
 
-fn check_target(existing: Option<&Arc<Collection>>) -> Result<()> {
+fn check_target(existing: Option<&Arc<Collection>>, wanted: Option<&TimeSeries>) -> Result<()> {
     let Some(existing) = existing else { return Ok(()) };
-    if existing.options.view_on.is_some() {
+    let is_series = existing.options.is_time_series();
+    if wanted.is_some() && !is_series {
+        return Err(Error::location(
+            NOT_A_TIME_SERIES,
+            format!("{} is no time series, as $out is told to make it", existing.namespace),
+        ));
+    }
+    if let Some(wanted) = wanted
+        && existing.time_series()?.as_ref() != Some(wanted)
+    {
+        return Err(Error::location(
+            OTHER_TIME_SERIES,
+            format!("the time series {} has other options than $out is given", existing.namespace),
+        ));
+    }
+    if existing.options.view_on.is_some() && !is_series {
         return Err(Error::new(
             error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
             format!("{} is a view and cannot be replaced by $out", existing.namespace),

@@ -170,6 +170,14 @@ impl StageRows {
             let made: Option<RawDocumentBuf> = match stage {
                 Stage::Redact(redact) => redact.apply(document, &mut context.environment)?,
                 Stage::ReplaceRoot(replace) => Some(replace.apply(document, &mut context.environment)?),
+                Stage::UnpackBucket(unpack) => {
+                    let ready = &mut self.ready;
+                    unpack.each(document, |made| {
+                        ready.push_back(Row::built(made));
+                        Ok::<(), Error>(())
+                    })?;
+                    None
+                }
                 Stage::Unwind(unwind) => {
                     let ready = &mut self.ready;
                     unwind.each(document, |made| {

@@ -32,10 +32,20 @@ pub(super) fn collect(collection: &Arc<Collection>, targets: &mut Vec<Target>) -
     {
         targets.push(target("_id", None, seconds));
     }
+    if let (Some(seconds), Ok(Some(series))) =
+        (collection.options.expire_after_seconds, collection.time_series())
+        && collection.options.is_buckets()
+    {
+        targets.push(target(&format!("control.max.{}", series.time_field), None, seconds));
+    }
     let mut unusable = 0;
     for index in collection.secondary_indexes() {
         let Some(seconds) = index.specification.expire_after_seconds else { continue };
         match index.specification.key.fields() {
+            // Of an index on the time of measurements: a bucket goes with its last one.
+            [_, newest] if collection.options.is_buckets() => {
+                targets.push(target(&newest.path, Some(index), seconds));
+            }
             [field] if matches!(field.kind, IndexFieldKind::Ascending | IndexFieldKind::Descending) => {
                 targets.push(target(&field.path, Some(index), seconds));
             }
@@ -65,8 +75,9 @@ impl Target {
         Some(both.build())
     }
 
-    /// The index to use.
+    /// The index to use: not one of buckets, which begins with another field.
     pub(super) fn hint(&self) -> Option<Hint<'_>> {
-        self.index.as_ref().map(|index| Hint::Name(&index.specification.name))
+        let index = self.index.as_ref().filter(|_| !self.collection.options.is_buckets());
+        index.map(|index| Hint::Name(&index.specification.name))
     }
 }

@@ -20,6 +20,13 @@ pub enum Modification<'a> {
     },
 }
 
+impl Modification<'_> {
+    /// Whether the document stays.
+    pub const fn is_update(&self) -> bool {
+        matches!(self, Self::Update { .. })
+    }
+}
+
 /// Which state of the document is returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReturnedDocument {

@@ -13,6 +13,9 @@ pub(crate) fn write_stage(
     filter: RawDocument<'_>,
     out: &mut DocumentBuilder,
 ) {
+    if let Some((scan, own)) = clustered_scan(plan) {
+        return write_clustered_scan(scan, own, operator, filter, out);
+    }
     out.append("stage", plan.stage_name());
     if let Some(operator) = operator {
         write_counts(operator, out);
@@ -71,6 +74,34 @@ pub(crate) fn write_stage(
                 }
             });
         }
+    }
+}
+
+/// A scan of a clustered collection by its key, which is one stage to clients: fetching is part of it.
+fn clustered_scan(plan: &PhysicalPlan) -> Option<(&IndexScanPlan, bool)> {
+    let PhysicalPlan::Fetch { collection, filter, input, .. } = plan else { return None };
+    let PhysicalPlan::IndexScan(scan) = input.as_ref() else { return None };
+    (collection.options.is_clustered() && scan.index.is_primary()).then_some((scan, filter.is_some()))
+}
+
+fn write_clustered_scan(
+    scan: &IndexScanPlan,
+    has_filter: bool,
+    operator: Option<&Operator>,
+    filter: RawDocument<'_>,
+    out: &mut DocumentBuilder,
+) {
+    out.append("stage", "CLUSTERED_IXSCAN");
+    if let Some(operator) = operator {
+        write_counts(operator, out);
+    }
+    if has_filter {
+        out.append_ref("filter", ValueRef::Document(filter));
+    }
+    out.append("direction", direction_name(scan.direction));
+    let intervals = scan.bounds.first().map(|bounds| bounds.intervals.as_slice()).unwrap_or_default();
+    if let (Some(first), Some(last)) = (intervals.first(), intervals.last()) {
+        out.append_value("minRecord", &first.lower.value).append_value("maxRecord", &last.upper.value);
     }
 }
 

@@ -16,6 +16,7 @@ use sheaf_language::geometry::Distance;
 use super::find::plan_documents;
 use super::near as near_plan;
 use super::query::{HintChoice, IndexRequest, Query, QueryCollation, bind_text};
+use super::time_series;
 use crate::catalog::{CatalogState, Collection, IndexFieldKind, VIEW_DEPTH_MAX};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::{Error, Namespace, Result, error_code};
@@ -51,6 +52,11 @@ impl Preparer<'_> {
         self.check_collation(found)?;
         let below = Namespace::new(namespace.database(), view_on)?;
         let mut source = self.source_at(&below, depth + 1)?;
+        if let Some(series) = found.time_series()? {
+            let stage = Arc::new(Stage::UnpackBucket(series.unpack()));
+            source.stages.push(PreparedStage { stage, foreign: None, inner: Vec::new() });
+            return Ok(source);
+        }
         let documents: &[RawDocumentBuf] = found.options.pipeline.as_deref().unwrap_or_default();
         let stages = documents.iter().map(|document| ValueRef::Document(document.as_raw()));
         let mark = self.scope.mark();
@@ -124,6 +130,17 @@ pub(crate) fn plan_pipeline(
     if let Some(Stage::GeoNear(near)) = chain.first().map(|first| first.stage.as_ref()) {
         let plan = plan_geo_near(source.collection.as_ref(), near, collation, &hint)?;
         return add_stages(plan, &chain);
+    }
+    if let (Some(Stage::UnpackBucket(_)), Some(buckets)) =
+        (chain.first().map(|first| first.stage.as_ref()), &source.collection)
+        && let Some(series) = buckets.time_series()?
+    {
+        let behind = chain.get(1..).unwrap_or_default();
+        if behind.iter().any(|prepared| matches!(prepared.stage.as_ref(), Stage::GeoNear(_))) {
+            return Err(Error::not_supported("$geoNear on a time series"));
+        }
+        let query = time_series::absorb_matches(&series, behind, collation, hint);
+        return add_stages(plan_documents(Some(buckets), &query)?, &chain);
     }
     let (mut query, used) = absorb(&chain, collation, hint);
     if let Some(filter) = Arc::get_mut(&mut query.filter) {

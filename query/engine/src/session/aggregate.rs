@@ -5,6 +5,7 @@ use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
 
 use super::Session;
 use super::reading::{Fingerprint, ReadOptions};
+use crate::catalog::buckets_of;
 use crate::cursor::{Cursor, Execution, Position};
 use crate::operation::{AggregateOperation, AggregateTarget};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
@@ -73,9 +74,13 @@ impl Session {
         let source = if is_collection { preparer.source(&namespace)? } else { Source::default() };
         let mut stages = preparer.prepare(pipeline)?;
         let sink = stages.pop_if(|last| last.stage.is_sink());
-        let plan = match (source.stages.first(), stages.first().map(|first| first.stage.as_ref())) {
+        // What the system says of a time series, it says of its buckets.
+        let is_series = collection.as_ref().is_some_and(|found| found.options.is_time_series());
+        let view_stage = source.stages.first().filter(|_| !is_series);
+        let plan = match (view_stage, stages.first().map(|first| first.stage.as_ref())) {
             (None, Some(Stage::System { name, argument })) => {
-                let documents = self.system_documents(name, argument.as_raw(), &namespace, is_collection)?;
+                let asked = if is_series { buckets_of(&namespace)? } else { namespace.clone() };
+                let documents = self.system_documents(name, argument.as_raw(), &asked, is_collection)?;
                 let plan = PhysicalPlan::Ready { name, documents: documents.into() };
                 planner::add_stages(plan, &stages.iter().skip(1).collect::<Vec<_>>())?
             }

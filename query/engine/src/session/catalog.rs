@@ -1,13 +1,17 @@
 //! Operations on the catalog.
 
-use sheaf_document::RawDocumentBuf;
+use std::sync::Arc;
+
+use sheaf_document::{DocumentBuilder, RawDocumentBuf};
 
 use super::Session;
-use crate::catalog::Collection;
+use crate::catalog::{
+    Collection, TimeSeries, bucket_key, bucket_specification, buckets_of, measurement_specification,
+};
 use crate::operation::{
     CollectionInfo, CollectionKind, CollectionStatistics, CreateCollectionOperation, CreateIndexesOperation,
     CreateIndexesOutcome, DatabaseInfo, DropCollectionOutcome, DropIndexesOperation, DropIndexesOutcome,
-    IndexStatistics, RenameCollectionOperation,
+    IndexStatistics, IndexTarget, RenameCollectionOperation,
 };
 use crate::{Error, Namespace, Result, error_code, key_layout, validate_database_name};
 use sheaf_storage::IterOptions;
@@ -52,8 +56,20 @@ impl Session {
         Ok(DropCollectionOutcome { existed: true, indexes: count(dropped.indexes) })
     }
 
+    /// A time series keeps its name, and so do its buckets.
+    fn refuse_time_series_rename(&self, from: &Namespace) -> Result<()> {
+        match self.database().catalog().find(from) {
+            Some(found) if found.options.time_series.is_some() => Err(Error::new(
+                error_code::ILLEGAL_OPERATION,
+                format!("{from} belongs to a time series and cannot be renamed"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Renames a collection.
     pub fn rename_collection(&self, operation: &RenameCollectionOperation) -> Result<()> {
+        self.refuse_time_series_rename(&operation.from)?;
         self.database().catalog().rename(&operation.from, &operation.to, operation.drop_target)?;
         self.database().cursors().kill_namespaces(|open| *open == operation.from || *open == operation.to);
         Ok(())
@@ -79,6 +95,12 @@ impl Session {
     /// Creates indexes and fills them; the collection is created if it does not exist.
     pub fn create_indexes(&self, operation: &CreateIndexesOperation) -> Result<CreateIndexesOutcome> {
         let catalog = self.database().catalog();
+        if let Some((buckets, series)) = self.buckets(&operation.namespace)? {
+            let specifications = operation.indexes.iter().cloned();
+            let specifications: Vec<_> =
+                specifications.map(|one| bucket_specification(&series, one)).collect::<Result<_>>()?;
+            return catalog.create_indexes(&buckets, &specifications);
+        }
         let created_collection = catalog.find(&operation.namespace).is_none();
         let collection = catalog.ensure(&operation.namespace, || self.database().new_uuid())?;
         let outcome = catalog.create_indexes(&collection, &operation.indexes)?;
@@ -88,6 +110,14 @@ impl Session {
     /// Drops indexes.
     pub fn drop_indexes(&self, operation: &DropIndexesOperation) -> Result<DropIndexesOutcome> {
         let catalog = self.database().catalog();
+        if let Some((buckets, series)) = self.buckets(&operation.namespace)? {
+            let target = match &operation.target {
+                IndexTarget::KeyPattern(key) => IndexTarget::KeyPattern(bucket_key(&series, key.as_raw())?),
+                other => other.clone(),
+            };
+            let indexes_before = catalog.drop_indexes(&buckets, &target)?;
+            return Ok(DropIndexesOutcome { indexes_before });
+        }
         let collection = catalog.get(&operation.namespace)?;
         if collection.options.is_view() {
             return Err(Error::new(
@@ -131,6 +161,10 @@ impl Session {
 
     /// The indexes of a collection as `listIndexes` shows them, the one on `_id` first.
     pub fn list_indexes(&self, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
+        if let Some((buckets, series)) = self.buckets(namespace)? {
+            let specifications = buckets.secondary_indexes().map(|index| &index.specification);
+            return Ok(specifications.map(|one| measurement_specification(&series, one)).collect());
+        }
         let collection = self.database().catalog().get(namespace)?;
         if collection.options.view_on.is_some() {
             return Err(Error::new(
@@ -138,11 +172,34 @@ impl Session {
                 format!("{namespace} is a view and has no indexes"),
             ));
         }
-        collection.indexes.iter().map(|index| index.specification.to_listed_document()).collect()
+        let is_clustered = collection.options.is_clustered();
+        let listed = collection.indexes.iter().filter(|index| !(is_clustered && index.is_primary()));
+        let key = collection.options.clustered_index.as_ref().map(|key| {
+            let mut out = DocumentBuilder::new();
+            for element in key.as_raw() {
+                out.append_element(element);
+            }
+            out.append("clustered", true);
+            out.build()
+        });
+        key.into_iter().map(Ok).chain(listed.map(|index| index.specification.to_listed_document())).collect()
+    }
+
+    /// The buckets of a time series; none if it is something else.
+    fn buckets(&self, namespace: &Namespace) -> Result<Option<(Arc<Collection>, TimeSeries)>> {
+        let catalog = self.database().catalog();
+        let Some(view) = catalog.find(namespace).filter(|found| found.options.is_time_series()) else {
+            return Ok(None);
+        };
+        let buckets = catalog.get(&buckets_of(namespace)?)?;
+        Ok(view.time_series()?.map(|series| (buckets, series)))
     }
 
     /// Figures of a collection and its indexes. Reads all of it.
     pub fn collection_statistics(&self, namespace: &Namespace) -> Result<CollectionStatistics> {
+        if let Some((buckets, _)) = self.buckets(namespace)? {
+            return self.statistics_of(&buckets);
+        }
         match self.database().catalog().find(namespace) {
             Some(collection) => self.statistics_of(&collection),
             None => Ok(CollectionStatistics::default()),
@@ -157,7 +214,8 @@ impl Session {
         let documents = self.measure(key_layout::documents(collection.id))?;
         statistics.documents = documents.entries;
         statistics.document_bytes = documents.value_bytes;
-        for index in &collection.indexes {
+        let is_clustered = collection.options.is_clustered();
+        for index in collection.indexes.iter().filter(|index| !(is_clustered && index.is_primary())) {
             let measured =
                 if index.is_primary() { documents } else { self.measure(key_layout::entries(index.id))? };
             let bytes = if index.is_primary() {
@@ -202,10 +260,10 @@ fn count(number: usize) -> u64 {
 }
 
 fn info(collection: &Collection) -> CollectionInfo {
-    let kind = match (&collection.options.time_series, collection.options.is_view()) {
-        (Some(_), _) => CollectionKind::TimeSeries,
-        (None, true) => CollectionKind::View,
-        (None, false) => CollectionKind::Collection,
+    let kind = match (collection.options.is_time_series(), collection.options.is_view()) {
+        (true, _) => CollectionKind::TimeSeries,
+        (false, true) => CollectionKind::View,
+        (false, false) => CollectionKind::Collection,
     };
     let is_collection = kind == CollectionKind::Collection;
     CollectionInfo {
@@ -213,6 +271,10 @@ fn info(collection: &Collection) -> CollectionInfo {
         kind,
         options: collection.options.to_document(),
         uuid: is_collection.then_some(collection.uuid),
-        id_index: collection.indexes.first().map(|index| index.specification.to_document()),
+        id_index: collection
+            .indexes
+            .first()
+            .filter(|_| !collection.options.is_clustered())
+            .map(|index| index.specification.to_document()),
     }
 }

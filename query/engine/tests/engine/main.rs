@@ -14,3 +14,4 @@ mod model;
 mod special_indexes;
 mod spill;
 mod support;
+mod time_series;
