@@ -78,11 +78,13 @@ impl<'a> RawDocument<'a> {
     }
 
     /// The first element with this key. Decodes nothing on the way.
+    #[inline]
     pub fn get_element(self, key: &str) -> Option<Element<'a>> {
-        self.iter().find(|element| element.key_bytes() == key.as_bytes())
+        self.iter().find(|element| element.has_key(key))
     }
 
     /// The value of the first element with this key.
+    #[inline]
     pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
         self.get_element(key).and_then(Element::value_checked)
     }

@@ -1,7 +1,11 @@
 //! Writing documents, element by element, straight into their bytes.
 
+use super::element::find_nul;
 use super::{EMPTY_DOCUMENT, Element, RawDocumentBuf};
 use crate::{ArrayValue, BsonType, Value, ValueRef};
+
+/// Bytes that most values fit into: room is made for key and value at once.
+const SCALAR_BYTES: usize = 16;
 
 /// Appends elements to a document. Nesting costs no second buffer: [`DocumentBuilder::document`] and
 /// [`DocumentBuilder::array`] write in place and patch the length afterwards.
@@ -56,9 +60,11 @@ impl DocumentBuilder {
     }
 
     fn header(&mut self, kind: BsonType, key: &str) {
+        let key = key.as_bytes();
+        let key = key.get(..find_nul(key).unwrap_or(key.len())).unwrap_or_default();
+        self.bytes.reserve(key.len() + 2 + SCALAR_BYTES);
         self.bytes.push(kind.tag());
-        let key = key.split('\0').next().unwrap_or_default();
-        self.bytes.extend_from_slice(key.as_bytes());
+        self.bytes.extend_from_slice(key);
         self.bytes.push(0);
     }
 
@@ -97,6 +103,7 @@ impl DocumentBuilder {
 
     /// Appends an element of another document as it is.
     pub fn append_element(&mut self, element: Element<'_>) -> &mut Self {
+        self.bytes.reserve(element.key_bytes().len() + element.value_bytes().len() + 2);
         self.bytes.push(element.kind().tag());
         self.bytes.extend_from_slice(element.key_bytes());
         self.bytes.push(0);

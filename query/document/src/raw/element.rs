@@ -14,31 +14,45 @@ pub struct Element<'a> {
 
 impl<'a> Element<'a> {
     /// The type of the value.
+    #[inline]
     pub const fn kind(self) -> BsonType {
         self.kind
     }
 
     /// The key in bytes, without its terminator.
+    #[inline]
     pub const fn key_bytes(self) -> &'a [u8] {
         self.key
     }
 
     /// The key; empty if it is not UTF-8, which validated documents never have.
+    #[inline]
     pub fn key(self) -> &'a str {
         std::str::from_utf8(self.key).unwrap_or_default()
     }
 
+    /// Whether this is its key. Most keys differ in their length or their first letter: only what is left is worth a
+    /// comparison of bytes, which is a call.
+    #[inline]
+    pub fn has_key(self, key: &str) -> bool {
+        let key = key.as_bytes();
+        self.key.len() == key.len() && self.key.first() == key.first() && self.key == key
+    }
+
     /// The value's bytes, without tag and key.
+    #[inline]
     pub const fn value_bytes(self) -> &'a [u8] {
         self.value
     }
 
     /// The value; null if the bytes are malformed, which validated documents never have.
+    #[inline]
     pub fn value(self) -> ValueRef<'a> {
         self.value_checked().unwrap_or(ValueRef::Null)
     }
 
     /// The value, or nothing if its bytes are malformed.
+    #[inline]
     pub fn value_checked(self) -> Option<ValueRef<'a>> {
         decode(self.kind, self.value)
     }
@@ -71,6 +85,7 @@ impl<'a> Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         let (&tag, after_tag) = self.rest.split_first()?;
         let parsed = split_element(tag, after_tag);
@@ -87,6 +102,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+#[inline]
 fn split_element(tag: u8, after_tag: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let kind = BsonType::from_tag(tag)?;
     let key_len = find_nul(after_tag)?;
@@ -97,19 +113,23 @@ fn split_element(tag: u8, after_tag: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// Position of the first NUL. Keys are short: a plain loop beats a call to memchr.
+#[inline]
 pub(super) fn find_nul(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|&byte| byte == 0)
 }
 
+#[inline]
 pub(super) fn read_i32(bytes: &[u8]) -> Option<i32> {
     bytes.first_chunk::<4>().map(|chunk| i32::from_le_bytes(*chunk))
 }
 
+#[inline]
 fn read_len(bytes: &[u8]) -> Option<usize> {
     read_i32(bytes).and_then(|len| usize::try_from(len).ok())
 }
 
 /// Length in bytes of the value at the start of `bytes`, by its type and length prefix alone.
+#[inline]
 pub(super) fn value_len(kind: BsonType, bytes: &[u8]) -> Option<usize> {
     Some(match kind {
         BsonType::Undefined | BsonType::Null | BsonType::MinKey | BsonType::MaxKey => 0,
@@ -131,6 +151,7 @@ pub(super) fn value_len(kind: BsonType, bytes: &[u8]) -> Option<usize> {
 }
 
 /// A length-prefixed, NUL-terminated string at the start of `bytes`, and what follows it.
+#[inline]
 pub(super) fn split_string(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let len = read_len(bytes)?;
     let (text, rest) = bytes.get(4..)?.split_at_checked(len)?;

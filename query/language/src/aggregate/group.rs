@@ -1,7 +1,7 @@
 //! `$group`: documents with the same key become one.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef, equal, hash_value};
 
@@ -110,9 +110,29 @@ fn group_error(error: Error) -> Error {
 pub struct Groups {
     hasher: RandomState,
     /// Positions in `groups` of those with this hash.
-    index: HashMap<u64, Vec<usize>>,
+    index: HashMap<u64, Vec<usize>, BuildHasherDefault<Hashed>>,
     groups: Vec<OneGroup>,
     bytes: usize,
+}
+
+/// Takes a hash for its own hash: it is one already, of a table nobody outside can foresee.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A group.
@@ -131,14 +151,14 @@ impl Default for Groups {
 impl Groups {
     /// No groups yet.
     pub fn new() -> Self {
-        Self { hasher: RandomState::new(), index: HashMap::new(), groups: Vec::new(), bytes: 0 }
+        Self { hasher: RandomState::new(), index: HashMap::default(), groups: Vec::new(), bytes: 0 }
     }
 
     /// The hash that a key has here: another table has other hashes.
     pub fn hash(&self, key: &Value<'_>, environment: &Environment) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hash_value(key, environment.collate(), &mut hasher);
-        std::hash::Hasher::finish(&hasher)
+        hasher.finish()
     }
 
     /// Adds a document to the group of a key with this hash.

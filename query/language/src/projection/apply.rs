@@ -52,7 +52,7 @@ impl<'a> Application<'a, '_> {
             if awaited == Some(0) {
                 break;
             }
-            let found = node.find(element.key_bytes());
+            let found = node.find(element);
             if let (Mode::Inclusion, Some((position, _)), Some(awaited)) = (self.mode, found, &mut awaited) {
                 *awaited &= !(1 << position);
             }

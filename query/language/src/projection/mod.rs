@@ -14,7 +14,7 @@ mod tests;
 
 pub use slice::Slice;
 
-use sheaf_document::{RawDocument, RawDocumentBuf};
+use sheaf_document::{Element, RawDocument, RawDocumentBuf};
 
 use crate::Result;
 use crate::expression::{Environment, Expression};
@@ -84,11 +84,14 @@ impl Default for Node {
 
 impl Node {
     /// What is said about a field, with its position.
-    fn find(&self, name: &[u8]) -> Option<(usize, &Entry)> {
+    fn find(&self, element: Element<'_>) -> Option<(usize, &Entry)> {
         let mut fields = self.fields.iter().enumerate();
-        fields
-            .find(|(_, (known, _))| known.as_bytes() == name)
-            .map(|(position, (_, entry))| (position, entry))
+        fields.find(|(_, (known, _))| element.has_key(known)).map(|(position, (_, entry))| (position, entry))
+    }
+
+    /// Whether anything is said about a field.
+    fn names(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| **known == *name)
     }
 
     /// Puts `_id` before the others, as it is kept where nothing is said about it.

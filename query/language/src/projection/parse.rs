@@ -61,7 +61,7 @@ impl Reader<'_> {
         };
         let keeps_id = match (id, mode) {
             (Some(keeps), Mode::Inclusion) if !keeps => false,
-            (None | Some(true), Mode::Inclusion) => root.find(b"_id").is_none(),
+            (None | Some(true), Mode::Inclusion) => !root.names("_id"),
             _ => false,
         };
         if keeps_id {
