@@ -1,4 +1,8 @@
 //! What crosses crates: conformance, goldens, repository self-checks.
 
 pub mod conformance;
+#[cfg(test)]
+mod differential;
+#[cfg(test)]
+mod random;
 pub mod unified;

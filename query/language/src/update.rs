@@ -18,6 +18,8 @@ mod replacement;
 mod scalar;
 mod tree;
 
+use std::borrow::Cow;
+
 use sheaf_document::{DOCUMENT_BYTES_MAX, RawDocument, RawDocumentBuf, Value, ValueRef};
 
 use crate::expression::{Environment, Scope};
@@ -49,7 +51,8 @@ pub enum Update {
 #[derive(Clone)]
 pub struct Operators {
     root: Branch,
-    renamed: Vec<Box<str>>,
+    /// Old and new names.
+    renamed: Vec<(Box<str>, Box<str>)>,
     filters: ArrayFilters,
 }
 
@@ -111,8 +114,11 @@ impl Update {
 
 impl Operators {
     fn apply(&self, document: RawDocument<'_>, arguments: &mut UpdateArguments<'_>) -> Result<Updated> {
-        for path in &self.renamed {
-            rename::check(document, path)?;
+        let mut root = Cow::Borrowed(&self.root);
+        for (source, target) in &self.renamed {
+            if !rename::check(document, source, target)? {
+                root.to_mut().remove(&path::parse(target)?);
+            }
         }
         let mut run = Run {
             before: document,
@@ -122,7 +128,7 @@ impl Operators {
             environment: arguments.environment,
             path: Vec::new(),
         };
-        Ok(match run.document(&self.root)? {
+        Ok(match run.document(&root)? {
             Some(Value::Document(value)) => {
                 let after = value.as_raw();
                 if !arguments.is_insert {
@@ -153,9 +159,8 @@ fn parse_operators(document: RawDocument<'_>, context: &UpdateContext<'_>) -> Re
         for field in fields {
             let Some(parser) = parser else {
                 rename::parse(&mut operators.root, field.key(), field.value())?;
-                operators.renamed.push(field.key().into());
                 if let Some(target) = field.value().as_str() {
-                    operators.renamed.push(target.into());
+                    operators.renamed.push((field.key().into(), target.into()));
                 }
                 continue;
             };

@@ -90,6 +90,7 @@ impl<'t> Run<'_, 't> {
     fn branches(&mut self, branches: &[&'t Branch], current: Option<ValueRef<'_>>) -> Result<Change> {
         match current {
             Some(ValueRef::Document(document)) => {
+                self.require_elements(branches, Some(BsonType::Document))?;
                 let children = self.children(branches)?;
                 self.walk_document(children, document)
             }

@@ -7,7 +7,7 @@ use super::bad_value;
 use super::operator::{Operator, own};
 use super::path::{self, Component};
 use super::tree::Branch;
-use crate::Result;
+use crate::{Error, ErrorCode, Result};
 
 /// Reads one pair of paths and puts both halves into the tree.
 pub fn parse(root: &mut Branch, source: &str, operand: ValueRef<'_>) -> Result<()> {
@@ -38,9 +38,17 @@ pub fn parse(root: &mut Branch, source: &str, operand: ValueRef<'_>) -> Result<(
     root.insert(&to, Operator::RenameFrom { source: source.into() })
 }
 
-/// Both paths of a `$rename` must lead through documents only.
-pub fn check(document: RawDocument<'_>, source: &str) -> Result<()> {
-    walk(document, source).map(drop)
+/// Whether there is something to rename; then both paths must lead through documents only. If there is not, nothing is
+/// asked of the target.
+pub fn check(document: RawDocument<'_>, source: &str, target: &str) -> Result<bool> {
+    if walk(document, source)?.is_none() {
+        return Ok(false);
+    }
+    // What is there already is replaced: only the way to it counts.
+    match walk(document, target) {
+        Err(error) if error.code == ErrorCode::BAD_VALUE => Err(error),
+        _ => Ok(true),
+    }
 }
 
 fn walk<'a>(document: RawDocument<'a>, path: &str) -> Result<Option<ValueRef<'a>>> {
@@ -53,7 +61,12 @@ fn walk<'a>(document: RawDocument<'a>, path: &str) -> Result<Option<ValueRef<'a>
                     "$rename cannot work on an element of an array, as '{path}' is here"
                 )));
             }
-            _ => None,
+            Some(other) => {
+                let kind = other.kind().name();
+                let reason = format!("$rename cannot look for '{path}' in a value of type {kind}");
+                return Err(Error::new(ErrorCode::PATH_NOT_VIABLE, reason));
+            }
+            None => None,
         };
     }
     Ok(value)

@@ -155,6 +155,10 @@ fn rename_moves_a_value() {
     becomes(r#"{"a":1,"b":2}"#, r#"{"$rename":{"a":"c.d"}}"#, r#"{"b":2,"c":{"d":1}}"#);
     becomes(r#"{"a":1,"b":2}"#, r#"{"$rename":{"a":"b"}}"#, r#"{"b":1}"#);
     becomes(r#"{"a":1}"#, r#"{"$rename":{"x":"a"}}"#, r#"{"a":1}"#);
+    // Nothing to rename asks nothing of the new name; what has no fields cannot have the old one.
+    becomes(r#"{"a":1}"#, r#"{"$rename":{"x":"a.b"}}"#, r#"{"a":1}"#);
+    becomes(r#"{"a":[1]}"#, r#"{"$rename":{"x":"a.b"}}"#, r#"{"a":[1]}"#);
+    fails(r#"{"a":1}"#, r#"{"$rename":{"a.b":"c"}}"#, 28);
     fails(r#"{"a":1}"#, r#"{"$rename":{"a":"a"}}"#, 2);
     fails(r#"{"a":1}"#, r#"{"$rename":{"a":"a.b"}}"#, 2);
     fails(r#"{"a":[{"b":1}]}"#, r#"{"$rename":{"a.b":"c"}}"#, 2);

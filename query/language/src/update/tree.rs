@@ -55,6 +55,19 @@ impl Branch {
         }
     }
 
+    /// Takes the operator at a path out again.
+    pub fn remove(&mut self, path: &[Component]) {
+        let Some((first, rest)) = path.split_first() else { return };
+        if rest.is_empty() {
+            self.children.remove(first);
+        } else if let Some(Node::Branch(branch)) = self.children.get_mut(first) {
+            branch.remove(rest);
+            if branch.children.is_empty() {
+                self.children.remove(first);
+            }
+        }
+    }
+
     /// Whether some operator below would create what is not there.
     pub fn creates(&self, is_insert: bool) -> bool {
         self.children.values().any(|node| match node {
