@@ -135,6 +135,9 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where the MongoDB wire protocol is spoken, if it is; port 0 takes a free one.
     pub wire: Option<SocketAddr>,
+    /// Name of the replica set whose one member the MongoDB wire door presents this server as; nothing for a server
+    /// alone.
+    pub replica_set: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written, in `tracing`'s filter syntax.
@@ -176,6 +179,7 @@ impl Config {
             grpc: flags.grpc.or(file.listen.grpc).unwrap_or(loopback(7070)),
             http: flags.http.or(file.listen.http).unwrap_or(loopback(7071)),
             wire: flags.wire.or(file.listen.wire),
+            replica_set: flags.replica_set.or(file.wire.replica_set),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             log_filter: flags.log_filter.or(file.log.filter).unwrap_or_else(|| "info".to_owned()),
             reflection: flags.reflection.or(file.server.reflection).unwrap_or(true),
@@ -207,6 +211,14 @@ impl Config {
             Some(_) if cfg!(not(feature = "wire")) => return Err(ConfigError::WireLeftOut),
             Some(address) if !address.ip().is_loopback() => return Err(ConfigError::WireExposed { address }),
             Some(_) | None => {}
+        }
+        if let Some(name) = &self.replica_set {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if self.wire.is_none() || name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
+                let reason =
+                    "must be 1 to 64 letters, digits, '-', '_' or '.', and needs listen.wire".to_owned();
+                return Err(ConfigError::OutOfRange { name: "wire.replica_set", reason });
+            }
         }
         // Above this a thread each would cost more in stacks than it wins in waiting together.
         if !(1..=4096).contains(&self.storage_threads_max) {

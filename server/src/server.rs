@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use sheaf_command::Identity;
 use sheaf_engine::{Database, DatabaseOptions, Error};
 use sheaf_proto::v1::catalog_service_server::CatalogServiceServer;
 use sheaf_proto::v1::document_service_server::DocumentServiceServer;
@@ -91,6 +92,7 @@ impl Server {
         let wire_address =
             wire.as_ref().map(TcpListener::local_addr).transpose().map_err(ServerError::Files)?;
         let drain = config.drain;
+        let replica_set = config.replica_set.clone();
         let pool = StoragePool::new(config.storage_threads_max);
         let reflection = config.reflection;
         let (database, seal) = open(config).await?;
@@ -99,6 +101,8 @@ impl Server {
             Door::new(database.clone(), pool.clone(), metrics.clone(), seal).map_err(ServerError::Files)?;
         let (health, router) = router(door, reflection).await?;
         let (stop, stopping) = shutdown::channel();
+        let identity = wire_address.map(|address| Identity { replica_set, address: address.to_string() });
+        let wire = wire.zip(identity);
         let doors = Doors { grpc, http, wire, router, health, metrics, pool };
         let task = tokio::spawn(run(doors, stopping, drain, database));
         Ok(Self { grpc: grpc_address, http: http_address, wire: wire_address, stop, task })
@@ -219,7 +223,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
 struct Doors {
     grpc: TcpListener,
     http: TcpListener,
-    wire: Option<TcpListener>,
+    wire: Option<(TcpListener, Identity)>,
     router: Router,
     health: HealthReporter,
     metrics: Metrics,
@@ -277,17 +281,14 @@ async fn run(
 /// Serves the MongoDB wire door, if it is to be there, until `stopping` fires and for at most `drain` longer.
 #[cfg(feature = "wire")]
 async fn serve_wire(
-    listener: Option<TcpListener>,
+    door: Option<(TcpListener, Identity)>,
     database: Database,
     pool: StoragePool,
     metrics: Metrics,
     stopping: Shutdown,
     drain: Duration,
 ) {
-    let Some(listener) = listener else { return };
-    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-    // A server alone, until there is replication for the name of a replica set to stand for.
-    let identity = sheaf_command::Identity { replica_set: None, address };
+    let Some((listener, identity)) = door else { return };
     let commands = sheaf_command::Commands::new(database, identity);
     crate::wire::Door::new(commands, pool, metrics).serve(listener, stopping, drain).await;
 }
@@ -295,7 +296,7 @@ async fn serve_wire(
 /// The door was left out of this build, and the configuration cannot ask for it.
 #[cfg(not(feature = "wire"))]
 async fn serve_wire(
-    _: Option<TcpListener>,
+    _: Option<(TcpListener, Identity)>,
     _: Database,
     _: StoragePool,
     _: Metrics,

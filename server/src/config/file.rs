@@ -9,7 +9,7 @@ use super::suggestion::nearest;
 use super::{ConfigError, DefaultDurability, LogFormat};
 
 /// Every key there is, with its section. A test holds this list and the structs below together.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "data",
     "listen.grpc",
     "listen.http",
@@ -25,6 +25,7 @@ pub(super) const KEYS: [&str; 15] = [
     "server.storage_threads_max",
     "storage.durability",
     "storage.history_seconds",
+    "wire.replica_set",
 ];
 
 /// The settings of a file.
@@ -38,6 +39,7 @@ pub struct FileSettings {
     pub memory: Memory,
     pub server: Server,
     pub storage: Storage,
+    pub wire: Wire,
 }
 
 /// Section `[listen]`.
@@ -82,6 +84,13 @@ pub struct Server {
 pub struct Storage {
     pub durability: Option<DefaultDurability>,
     pub history_seconds: Option<u64>,
+}
+
+/// Section `[wire]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wire {
+    pub replica_set: Option<String>,
 }
 
 impl FileSettings {

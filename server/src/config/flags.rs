@@ -22,6 +22,10 @@ pub struct Flags {
     /// [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "SHEAFD_WIRE")]
     pub wire: Option<SocketAddr>,
+    /// Present the server to MongoDB drivers as the one member of this replica set, which opens transactions,
+    /// retryable writes and change streams to them [default: a server alone]
+    #[arg(long, value_name = "NAME", env = "SHEAFD_REPLICA_SET")]
+    pub replica_set: Option<String>,
     /// A TOML file with further settings; flags and environment win over it
     #[arg(long, value_name = "FILE", env = "SHEAFD_CONFIG")]
     pub config: Option<PathBuf>,

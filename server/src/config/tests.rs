@@ -27,6 +27,8 @@ storage_threads_max = 7
 [storage]
 durability = "written"
 history_seconds = 9
+[wire]
+replica_set = "rs0"
 "#;
 
 fn parse(text: &str) -> Result<FileSettings, ConfigError> {
@@ -57,6 +59,7 @@ fn every_known_key_can_be_set_in_a_file() {
             grpc: "127.0.0.1:1".parse().unwrap(),
             http: "[::1]:2".parse().unwrap(),
             wire: Some("127.0.0.1:3".parse().unwrap()),
+            replica_set: Some("rs0".to_owned()),
             log_format: LogFormat::Json,
             log_filter: "debug".to_owned(),
             reflection: false,
@@ -134,6 +137,21 @@ fn the_wire_door_is_never_public() {
     }
     let flags = Flags::parse_from(["sheafd", "--wire", "[::1]:27017"]);
     assert_eq!(Config::resolve(flags, FileSettings::default()).unwrap().wire.unwrap().port(), 27017);
+}
+
+#[test]
+fn a_replica_set_has_a_name_and_a_door() {
+    let resolve = |arguments: &[&str]| {
+        let flags = Flags::parse_from([&["sheafd"], arguments].concat());
+        Config::resolve(flags, FileSettings::default()).map(|config| config.replica_set)
+    };
+    let wire = ["--wire", "127.0.0.1:0", "--replica-set"];
+    assert_eq!(resolve(&[&wire[..], &["rs-0"]].concat()).unwrap().as_deref(), Some("rs-0"));
+    for name in ["", "a/b", "a b", &"x".repeat(65)] {
+        let refused = resolve(&[&wire[..], &[name]].concat()).unwrap_err().to_string();
+        assert!(refused.starts_with("wire.replica_set: "), "{refused}");
+    }
+    assert!(resolve(&["--replica-set", "rs0"]).unwrap_err().to_string().contains("listen.wire"));
 }
 
 #[test]

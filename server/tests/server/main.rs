@@ -24,3 +24,5 @@ mod wire_client;
 mod wire_cursors;
 #[cfg(feature = "wire")]
 mod wire_hostile;
+#[cfg(feature = "wire")]
+mod wire_noise;
