@@ -12,6 +12,8 @@ use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
 use crate::write_batch::{Operation, WriteBatch};
 
+/// How the files are laid out: as for a middle level, because most go to the bottom and some to the top.
+const FORMAT_LEVEL: usize = 2;
 /// What the file says of its entries' time.
 const PLACEHOLDER: Timestamp = Timestamp(1);
 
@@ -30,7 +32,7 @@ fn write_files(
     fill: impl FnOnce(&mut Output<'_>) -> Result<()>,
 ) -> Result<VersionEdit> {
     let plan = OutputPlan {
-        level: 0,
+        level: FORMAT_LEVEL,
         epoch: 0,
         ranges,
         grandparents: Vec::new(),

@@ -4,12 +4,17 @@
 //! range tombstone hides what is older than itself, in its own source and in all that follow; so a lookup carries the
 //! newest covering tombstone along and compares it with the version it finds.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::error::Result;
+use crate::file_id::FileId;
 use crate::manifest::{TableHandle, Version};
 use crate::range_tombstone::RangeTombstones;
 use crate::read::view::ReadView;
+use crate::sstable::block::Block;
 use crate::sstable::reader::FoundVersion;
 use crate::timestamp::Timestamp;
 use crate::value_slice::ValueSlice;
@@ -33,9 +38,21 @@ impl Cover<'_> {
     }
 }
 
+/// For each table the block its last answer came from, while keys are asked for in ascending order.
+type Neighbours = BTreeMap<FileId, Option<Arc<Block>>>;
+
 /// The value of `key` for a reader at `visible`.
 pub fn get(view: &ReadView, key: &[u8], visible: Timestamp) -> Result<Option<ValueSlice>> {
-    match find(view, key, visible)? {
+    get_near(view, key, visible, None)
+}
+
+fn get_near(
+    view: &ReadView,
+    key: &[u8],
+    visible: Timestamp,
+    near: Option<&mut Neighbours>,
+) -> Result<Option<ValueSlice>> {
+    match find_near(view, key, visible, near)? {
         Some(found) if found.kind != ValueKind::Delete => view.resolve(found.kind, found.value).map(Some),
         _ => Ok(None),
     }
@@ -44,6 +61,15 @@ pub fn get(view: &ReadView, key: &[u8], visible: Timestamp) -> Result<Option<Val
 /// The newest version of `key` at or below `visible`: a value, a reference or a delete. `None` when there is none or a
 /// range tombstone hides it.
 pub fn find(view: &ReadView, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
+    find_near(view, key, visible, None)
+}
+
+fn find_near(
+    view: &ReadView,
+    key: &[u8],
+    visible: Timestamp,
+    near: Option<&mut Neighbours>,
+) -> Result<Option<FoundVersion>> {
     let mut cover = Cover { key, visible, tombstone: None };
     for memtable in &view.memtables {
         cover.meet(memtable.range_tombstones().as_deref());
@@ -56,20 +82,24 @@ pub fn find(view: &ReadView, key: &[u8], visible: Timestamp) -> Result<Option<Fo
             return Ok(None);
         }
     }
-    find_in_version(&view.version, cover)
+    find_in_version(&view.version, cover, near)
 }
 
-fn find_in_version(version: &Version, mut cover: Cover<'_>) -> Result<Option<FoundVersion>> {
+fn find_in_version(
+    version: &Version,
+    mut cover: Cover<'_>,
+    mut near: Option<&mut Neighbours>,
+) -> Result<Option<FoundVersion>> {
     let hash = key_hash(cover.key);
     for table in version.level(0) {
-        if let Some(answer) = find_in_table(table, hash, &mut cover)? {
+        if let Some(answer) = find_in_table(table, hash, &mut cover, near.as_deref_mut())? {
             return Ok(answer);
         }
     }
     for level in version.levels.iter().skip(1) {
         let at = level.partition_point(|table| !table.meta.largest.admits(cover.key));
         let Some(table) = level.get(at) else { continue };
-        if let Some(answer) = find_in_table(table, hash, &mut cover)? {
+        if let Some(answer) = find_in_table(table, hash, &mut cover, near.as_deref_mut())? {
             return Ok(answer);
         }
     }
@@ -81,15 +111,22 @@ fn find_in_table(
     table: &TableHandle,
     hash: u64,
     cover: &mut Cover<'_>,
+    near: Option<&mut Neighbours>,
 ) -> Result<Option<Option<FoundVersion>>> {
     if !table.meta.covers(cover.key) || table.meta.oldest > cover.visible {
         return Ok(None);
     }
     let reader = table.reader()?;
     cover.meet(reader.range_tombstones().map(|ranges| &**ranges));
-    if reader.may_contain(hash)
-        && let Some(found) = reader.get(cover.key, cover.visible)?
-    {
+    let found = match near {
+        _ if !reader.may_contain(hash) => None,
+        Some(near) => {
+            let near = near.entry(table.meta.file_id).or_default();
+            reader.get_near(cover.key, cover.visible, near)?
+        }
+        None => reader.get(cover.key, cover.visible)?,
+    };
+    if let Some(found) = found {
         return Ok(Some((!cover.hides(found.timestamp)).then_some(found)));
     }
     Ok(cover.tombstone.is_some().then_some(None))
@@ -106,7 +143,8 @@ pub fn newest_timestamp(view: &ReadView, key: &[u8]) -> Result<Option<Timestamp>
             return Ok(point.max(cover.tombstone));
         }
     }
-    let found = find_in_version(&view.version, Cover { key, visible: Timestamp::MAX, tombstone: None })?;
+    let uncovered = Cover { key, visible: Timestamp::MAX, tombstone: None };
+    let found = find_in_version(&view.version, uncovered, None)?;
     let mut covered = Cover { key, visible: Timestamp::MAX, tombstone: found.map(|found| found.timestamp) };
     for table in view.version.levels.iter().flatten() {
         if table.meta.range_tombstones > 0 && table.meta.covers(key) {
@@ -116,15 +154,16 @@ pub fn newest_timestamp(view: &ReadView, key: &[u8]) -> Result<Option<Timestamp>
     Ok(covered.tombstone)
 }
 
-/// `get` for many keys. They are looked up in key order, so that neighbours share blocks; answers come in the order
-/// asked.
+/// `get` for many keys. They are looked up in key order, and those in one block share one search of the index and one
+/// look into the cache; answers come in the order asked.
 pub fn multi_get(view: &ReadView, keys: &[&[u8]], visible: Timestamp) -> Result<Vec<Option<ValueSlice>>> {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|&at| keys.get(at).copied());
     let mut values = vec![None; keys.len()];
+    let mut near = Neighbours::new();
     for at in order {
         if let (Some(key), Some(slot)) = (keys.get(at), values.get_mut(at)) {
-            *slot = get(view, key, visible)?;
+            *slot = get_near(view, key, visible, Some(&mut near))?;
         }
     }
     Ok(values)

@@ -3,6 +3,9 @@
 //! The cursor keeps the current key in a buffer of its own: within a group of keys only the part behind the shared
 //! prefix is replaced. Moving inside a block allocates nothing. The index position is kept beside the block, so the next
 //! block is found without searching again.
+//!
+//! Who walks forward through a few blocks will walk on: from the third block in a row on, blocks are read several at a
+//! time, twice as much every time up to [`AHEAD_BYTES_MAX`]. A mapped file needs none of this.
 
 use std::sync::Arc;
 
@@ -11,9 +14,15 @@ use crate::entry::ValueKind;
 use crate::error::Result;
 use crate::sstable::block::{Block, Position};
 use crate::sstable::footer::BlockHandle;
-use crate::sstable::reader::{Caching, TableReader};
+use crate::sstable::reader::{Ahead, Caching, TableReader};
 use crate::sstable::sealed::BlockType;
 use crate::timestamp::Timestamp;
+
+/// Blocks in a row after which more than the next is read.
+const AHEAD_AFTER: u32 = 2;
+/// What is read at once at first, and at most.
+const AHEAD_BYTES_MIN: u64 = 8 << 10;
+const AHEAD_BYTES_MAX: u64 = 256 << 10;
 
 /// Where in the index a cursor stands.
 #[derive(Default)]
@@ -34,6 +43,12 @@ pub struct TableCursor {
     group: Option<usize>,
     prefix_length: usize,
     key: Vec<u8>,
+    /// Blocks gone through forward since the last jump.
+    in_a_row: u32,
+    /// What was read ahead.
+    ahead: Option<Ahead>,
+    /// How much was read at once.
+    ahead_bytes: u64,
 }
 
 impl TableCursor {
@@ -48,6 +63,9 @@ impl TableCursor {
             group: None,
             prefix_length: 0,
             key: Vec::new(),
+            in_a_row: 0,
+            ahead: None,
+            ahead_bytes: 0,
         }
     }
 
@@ -186,8 +204,39 @@ impl TableCursor {
         self.key.extend_from_slice(block.key_rest(self.at));
     }
 
-    fn load(&self, handle: BlockHandle) -> Result<Arc<Block>> {
+    /// Loads a block after a jump.
+    fn load(&mut self, handle: BlockHandle) -> Result<Arc<Block>> {
+        (self.in_a_row, self.ahead, self.ahead_bytes) = (0, None, 0);
         let block = self.reader.file.block(handle, BlockType::Data, self.caching)?;
+        self.check_entries(block, handle)
+    }
+
+    /// Loads the block behind the one before.
+    fn load_next(&mut self, handle: BlockHandle) -> Result<Arc<Block>> {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let file = &self.reader.file;
+        if self.in_a_row < AHEAD_AFTER || file.is_mapped() {
+            let block = file.block(handle, BlockType::Data, self.caching)?;
+            return self.check_entries(block, handle);
+        }
+        if self.caching == Caching::Through
+            && let Some(block) = file.cached(handle)
+        {
+            return self.check_entries(block, handle);
+        }
+        let ahead = match self.ahead.take().filter(|ahead| ahead.bytes_of(handle).is_some()) {
+            Some(ahead) => ahead,
+            None => {
+                self.ahead_bytes = (2 * self.ahead_bytes).clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
+                file.read_ahead(handle, self.ahead_bytes, self.caching)?
+            }
+        };
+        let block = file.block_from(&ahead, handle, BlockType::Data, self.caching)?;
+        self.ahead = Some(ahead);
+        self.check_entries(block, handle)
+    }
+
+    fn check_entries(&self, block: Arc<Block>, handle: BlockHandle) -> Result<Arc<Block>> {
         if block.entries() == 0 {
             return Err(self
                 .reader
@@ -207,7 +256,7 @@ impl TableCursor {
     fn next_block(&mut self) -> Result<()> {
         match self.index_next()? {
             Some(handle) => {
-                let block = self.load(handle)?;
+                let block = self.load_next(handle)?;
                 self.arrive(block, 0);
                 Ok(())
             }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cache::{BlockCache, Cached, Pinned};
+use crate::cache::{BlockCache, Cached, Charge, Pinned};
 use crate::coding::{Malformed, prefix_hash};
 use crate::encryption::{FileCipher, KEY_BLOCK_BYTES, KeyedFile, StoreKeys};
 use crate::entry::ValueKind;
@@ -73,6 +73,21 @@ pub struct BlockFile {
     /// This open file's number in the cache.
     holder: u64,
     cache: Arc<BlockCache>,
+}
+
+/// Bytes of a file that were read at once.
+pub struct Ahead {
+    offset: u64,
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl Ahead {
+    /// A block's part, if all of it is there.
+    pub fn bytes_of(&self, handle: BlockHandle) -> Option<&[u8]> {
+        let start = usize::try_from(handle.offset.checked_sub(self.offset)?).ok()?;
+        self.bytes.get(start..start.checked_add(handle.length as usize)?)
+    }
 }
 
 /// Whether a read goes through the cache.
@@ -179,12 +194,63 @@ impl BlockFile {
         Ok(Arc::new(block.charged(&self.cache)))
     }
 
+    /// A block that is cached.
+    pub fn cached(&self, handle: BlockHandle) -> Option<Arc<Block>> {
+        match self.cache.get(self.holder, handle.offset) {
+            Some(Cached::Block(block)) => Some(block),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is mapped: the system reads ahead then.
+    pub fn is_mapped(&self) -> bool {
+        self.map.is_some()
+    }
+
+    /// Reads the bytes from `handle` on, about `length` and the whole block at least; less where memory is short.
+    pub fn read_ahead(&self, handle: BlockHandle, length: u64, caching: Caching) -> Result<Ahead> {
+        let least = u64::from(handle.length);
+        let mut length = length.max(least);
+        if caching == Caching::Through && self.cache.admit_load(2 * length).is_err() {
+            length = least;
+            self.cache.admit_load(2 * length)?;
+        }
+        let left = self.file_bytes.saturating_sub(handle.offset);
+        let length = length.min(left);
+        let bytes = self.read(handle.offset, usize::try_from(length).unwrap_or(usize::MAX))?;
+        let charge = self.cache.charge(length);
+        Ok(Ahead { offset: handle.offset, bytes, _charge: charge })
+    }
+
+    /// A parsed block out of what was read ahead.
+    pub fn block_from(
+        &self,
+        ahead: &Ahead,
+        handle: BlockHandle,
+        block_type: BlockType,
+        caching: Caching,
+    ) -> Result<Arc<Block>> {
+        let wrong = |malformed| self.corruption(handle.offset, malformed);
+        let sealed =
+            ahead.bytes_of(handle).ok_or(Malformed("a block handle reaches past the file")).map_err(wrong)?;
+        let unsealed = unseal(sealed, block_type, self.file_id.0, handle.offset, self.cipher.as_ref());
+        let bytes = match unsealed.map_err(wrong)? {
+            Unsealed::Same(raw) => BlockBytes::Heap(raw.into()),
+            Unsealed::Decoded(raw) => BlockBytes::Heap(raw),
+        };
+        let block = Arc::new(Block::parse(bytes).map_err(wrong)?.charged(&self.cache));
+        if caching == Caching::Through {
+            self.cache.insert(self.holder, handle.offset, Cached::Block(Arc::clone(&block)));
+        }
+        Ok(block)
+    }
+
     /// A parsed block.
     pub fn block(&self, handle: BlockHandle, block_type: BlockType, caching: Caching) -> Result<Arc<Block>> {
         if caching == Caching::Past {
             return self.parse_block(handle, block_type);
         }
-        if let Some(Cached::Block(block)) = self.cache.get(self.holder, handle.offset) {
+        if let Some(block) = self.cached(handle) {
             return Ok(block);
         }
         self.cache.admit_load(u64::from(handle.length) + size_of::<Block>() as u64)?;
@@ -366,7 +432,43 @@ impl TableReader {
     /// The newest version of `key` at or below `visible`. Range tombstones are asked for apart; the filter has been
     /// asked already.
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
+        self.get_near(key, visible, &mut None)
+    }
+
+    /// As `get`. `near` is the block the last answer came from: when keys are asked for in ascending order, those in the
+    /// same block need neither index nor cache.
+    pub fn get_near(
+        &self,
+        key: &[u8],
+        visible: Timestamp,
+        near: &mut Option<Arc<Block>>,
+    ) -> Result<Option<FoundVersion>> {
         let target = self.stored(Position { key, timestamp: visible });
+        if let Some(block) = near {
+            let at = block.seek(target);
+            // Not past the end of the block, and not before the key asked for last, which was in it.
+            if at < block.entries() {
+                return Ok(self.found(block, at, key));
+            }
+        }
+        let Some(block) = self.block_of(target)? else { return Ok(None) };
+        let found = self.found(&block, block.seek(target), key);
+        *near = Some(block);
+        Ok(found)
+    }
+
+    /// The version at `at` of a block, if it is one of `key`.
+    fn found(&self, block: &Arc<Block>, at: usize, key: &[u8]) -> Option<FoundVersion> {
+        // Past the block's end means between it and the next: no key with this prefix order is there.
+        if at == block.entries() || !block.key_equals(at, key) {
+            return None;
+        }
+        let (timestamp, kind) = (self.fixed.unwrap_or(block.timestamp(at)), block.kind(at));
+        Some(FoundVersion { timestamp, kind, value: slice_value(Arc::clone(block), at) })
+    }
+
+    /// The data block in which the first entry at or after `target` is, if there is one.
+    fn block_of(&self, target: Position<'_>) -> Result<Option<Arc<Block>>> {
         let mut index = Arc::clone(&self.root);
         if self.index_levels == 2 {
             let at = index.seek(target);
@@ -379,14 +481,7 @@ impl TableReader {
         if at == index.entries() {
             return Ok(None);
         }
-        let block = self.file.block(self.handle_at(&index, at)?, BlockType::Data, Caching::Through)?;
-        let at = block.seek(target);
-        // Past the block's end means between it and the next: no key with this prefix order is there.
-        if at == block.entries() || !block.key_equals(at, key) {
-            return Ok(None);
-        }
-        let (timestamp, kind) = (self.fixed.unwrap_or(block.timestamp(at)), block.kind(at));
-        Ok(Some(FoundVersion { timestamp, kind, value: slice_value(block, at) }))
+        self.file.block(self.handle_at(&index, at)?, BlockType::Data, Caching::Through).map(Some)
     }
 }
 

@@ -3,17 +3,20 @@
 //! 1. The pairs are written to files nobody knows of. Others commit meanwhile.
 //! 2. At the head of the log, so that nobody commits: memtables that overlap the files are flushed (what they hold is
 //!    older and must lie below), the log is synced (what is in it is older and must not be lost when the ingestion is
-//!    not), the timestamp is drawn, and the files go into L0 under a new epoch.
+//!    not), the timestamp is drawn, and each file goes into the lowest level down to which nothing overlaps it, so
+//!    that a bulk load is not compacted again; or into L0, under a new epoch.
 //! 3. The timestamp is published.
 //!
 //! All or nothing: the manifest's edit makes it real.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, TryLockError};
 
+use crate::compaction::levels::LevelTargets;
 use crate::compaction::{History, JobContext, write_sorted};
 use crate::error::{Error, Result};
-use crate::manifest::VersionEdit;
+use crate::limits::LEVELS;
+use crate::manifest::{TableMeta, Version, VersionEdit};
 use crate::memtable::Memtable;
 use crate::replicator::Role;
 use crate::tablet::{Order, Tablet, TabletInner, lock};
@@ -68,6 +71,15 @@ impl TabletInner {
                 return Err(refusal);
             }
         };
+        // A running compaction may write anywhere between the keys it reads; what it might overlap stays above it.
+        let compaction = self.compacting.try_lock();
+        if !matches!(compaction, Err(TryLockError::WouldBlock)) {
+            let version = self.versions.version();
+            let base = LevelTargets::new(&version, &self.options).base;
+            edit.added_tables
+                .iter_mut()
+                .for_each(|(level, meta)| *level = lowest_free_level(&version, meta, base));
+        }
         let epoch = self.versions.next_epoch();
         for (_, meta) in &mut edit.added_tables {
             meta.epoch = epoch;
@@ -124,4 +136,12 @@ impl TabletInner {
         };
         view.memtables.iter().any(overlaps)
     }
+}
+
+/// The lowest level that a file newer than everything may go to: nothing in it or above it overlaps. L0 if that is above
+/// `base`, where levels are kept empty.
+fn lowest_free_level(version: &Version, meta: &TableMeta, base: usize) -> usize {
+    let free = |level: &usize| !version.level(*level).iter().any(|table| table.meta.overlaps_table(meta));
+    let lowest = (0..LEVELS).take_while(free).last().unwrap_or_default();
+    if lowest < base { 0 } else { lowest }
 }

@@ -49,6 +49,10 @@ pub struct TabletStatistics {
     pub blob_files: usize,
     /// Their bytes.
     pub blob_bytes: u64,
+    /// Bytes of values in them that some sstable refers to.
+    pub blob_live_bytes: u64,
+    /// Bytes of values in them that no sstable refers to any more.
+    pub blob_garbage_bytes: u64,
     /// Bytes compaction has yet to move.
     pub compaction_debt_bytes: u64,
     /// Memtables waiting for their flush.
@@ -97,12 +101,16 @@ impl Tablet {
             tombstones: tables.iter().map(|table| table.meta.tombstones).sum(),
         });
         let (snapshots, oldest_snapshot) = lock(&inner.watermark).census();
+        let blob_live_bytes = version.blob_live_bytes().values().sum();
+        let blob_value_bytes: u64 = version.blobs.values().map(|blob| blob.meta.value_bytes).sum();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &inner.statistics;
         TabletStatistics {
             levels: levels.collect(),
             blob_files: version.blobs.len(),
             blob_bytes: version.blobs.values().map(|blob| blob.meta.size_bytes).sum(),
+            blob_live_bytes,
+            blob_garbage_bytes: blob_value_bytes.saturating_sub(blob_live_bytes),
             compaction_debt_bytes: debt_bytes(&version, &inner.options),
             sealed_memtables: lock(&inner.sealed).len(),
             snapshots,

@@ -128,3 +128,32 @@ fn a_crash_leaves_all_of_an_ingestion_or_nothing() {
     println!("stage ingest_crash: {} points", wrecks.len());
     assert!(wrecks.len() > 200, "{}", wrecks.len());
 }
+
+#[test]
+fn files_go_to_the_lowest_level_that_nothing_overlaps() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let pairs = |prefix: &str| -> Vec<_> {
+        (0..50).map(|number| (format!("i{prefix}{number:03}").into_bytes(), vec![1; 100])).collect()
+    };
+    let tables = || -> Vec<usize> { tablet.statistics().levels.iter().map(|level| level.tables).collect() };
+    tablet.ingest(pairs("a")).unwrap();
+    tablet.ingest(pairs("c")).unwrap();
+    let bottom = tables();
+    assert!(bottom[6] >= 4 && bottom[..6] == [0; 6], "{bottom:?}");
+    assert_eq!(tablet.statistics().compactions, 0, "and are not compacted again");
+    // Between two that are there: still the bottom. Over one of them: above.
+    tablet.ingest(pairs("b")).unwrap();
+    assert_eq!(tables()[..6], [0; 6]);
+    tablet.ingest(pairs("a")).unwrap();
+    assert!(tables()[..6] != [0; 6], "{:?}", tables());
+    // What is in a memtable is older and must not end up above what is ingested.
+    let mut batch = WriteBatch::new();
+    batch.put("id010", "older");
+    tablet.commit(batch, None).unwrap();
+    tablet.ingest(pairs("d")).unwrap();
+    assert_eq!(tablet.get(b"id010").unwrap().unwrap().len(), 100);
+    tablet.compact_all().unwrap();
+    assert_eq!(tablet.get(b"id010").unwrap().unwrap().len(), 100);
+}

@@ -30,5 +30,6 @@ mod metamorphic;
 mod model;
 #[cfg(feature = "planted")]
 mod planted;
+mod reading;
 mod replicator;
 mod transaction;

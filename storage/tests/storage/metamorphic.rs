@@ -27,6 +27,8 @@ enum Step {
     ScanBackward(u64, u64),
     ScanPrefix(u64),
     Transaction(u64),
+    Ingest(u64),
+    MultiGet(u64, u64),
 }
 
 fn script(seed: u64, length: u64) -> Vec<Step> {
@@ -48,6 +50,8 @@ fn script(seed: u64, length: u64) -> Vec<Step> {
             78..83 => Step::ScanForward(a, b),
             83..88 => Step::ScanBackward(a, b),
             88..94 => Step::ScanPrefix(a),
+            94 => Step::Ingest(a),
+            95 => Step::MultiGet(a, b),
             _ => Step::Transaction(a),
         });
     }
@@ -192,6 +196,22 @@ impl Run {
                 );
             }
             Step::Transaction(number) => self.transaction(number),
+            Step::Ingest(number) => {
+                let mut pairs: Vec<_> = (0..1 + number % 30)
+                    .map(|at| (key(number.rotate_left(at as u32)), value(number >> (at % 20))))
+                    .collect();
+                pairs.sort();
+                pairs.dedup_by(|a, b| a.0 == b.0);
+                tablet.ingest(pairs).unwrap();
+            }
+            Step::MultiGet(number, at) => {
+                let keys: Vec<_> = (0..40).map(|step| key(number.wrapping_mul(step + 1) >> 3)).collect();
+                let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                let found = self.snapshot(at).multi_get(&asked).unwrap();
+                for (key, value) in keys.iter().zip(found) {
+                    self.show("multi_get", key, value.as_deref());
+                }
+            }
         }
         if !batch.is_empty() {
             tablet.commit(batch, None).unwrap();
