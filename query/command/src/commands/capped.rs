@@ -53,6 +53,9 @@ pub(crate) fn clone(request: &Request<'_>) -> Result<DocumentBuilder> {
     refuse_buckets(request, &from)?;
     lookup::existing(request, &from)?;
     refuse_buckets(request, &to)?;
+    if from == to {
+        return Err(Error::new(error_code::NAMESPACE_EXISTS, format!("{to} cannot be a copy of itself")));
+    }
     request.session.engine().copy_as_capped(&from, &to, size)?;
     Ok(DocumentBuilder::new())
 }

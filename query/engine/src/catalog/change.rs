@@ -272,6 +272,10 @@ fn buckets_index(namespace: &Namespace, options: &CollectionOptions) -> Result<O
     let (Some(series), Some(_)) = (&options.time_series, series_of(namespace)) else { return Ok(None) };
     let series = TimeSeries::parse(series.as_raw())?;
     let Some(meta) = &series.meta_field else { return Ok(None) };
+    // Not every name of a field can be one in the key of an index.
+    if [meta, &series.time_field].iter().any(|name| name.is_empty() || name.starts_with('$')) {
+        return Ok(None);
+    }
     let mut key = DocumentBuilder::new();
     key.append(meta, 1).append(&series.time_field, 1);
     let specification = IndexSpecification::new(key.build().as_raw())?;

@@ -92,9 +92,15 @@ impl Collection {
         self.indexes.iter().filter(|index| !index.specification.key.is_id())
     }
 
-    /// How many indexes clients are told of: the key of a clustered collection is none.
+    /// The indexes that clients are told of: the key of a clustered collection is none.
+    pub(crate) fn listed_indexes(&self) -> impl Iterator<Item = &Arc<Index>> {
+        let is_clustered = self.options.is_clustered();
+        self.indexes.iter().filter(move |index| !(is_clustered && index.is_primary()))
+    }
+
+    /// How many of these there are.
     pub(crate) fn index_count(&self) -> usize {
-        self.indexes.len() - usize::from(self.options.is_clustered() && !self.indexes.is_empty())
+        self.listed_indexes().count()
     }
 
     /// How the measurements of a time series are bucketed; none for another collection.

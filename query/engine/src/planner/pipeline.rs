@@ -49,7 +49,9 @@ impl Preparer<'_> {
                 format!("views lead to views more than {VIEW_DEPTH_MAX} times, the last is {namespace}"),
             ));
         }
-        self.check_collation(found)?;
+        if !found.options.is_time_series() {
+            self.check_collation(found)?;
+        }
         let below = Namespace::new(namespace.database(), view_on)?;
         let mut source = self.source_at(&below, depth + 1)?;
         if let Some(series) = found.time_series()? {

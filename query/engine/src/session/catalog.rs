@@ -172,8 +172,7 @@ impl Session {
                 format!("{namespace} is a view and has no indexes"),
             ));
         }
-        let is_clustered = collection.options.is_clustered();
-        let listed = collection.indexes.iter().filter(|index| !(is_clustered && index.is_primary()));
+        let listed = collection.listed_indexes();
         let key = collection.options.clustered_index.as_ref().map(|key| {
             let mut out = DocumentBuilder::new();
             for element in key.as_raw() {
@@ -214,8 +213,7 @@ impl Session {
         let documents = self.measure(key_layout::documents(collection.id))?;
         statistics.documents = documents.entries;
         statistics.document_bytes = documents.value_bytes;
-        let is_clustered = collection.options.is_clustered();
-        for index in collection.indexes.iter().filter(|index| !(is_clustered && index.is_primary())) {
+        for index in collection.listed_indexes() {
             let measured =
                 if index.is_primary() { documents } else { self.measure(key_layout::entries(index.id))? };
             let bytes = if index.is_primary() {

@@ -4,7 +4,7 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 
 use super::Session;
 use super::stage_arguments as arguments;
-use crate::catalog::CollectionOptions;
+use crate::catalog::{CollectionOptions, measurement_specification};
 use crate::operation::{CollectionKind, CollectionStatistics};
 use crate::{Error, Namespace, Result, error_code};
 
@@ -130,20 +130,27 @@ impl Session {
                 format!("{namespace} is a view and has no indexes"),
             ));
         }
+        let series = collection.time_series()?;
         let figures = |index: &std::sync::Arc<crate::index::Index>| {
+            let specification = match &series {
+                Some(series) => measurement_specification(series, &index.specification),
+                None => index.specification.to_document(),
+            };
             let mut out = DocumentBuilder::new();
             out.append("name", index.specification.name.as_str());
-            out.append_ref("key", ValueRef::Document(index.specification.key.document()));
+            if let Some(key) = specification.as_raw().get("key") {
+                out.append_ref("key", key);
+            }
             out.append("host", HOST);
             out.document("accesses", |accesses| {
                 let operations = i64::try_from(index.usage.operations()).unwrap_or(i64::MAX);
                 let since = Value::DateTime(index.usage.since_millis());
                 accesses.append("ops", operations).append_value("since", &since);
             });
-            out.append("spec", index.specification.to_document());
+            out.append("spec", specification);
             out.build()
         };
-        Ok(collection.indexes.iter().map(figures).collect())
+        Ok(collection.listed_indexes().map(figures).collect())
     }
 
     fn cluster_catalog(&self, database: &str) -> Result<Vec<RawDocumentBuf>> {
