@@ -4,5 +4,7 @@ pub mod conformance;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod random;
 pub mod unified;
