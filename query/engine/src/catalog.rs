@@ -7,6 +7,9 @@
 //! Writers of documents hold the *gate* of their collection (shared) from looking the collection up until their
 //! commit, and a change that affects the collection's keys holds it exclusively. So no document is written into a
 //! collection that was dropped, or past an index that was added, in between.
+//!
+//! A transaction over several operations keeps the state of affairs it began with ([`Catalog::moment`]) and holds no
+//! gate between its operations. It takes the gates of what it wrote when it commits, and fails if any of it changed.
 
 mod bucket_index;
 mod capped_copy;
@@ -15,6 +18,7 @@ mod change;
 mod change_indexes;
 mod collection;
 mod collection_options;
+mod commit_transaction;
 mod index_key;
 mod index_specification;
 mod load;
@@ -29,9 +33,10 @@ mod wildcard_key;
 
 pub(crate) use bucket_index::{bucket_key, bucket_specification, measurement_specification};
 pub(crate) use capped_state::CappedState;
-pub(crate) use change_indexes::same_key;
+pub(crate) use change_indexes::{missing_indexes, same_key};
 pub(crate) use collection::{Collection, collator};
 pub use collection_options::{CollectionOptions, ValidationAction, ValidationLevel};
+pub(crate) use commit_transaction::{ByNamespace, place};
 pub use index_key::{IndexField, IndexFieldKind, IndexKeyPattern};
 pub(crate) use index_specification::ID_INDEX_NAME;
 pub use index_specification::IndexSpecification;
@@ -45,7 +50,7 @@ pub(crate) use view_graph::VIEW_DEPTH_MAX;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use sheaf_storage::{Clock, Tablet};
+use sheaf_storage::{Clock, Tablet, Timestamp, WriteBatch};
 
 use crate::index::Index;
 use crate::{Error, Namespace, Result, error_code};
@@ -58,6 +63,8 @@ pub(crate) struct Catalog {
     state: RwLock<Arc<CatalogState>>,
     /// Held by the one change that runs; the next identifier to give out.
     changes: Mutex<u32>,
+    /// Held exclusively from the commit of a change until its state is in place.
+    publication: RwLock<()>,
 }
 
 impl Catalog {
@@ -76,6 +83,32 @@ impl Catalog {
 
     fn publish(&self, state: CatalogState) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+
+    /// Commits a change and puts its state in place: the only way a state changes.
+    fn commit_state(&self, batch: WriteBatch, state: impl FnOnce() -> CatalogState) -> Result<()> {
+        self.commit_state_by(|| Ok(self.tablet.commit(batch, None)?), state)
+    }
+
+    /// As [`Catalog::commit_state`], where `commit` does it.
+    fn commit_state_by(
+        &self,
+        commit: impl FnOnce() -> Result<Timestamp>,
+        state: impl FnOnce() -> CatalogState,
+    ) -> Result<()> {
+        let _publication = self.publication.write().unwrap_or_else(PoisonError::into_inner);
+        let since = commit()?;
+        let mut state = state();
+        state.mark_changed(&self.state(), since);
+        self.publish(state);
+        Ok(())
+    }
+
+    /// A state of affairs and a snapshot of the same moment: what the state names is in the snapshot, and the other
+    /// way round.
+    pub(crate) fn moment<T>(&self, snapshot: impl FnOnce() -> Result<T>) -> Result<(Arc<CatalogState>, T)> {
+        let _publication = self.publication.read().unwrap_or_else(PoisonError::into_inner);
+        Ok((self.state(), snapshot()?))
     }
 
     /// The collection or view of this name.

@@ -18,7 +18,7 @@ use crate::entropy::Entropy;
 use crate::executor::{SpillSpace, SpillStatistics};
 use crate::expiry::{ExpiryMonitor, TTL_INTERVAL_DEFAULT};
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
-use crate::session::{Session, SessionId};
+use crate::session::{LogicalSessions, Session, SessionId};
 use crate::{Error, Result, error_code};
 
 /// How a database is opened. Start from [`DatabaseOptions::default`].
@@ -35,6 +35,10 @@ pub struct DatabaseOptions {
     /// Time between two passes that delete expired documents. Zero: none but by call. Neither is there one where the
     /// store does its background work inline, or is read-only.
     pub ttl_interval: Duration,
+    /// Bytes that a transaction over several operations may write.
+    pub transaction_bytes_max: usize,
+    /// How long such a transaction may run, unless [`Database::set_transaction_lifetime`] says otherwise.
+    pub transaction_lifetime: Duration,
 }
 
 impl Default for DatabaseOptions {
@@ -45,6 +49,8 @@ impl Default for DatabaseOptions {
             allow_disk_use: true,
             has_cluster_clock: true,
             ttl_interval: TTL_INTERVAL_DEFAULT,
+            transaction_bytes_max: 256 << 20,
+            transaction_lifetime: Duration::from_secs(60),
         }
     }
 }
@@ -67,6 +73,8 @@ struct Inner {
     sessions_opened: AtomicU64,
     /// The last cluster time that was given out, as a timestamp's 64 bits.
     cluster_time: AtomicU64,
+    logical_sessions: LogicalSessions,
+    transaction_lifetime_millis: AtomicU64,
 }
 
 impl Database {
@@ -97,6 +105,7 @@ impl Database {
         let tablet = store.tablet();
         let catalog = Catalog::open(tablet.clone(), Arc::clone(&options.store.clock))?;
         let expiry = ExpiryMonitor::new(options.ttl_interval);
+        let lifetime = u64::try_from(options.transaction_lifetime.as_millis()).unwrap_or(u64::MAX);
         let inner = Inner {
             options,
             store,
@@ -108,6 +117,8 @@ impl Database {
             expiry,
             sessions_opened: AtomicU64::new(0),
             cluster_time: AtomicU64::new(0),
+            logical_sessions: LogicalSessions::default(),
+            transaction_lifetime_millis: AtomicU64::new(lifetime),
         };
         let database = Self { inner: Arc::new(inner) };
         database.start_expiry()?;
@@ -135,8 +146,27 @@ impl Database {
 
     /// Opens a session.
     pub fn session(&self) -> Session {
-        let id = self.inner.sessions_opened.fetch_add(1, Ordering::Relaxed) + 1;
-        Session::new(SessionId(id), self.clone())
+        Session::new(self.new_session_id(), self.clone())
+    }
+
+    /// An identity for a session, or for what owns cursors as one does.
+    pub(crate) fn new_session_id(&self) -> SessionId {
+        SessionId(self.inner.sessions_opened.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(crate) fn logical_sessions(&self) -> &LogicalSessions {
+        &self.inner.logical_sessions
+    }
+
+    /// How long a transaction over several operations may run.
+    pub fn transaction_lifetime(&self) -> Duration {
+        Duration::from_millis(self.inner.transaction_lifetime_millis.load(Ordering::Relaxed))
+    }
+
+    /// Changes how long a transaction over several operations may run, those that run now included.
+    pub fn set_transaction_lifetime(&self, lifetime: Duration) {
+        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        self.inner.transaction_lifetime_millis.store(millis, Ordering::Relaxed);
     }
 
     /// How it was opened.

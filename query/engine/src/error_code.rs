@@ -25,6 +25,24 @@ pub const NAMESPACE_NOT_FOUND: ErrorCode = ErrorCode(26);
 pub const INDEX_NOT_FOUND: ErrorCode = ErrorCode(27);
 /// The cursor does not exist, or no longer.
 pub const CURSOR_NOT_FOUND: ErrorCode = ErrorCode(43);
+/// A number of a session was used for something else before.
+pub const INCOMPLETE_TRANSACTION_HISTORY: ErrorCode = ErrorCode(217);
+/// The session has gone on to a higher number.
+pub const TRANSACTION_TOO_OLD: ErrorCode = ErrorCode(225);
+/// There is no such transaction, or no longer.
+pub const NO_SUCH_TRANSACTION: ErrorCode = ErrorCode(251);
+/// The transaction was committed already.
+pub const TRANSACTION_COMMITTED: ErrorCode = ErrorCode(256);
+/// The transaction has written too much.
+pub const TRANSACTION_TOO_LARGE: ErrorCode = ErrorCode(257);
+/// There are too many sessions.
+pub const TOO_MANY_LOGICAL_SESSIONS: ErrorCode = ErrorCode(261);
+/// This cannot be part of a transaction.
+pub const OPERATION_NOT_SUPPORTED_IN_TRANSACTION: ErrorCode = ErrorCode(263);
+/// A transaction of that number was started before.
+pub const TRANSACTION_STARTED_BEFORE: ErrorCode = ErrorCode(50_911);
+/// A write was sent again as another kind of write.
+pub const RETRIED_AS_ANOTHER: ErrorCode = ErrorCode(40_606);
 /// A collection or view of that name exists with other options.
 pub const NAMESPACE_EXISTS: ErrorCode = ErrorCode(48);
 /// The operation passed its time limit.

@@ -11,6 +11,48 @@ pub(crate) const META: Keyspace = Keyspace(0x10);
 pub(crate) const DOCUMENTS: Keyspace = Keyspace(0x20);
 /// Index entries.
 pub(crate) const INDEXES: Keyspace = Keyspace(0x30);
+/// What sessions of clients have done under their numbers.
+pub(crate) const SESSIONS: Keyspace = Keyspace(0x40);
+
+/// Identity of a client's session.
+pub(crate) type LogicalSessionId = [u8; 16];
+
+const SESSION_STATEMENT: u8 = 1;
+const SESSION_COMMIT: u8 = 2;
+
+/// All records of all sessions.
+pub(crate) fn sessions() -> KeyRange {
+    prefix_range(vec![SESSIONS.0])
+}
+
+/// All records of a session.
+pub(crate) fn session(id: &LogicalSessionId) -> KeyRange {
+    prefix_range([&[SESSIONS.0], id.as_slice()].concat())
+}
+
+/// Key of what a statement did. The number is shifted so that negative ones come first.
+pub(crate) fn session_statement(id: &LogicalSessionId, statement: i32) -> Vec<u8> {
+    let shifted = statement.cast_unsigned() ^ (1 << 31);
+    [&[SESSIONS.0], id.as_slice(), &[SESSION_STATEMENT], &shifted.to_be_bytes()].concat()
+}
+
+/// Key of the record that a transaction of a session was committed.
+pub(crate) fn session_commit(id: &LogicalSessionId) -> Vec<u8> {
+    [&[SESSIONS.0], id.as_slice(), &[SESSION_COMMIT]].concat()
+}
+
+/// The session that a key of a record belongs to, and the statement if it is about one.
+pub(crate) fn read_session_key(key: &[u8]) -> Option<(LogicalSessionId, Option<i32>)> {
+    let (id, rest) = key.get(1..)?.split_first_chunk::<16>()?;
+    match rest.split_first()? {
+        (&SESSION_STATEMENT, number) => {
+            let shifted = u32::from_be_bytes(number.try_into().ok()?);
+            Some((*id, Some((shifted ^ (1 << 31)).cast_signed())))
+        }
+        (&SESSION_COMMIT, []) => Some((*id, None)),
+        _ => None,
+    }
+}
 
 /// Longest key of a document or index entry, in bytes: half of what the store allows, so that anything that has to be
 /// put around a key later finds room.
@@ -193,5 +235,18 @@ mod tests {
         assert!(range.upper <= documents(CollectionId(0x0100_0000)).lower);
         assert_eq!(id_of_meta_key(&collection(CollectionId(7))), Some(7));
         assert_eq!(id_of_meta_key(&format()), None);
+    }
+
+    #[test]
+    fn session_keys_are_read_back_and_in_the_order_of_statements() {
+        let id = [7; 16];
+        for statement in [i32::MIN, -1, 0, 5, i32::MAX] {
+            let key = session_statement(&id, statement);
+            assert_eq!(read_session_key(&key), Some((id, Some(statement))));
+            assert!(session(&id).lower < key && key < session(&id).upper);
+        }
+        assert!(session_statement(&id, -1) < session_statement(&id, 0));
+        assert_eq!(read_session_key(&session_commit(&id)), Some((id, None)));
+        assert_eq!(read_session_key(&session(&id).lower), None);
     }
 }

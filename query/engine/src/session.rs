@@ -6,18 +6,26 @@ mod count;
 mod distinct;
 mod explain;
 mod find;
+mod logical;
 mod reading;
+mod retryable;
 mod stage_arguments;
 mod system_stage;
 mod tailable;
+mod transaction;
 mod view;
 
+pub(crate) use logical::LogicalSessions;
 pub(crate) use reading::ReadOptions;
+pub(crate) use retryable::{Statement, retrying_once};
+pub(crate) use transaction::OpenTransaction;
 
 use std::sync::Arc;
 
 use sheaf_language::expression::Environment;
 use sheaf_storage::Durability;
+
+use transaction::Binding;
 
 use crate::catalog::Collection;
 use crate::collection::write::WriteContext;
@@ -32,11 +40,20 @@ pub struct SessionId(pub u64);
 pub struct Session {
     id: SessionId,
     database: Database,
+    /// What its operations belong to.
+    binding: Binding,
+    /// Whether it is another session, bound to something; that one's cursors are not this one's to close.
+    is_bound: bool,
 }
 
 impl Session {
     pub(crate) fn new(id: SessionId, database: Database) -> Self {
-        Self { id, database }
+        Self { id, database, binding: Binding::None, is_bound: false }
+    }
+
+    /// This session with its operations bound to something. It owns cursors under the given id.
+    fn bound(&self, id: SessionId, binding: Binding) -> Self {
+        Self { id, database: self.database.clone(), binding, is_bound: true }
     }
 
     /// Its identity.
@@ -51,14 +68,17 @@ impl Session {
 
     /// The collection to write to; created if it does not exist.
     pub(crate) fn collection_for_write(&self, namespace: &Namespace) -> Result<Arc<Collection>> {
-        let collection = self.database.catalog().ensure(namespace, || self.database.new_uuid())?;
+        let collection = match self.open_transaction() {
+            Some(open) => open.ensure(&self.database, namespace)?,
+            None => self.database.catalog().ensure(namespace, || self.database.new_uuid())?,
+        };
         check_writable(&collection)?;
         Ok(collection)
     }
 
     /// The collection to write to, if it exists.
     pub(crate) fn existing_for_write(&self, namespace: &Namespace) -> Result<Option<Arc<Collection>>> {
-        let collection = self.database.catalog().find(namespace);
+        let collection = self.find_collection(namespace);
         if let Some(collection) = &collection {
             check_writable(collection)?;
         }
@@ -71,6 +91,7 @@ impl Session {
             catalog: self.database.catalog(),
             durability,
             creates: None,
+            open: self.open_transaction(),
         }
     }
 
@@ -105,6 +126,8 @@ fn check_writable(collection: &Collection) -> Result<()> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.database.cursors().kill_session(self.id);
+        if !self.is_bound {
+            self.database.cursors().kill_session(self.id);
+        }
     }
 }

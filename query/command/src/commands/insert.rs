@@ -23,6 +23,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         ordered,
         bypass_document_validation,
         durability: request.durability(),
+        statements: Vec::new(),
     };
     let outcome = request.session.engine().insert(&operation)?;
     let mut body = DocumentBuilder::new();

@@ -62,10 +62,10 @@ impl Catalog {
         batch.delete(key_layout::copy(copy.id));
         batch.put(key_layout::capped(copy.id), state.encode());
         put_collection(&mut batch, &copy);
-        self.tablet.commit(batch, None)?;
-        catalog.put(Arc::new(copy));
-        self.publish(catalog);
-        Ok(())
+        self.commit_state(batch, || {
+            catalog.put(Arc::new(copy));
+            catalog
+        })
     }
 
     fn check_copy(&self, source: &Collection, to: &Namespace) -> Result<()> {

@@ -85,37 +85,16 @@ impl Catalog {
         uuid: [u8; 16],
     ) -> Result<Arc<Collection>> {
         let mut state = CatalogState::clone(&self.state());
-        if let Some(other) = state.same_but_for_case(namespace.database()) {
-            return Err(Error::new(
-                error_code::DATABASE_DIFFERS_BY_CASE,
-                format!(
-                    "database \"{other}\" exists, whose name differs from \"{}\" by case only",
-                    namespace.database()
-                ),
-            ));
-        }
-        let id = CollectionId(take_id(next)?);
-        let mut indexes = Vec::new();
-        if options.view_on.is_none() {
-            let mut specification = IndexSpecification::id()?;
-            specification.collation.clone_from(&options.collation);
-            specification.unique = options.capped;
-            record::name_id_index(&mut specification, &options);
-            indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
-        }
-        if options.is_buckets()
-            && let Some(specification) = buckets_index(namespace, &options)?
-        {
-            indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
-        }
-        self.begin_usage(&indexes);
-        let collection = Arc::new(Collection::new(id, namespace.clone(), uuid, options, indexes)?);
+        check_case(&state, namespace)?;
+        let collection = Arc::new(new_collection(next, namespace, options, uuid)?);
+        self.begin_usage(&collection.indexes);
         let mut batch = WriteBatch::new();
         put_sequence(&mut batch, *next);
         put_collection(&mut batch, &collection);
-        self.tablet.commit(batch, None)?;
-        state.put(Arc::clone(&collection));
-        self.publish(state);
+        self.commit_state(batch, || {
+            state.put(Arc::clone(&collection));
+            state
+        })?;
         Ok(collection)
     }
 
@@ -150,6 +129,48 @@ impl Catalog {
         Ok(std::iter::once(Arc::clone(collection)).chain(other).collect())
     }
 
+    /// A collection that a transaction is going to create: it has its identifiers, and nobody else sees it. `state` is
+    /// what the transaction sees.
+    pub(crate) fn prepare(
+        &self,
+        state: &CatalogState,
+        namespace: &Namespace,
+        options: CollectionOptions,
+        uuid: [u8; 16],
+    ) -> Result<Arc<Collection>> {
+        check_case(state, namespace)?;
+        let mut next = self.lock_changes();
+        let collection = new_collection(&mut next, namespace, options, uuid)?;
+        self.keep_sequence(*next)?;
+        self.begin_usage(&collection.indexes);
+        Ok(Arc::new(collection))
+    }
+
+    /// Such a collection with further indexes, which are empty as the collection is.
+    pub(crate) fn prepare_indexes(
+        &self,
+        collection: &Collection,
+        specifications: Vec<IndexSpecification>,
+    ) -> Result<Arc<Collection>> {
+        let mut next = self.lock_changes();
+        let mut indexes = collection.indexes.clone();
+        for specification in specifications {
+            indexes.push(Arc::new(Index::new(IndexId(take_id(&mut next)?), specification)?));
+        }
+        self.keep_sequence(*next)?;
+        let changed =
+            collection.changed(collection.namespace.clone(), collection.options.clone(), indexes)?;
+        Ok(Arc::new(changed))
+    }
+
+    /// Writes the sequence of identifiers by itself: those given out are lost if their transaction is.
+    fn keep_sequence(&self, next: u32) -> Result<()> {
+        let mut batch = WriteBatch::new();
+        put_sequence(&mut batch, next);
+        self.tablet.commit(batch, None)?;
+        Ok(())
+    }
+
     /// Drops a collection or view with everything in it; nothing if there is none.
     pub(crate) fn drop_collection(&self, namespace: &Namespace) -> Result<Option<DroppedCollection>> {
         let _change = self.lock_changes();
@@ -180,9 +201,7 @@ impl Catalog {
             delete_documents(&mut batch, collection);
             state.remove(&collection.namespace);
         }
-        self.tablet.commit(batch, None)?;
-        self.publish(state);
-        Ok(())
+        self.commit_state(batch, || state)
     }
 
     /// Gives a collection another name, perhaps in another database.
@@ -219,9 +238,7 @@ impl Catalog {
             state.remove(&moved.namespace);
             state.put(renamed);
         }
-        self.tablet.commit(batch, None)?;
-        self.publish(state);
-        Ok(())
+        self.commit_state(batch, || state)
     }
 
     /// Gives a collection other options (`collMod`).
@@ -259,11 +276,9 @@ impl Catalog {
     pub(super) fn replace(&self, changed: Collection, mut batch: WriteBatch) -> Result<()> {
         let changed = Arc::new(changed);
         put_collection(&mut batch, &changed);
-        self.tablet.commit(batch, None)?;
         let mut state = CatalogState::clone(&self.state());
         state.put(changed);
-        self.publish(state);
-        Ok(())
+        self.commit_state(batch, || state)
     }
 }
 
@@ -280,6 +295,44 @@ fn buckets_index(namespace: &Namespace, options: &CollectionOptions) -> Result<O
     key.append(meta, 1).append(&series.time_field, 1);
     let specification = IndexSpecification::new(key.build().as_raw())?;
     bucket_specification(&series, specification).map(Some)
+}
+
+/// Refuses a database whose name differs from another one's by case only.
+pub(super) fn check_case(state: &CatalogState, namespace: &Namespace) -> Result<()> {
+    match state.same_but_for_case(namespace.database()) {
+        None => Ok(()),
+        Some(other) => Err(Error::new(
+            error_code::DATABASE_DIFFERS_BY_CASE,
+            format!(
+                "database \"{other}\" exists, whose name differs from \"{}\" by case only",
+                namespace.database()
+            ),
+        )),
+    }
+}
+
+/// A collection with its identifiers, and with the index on `_id` unless it is a view.
+fn new_collection(
+    next: &mut u32,
+    namespace: &Namespace,
+    options: CollectionOptions,
+    uuid: [u8; 16],
+) -> Result<Collection> {
+    let id = CollectionId(take_id(next)?);
+    let mut indexes = Vec::new();
+    if options.view_on.is_none() {
+        let mut specification = IndexSpecification::id()?;
+        specification.collation.clone_from(&options.collation);
+        specification.unique = options.capped;
+        record::name_id_index(&mut specification, &options);
+        indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
+    }
+    if options.is_buckets()
+        && let Some(specification) = buckets_index(namespace, &options)?
+    {
+        indexes.push(Arc::new(Index::new(IndexId(take_id(next)?), specification)?));
+    }
+    Collection::new(id, namespace.clone(), uuid, options, indexes)
 }
 
 /// The next identifier.

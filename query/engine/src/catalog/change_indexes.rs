@@ -37,12 +37,7 @@ impl Catalog {
                 format!("{} is a view and cannot have indexes", current.namespace),
             ));
         }
-        let mut specifications = specifications.to_vec();
-        for specification in &mut specifications {
-            inherit_collation(specification, &current)?;
-            check_text_collation(specification)?;
-        }
-        let wanted = new_specifications(&current, specifications)?;
+        let wanted = missing_indexes(&current, specifications)?;
         let before = current.index_count();
         let outcome = |added: usize| CreateIndexesOutcome {
             indexes_before: to_u64(before),
@@ -204,6 +199,19 @@ fn check_text_collation(specification: &IndexSpecification) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Those of the given indexes that a collection has not yet, with its collation filled in.
+pub(crate) fn missing_indexes(
+    collection: &Collection,
+    specifications: &[IndexSpecification],
+) -> Result<Vec<IndexSpecification>> {
+    let mut specifications = specifications.to_vec();
+    for specification in &mut specifications {
+        inherit_collation(specification, collection)?;
+        check_text_collation(specification)?;
+    }
+    new_specifications(collection, specifications)
 }
 
 fn to_u64(count: usize) -> u64 {

@@ -1,11 +1,13 @@
 //! A collection or view as the catalog holds it: immutable; a change makes a new one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use sheaf_document::{Collate, RawDocumentBuf};
 use sheaf_language::Collation;
 use sheaf_language::expression::Scope;
 use sheaf_language::filter::Filter;
+use sheaf_storage::Timestamp;
 
 use super::collection_options::CollectionOptions;
 use super::time_series::TimeSeries;
@@ -38,6 +40,8 @@ pub(crate) struct Collection {
     pub(crate) arrivals: Arc<Arrivals>,
     /// If it holds the buckets of a time series, those that may take more. Shared like the gate.
     pub(crate) open_buckets: Arc<OpenBuckets>,
+    /// When it became what it is, as a timestamp's 64 bits; 0 if that was before the database was opened.
+    since: AtomicU64,
 }
 
 impl Collection {
@@ -67,11 +71,28 @@ impl Collection {
             gate: Arc::default(),
             arrivals: Arc::default(),
             open_buckets: Arc::default(),
+            since: AtomicU64::new(0),
         })
     }
 
+    /// When it became what it is. Its indexes need not be complete in a snapshot older than that.
+    pub(crate) fn since(&self) -> Timestamp {
+        Timestamp(self.since.load(Ordering::Acquire))
+    }
+
+    /// Notes when it became what it is.
+    pub(super) fn mark_since(&self, since: Timestamp) {
+        self.since.store(since.0, Ordering::Release);
+    }
+
+    /// The same collection for a reader of an older time: without indexes that were not there yet, or not complete.
+    pub(crate) fn without_secondary_indexes(&self) -> Result<Self> {
+        let own = self.indexes.iter().filter(|index| index.specification.key.is_id()).cloned().collect();
+        self.changed(self.namespace.clone(), self.options.clone(), own)
+    }
+
     /// The same collection after a change.
-    pub(super) fn changed(
+    pub(crate) fn changed(
         &self,
         namespace: Namespace,
         options: CollectionOptions,

@@ -31,12 +31,19 @@ impl Catalog {
         let mut state = CatalogState::default();
         for_each(&snapshot, key_layout::collections(), |_, value| {
             let collection = record::read_collection(value, |index| read_multikey(&snapshot, index))?;
+            // How old its indexes are is not kept, so readers of an older time do without them.
+            collection.mark_since(snapshot.timestamp());
             state.put(Arc::new(collection));
             Ok(())
         })?;
         let state = Arc::new(state);
-        let catalog =
-            Self { tablet, clock, state: RwLock::new(Arc::clone(&state)), changes: Mutex::new(next) };
+        let catalog = Self {
+            tablet,
+            clock,
+            state: RwLock::new(Arc::clone(&state)),
+            changes: Mutex::new(next),
+            publication: RwLock::new(()),
+        };
         for database in state.databases() {
             state.collections(database).for_each(|collection| catalog.begin_usage(&collection.indexes));
         }

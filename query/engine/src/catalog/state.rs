@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sheaf_storage::Timestamp;
+
 use super::collection::Collection;
-use crate::Namespace;
+use crate::{Namespace, Result};
 
 /// Databases by name, in them collections by name. A database exists as long as it has a collection.
 #[derive(Clone, Default)]
@@ -16,6 +18,17 @@ impl CatalogState {
     /// The collection or view of this name.
     pub(crate) fn find(&self, namespace: &Namespace) -> Option<&Arc<Collection>> {
         self.databases.get(namespace.database())?.get(namespace.collection())
+    }
+
+    /// The same for a reader of this time: collections that changed later have no indexes but the one on `_id`.
+    pub(crate) fn as_of(&self, timestamp: Timestamp) -> Result<Self> {
+        let mut state = self.clone();
+        for collection in self.databases.values().flat_map(BTreeMap::values) {
+            if collection.since() > timestamp && collection.indexes.len() > 1 {
+                state.put(Arc::new(collection.without_secondary_indexes()?));
+            }
+        }
+        Ok(state)
     }
 
     /// The names of the databases, in order.
@@ -33,8 +46,18 @@ impl CatalogState {
         self.databases().find(|other| *other != database && other.eq_ignore_ascii_case(database))
     }
 
+    /// Notes since when the collections are as they are that `before` has not.
+    pub(super) fn mark_changed(&mut self, before: &Self, since: Timestamp) {
+        for collection in self.databases.values().flat_map(BTreeMap::values) {
+            let known = before.find(&collection.namespace);
+            if !known.is_some_and(|known| Arc::ptr_eq(known, collection)) {
+                collection.mark_since(since);
+            }
+        }
+    }
+
     /// Adds a collection, or replaces the one of its name.
-    pub(super) fn put(&mut self, collection: Arc<Collection>) {
+    pub(crate) fn put(&mut self, collection: Arc<Collection>) {
         let database = self.databases.entry(collection.namespace.database().to_owned()).or_default();
         database.insert(collection.namespace.collection().to_owned(), collection);
     }

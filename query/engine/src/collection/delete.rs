@@ -6,7 +6,7 @@ use crate::Result;
 use crate::catalog::Collection;
 use crate::operation::{DeleteOperation, DeleteOutcome};
 use crate::planner::{Query, QueryOptions};
-use crate::session::Session;
+use crate::session::{Session, retrying_once};
 
 use super::matching::{Matches, Target, delete_target};
 use super::write::{WriteContext, retrying};
@@ -35,7 +35,8 @@ impl Session {
         query: &Query,
     ) -> Result<DeleteOutcome> {
         let context = self.write_context(operation.durability);
-        retrying(context, &mut collection, |transaction, collection| {
+        let statement = self.statement(operation.statement)?;
+        retrying_once(context, &mut collection, statement, |transaction, collection| {
             let target = self.first_match(transaction, collection, query, operation.common.max_time)?;
             let Some(target) = target else { return Ok(DeleteOutcome::default()) };
             delete_target(transaction, collection, &target)?;

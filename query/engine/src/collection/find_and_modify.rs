@@ -8,11 +8,10 @@ use sheaf_language::filter::MatchedPosition;
 use super::change::{Change, owned_id};
 use super::matching::delete_target;
 use super::time_series::{self, Removal, Series};
-use super::write::retrying;
 use crate::catalog::Collection;
 use crate::operation::{FindAndModifyOperation, FindAndModifyOutcome, Modification, ReturnedDocument};
 use crate::planner::{Query, QueryOptions};
-use crate::session::Session;
+use crate::session::{Session, retrying_once};
 use crate::{Error, Result, error_code};
 
 impl Session {
@@ -93,7 +92,8 @@ impl Session {
         query: &Query,
     ) -> Result<FindAndModifyOutcome> {
         let context = self.write_context(operation.durability);
-        retrying(context, &mut collection, |transaction, collection| {
+        let statement = self.statement(operation.statement)?;
+        retrying_once(context, &mut collection, statement, |transaction, collection| {
             let target = self.first_match(transaction, collection, query, operation.common.max_time)?;
             let Some(target) = target else { return Ok(FindAndModifyOutcome::default()) };
             let removed = delete_target(transaction, collection, &target)?;
@@ -112,7 +112,8 @@ impl Session {
     ) -> Result<FindAndModifyOutcome> {
         let context = self.write_context(operation.durability);
         let returns_new = operation.returned == ReturnedDocument::After;
-        retrying(context, &mut collection, |transaction, collection| {
+        let statement = self.statement(operation.statement)?;
+        retrying_once(context, &mut collection, statement, |transaction, collection| {
             let mut environment = self.query_environment(query);
             let target = self.first_match(transaction, collection, query, operation.common.max_time)?;
             let Some(target) = target else {

@@ -9,7 +9,7 @@ use super::validate::validate;
 use super::write::retrying;
 use crate::catalog::Collection;
 use crate::operation::{InsertOperation, InsertOutcome, WriteError};
-use crate::session::Session;
+use crate::session::{Session, Statement};
 use crate::{Error, Result, error_code};
 
 /// Bytes of documents that are committed together.
@@ -18,23 +18,50 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Documents that are committed together.
 const BATCH_DOCUMENTS: usize = 10_000;
 
+/// A document that is to be inserted.
+struct Pending<'a> {
+    /// Its place in the operation.
+    position: usize,
+    document: RawDocument<'a>,
+    /// Its number within the command, if the session records statements.
+    statement: Option<i32>,
+}
+
+/// What one transaction of an insert did.
+#[derive(Default)]
+struct Part {
+    inserted: u64,
+    statements: Vec<i32>,
+    errors: Vec<WriteError>,
+}
+
 impl Session {
     /// Inserts documents. A document that cannot be inserted is reported in the outcome; an error means that the
     /// operation as a whole was refused, or that the store failed: then a first part of a large operation may be there.
+    /// A document whose statement was done before counts as inserted.
     pub fn insert(&self, operation: &InsertOperation<'_>) -> Result<InsertOutcome> {
         if let Some(series) = self.time_series(&operation.namespace)? {
             return self.insert_measurements(operation, &series);
         }
         let mut collection = self.collection_for_write(&operation.namespace)?;
+        let mut statement = self.statement(operation.statements.first().copied())?;
         let mut outcome = InsertOutcome::default();
-        let mut start = 0;
-        while let Some(rest) = operation.documents.get(start..).filter(|rest| !rest.is_empty()) {
-            let part = rest.get(..part_len(rest)).unwrap_or(rest);
-            let stop = self.insert_part(operation, &mut collection, part, start, &mut outcome)?;
+        let mut pending = Vec::with_capacity(operation.documents.len());
+        for (position, document) in operation.documents.iter().enumerate() {
+            let id = operation.statements.get(position).copied().filter(|_| statement.is_some());
+            match (&statement, id) {
+                (Some(statement), Some(id)) if statement.is_done(id) => outcome.inserted += 1,
+                _ => pending.push(Pending { position, document: *document, statement: id }),
+            }
+        }
+        let mut rest = pending.as_slice();
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(part_len(rest));
+            let stop = self.insert_part(operation, &mut collection, part, &mut statement, &mut outcome)?;
             if stop {
                 break;
             }
-            start += part.len();
+            rest = behind;
         }
         Ok(outcome)
     }
@@ -44,41 +71,49 @@ impl Session {
         &self,
         operation: &InsertOperation<'_>,
         collection: &mut Arc<Collection>,
-        part: &[RawDocument<'_>],
-        start: usize,
+        pending: &[Pending<'_>],
+        statement: &mut Option<Statement<'_>>,
         outcome: &mut InsertOutcome,
     ) -> Result<bool> {
         // Made once: a document keeps its `_id` when the transaction runs again.
         let prepared: Vec<Result<RawDocumentBuf>> =
-            part.iter().map(|document| self.prepare(*document)).collect();
-        let bypass = operation.bypass_document_validation;
-        let (inserted, errors) =
-            retrying(self.creating_context(operation.durability), collection, |transaction, collection| {
-                let mut errors = Vec::new();
-                let mut inserted = 0u64;
-                for (position, document) in prepared.iter().enumerate() {
-                    let attempt = document.clone().and_then(|document| {
-                        if !bypass {
-                            validate(collection, None, document.as_raw(), &mut self.environment(collection))?;
-                        }
-                        transaction.insert(collection, document)
-                    });
-                    match attempt {
-                        Ok(()) => inserted += 1,
-                        Err(error) if is_fatal(&error) => return Err(error),
-                        Err(error) => {
-                            errors.push(WriteError { index: start + position, error });
-                            if operation.ordered {
-                                break;
-                            }
+            pending.iter().map(|pending| self.prepare(pending.document)).collect();
+        let context = self.creating_context(operation.durability);
+        let (part, records) = retrying(context, collection, |transaction, collection| {
+            let mut part = Part::default();
+            for (pending, document) in pending.iter().zip(&prepared) {
+                let attempt = document.clone().and_then(|document| {
+                    if !operation.bypass_document_validation {
+                        validate(collection, None, document.as_raw(), &mut self.environment(collection))?;
+                    }
+                    transaction.insert(collection, document)
+                });
+                match attempt {
+                    Ok(()) => {
+                        part.inserted += 1;
+                        part.statements.extend(pending.statement);
+                    }
+                    Err(error) if is_fatal(&error) => return Err(error),
+                    Err(error) => {
+                        part.errors.push(WriteError { index: pending.position, error });
+                        if operation.ordered {
+                            break;
                         }
                     }
                 }
-                Ok((inserted, errors))
-            })?;
-        outcome.inserted += inserted;
-        let stop = operation.ordered && !errors.is_empty();
-        outcome.errors.extend(errors);
+            }
+            let records = match &statement {
+                Some(statement) => statement.put_inserted(transaction, &part.statements)?,
+                None => Vec::new(),
+            };
+            Ok((part, records))
+        })?;
+        if let Some(statement) = statement {
+            statement.keep(records);
+        }
+        outcome.inserted += part.inserted;
+        let stop = operation.ordered && !part.errors.is_empty();
+        outcome.errors.extend(part.errors);
         Ok(stop)
     }
 
@@ -102,10 +137,11 @@ fn is_fatal(error: &Error) -> bool {
     .contains(&error.code)
 }
 
-fn part_len(documents: &[RawDocument<'_>]) -> usize {
+/// How many of the documents go into the next transaction: at least one.
+fn part_len(pending: &[Pending<'_>]) -> usize {
     let mut bytes = 0usize;
-    let fits = documents.iter().take(BATCH_DOCUMENTS).take_while(|document| {
-        bytes = bytes.saturating_add(document.len_bytes());
+    let fits = pending.iter().take(BATCH_DOCUMENTS).take_while(|pending| {
+        bytes = bytes.saturating_add(pending.document.len_bytes());
         bytes <= BATCH_BYTES
     });
     fits.count().max(1)

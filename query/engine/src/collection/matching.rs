@@ -80,6 +80,8 @@ pub(in crate::collection) fn delete_target(
 /// The documents that match at one snapshot, part by part.
 pub(in crate::collection) struct Matches {
     execution: Execution,
+    /// All of them are one part: a transaction sees its own writes, and must not meet a document it moved again.
+    is_one_part: bool,
 }
 
 impl Matches {
@@ -87,7 +89,7 @@ impl Matches {
     pub(in crate::collection) fn next_part(&mut self) -> Result<Vec<Row>> {
         let mut part = Vec::new();
         let mut bytes = 0;
-        while part.len() < PART_DOCUMENTS && bytes < PART_BYTES {
+        while self.is_one_part || (part.len() < PART_DOCUMENTS && bytes < PART_BYTES) {
             let Some(row) = self.execution.next_row()? else { break };
             bytes += row.memory_bytes();
             part.push(row);
@@ -125,7 +127,8 @@ impl Session {
         let snapshot = self.snapshot(None)?;
         let plan = planner::plan_documents(Some(collection), query)?;
         let options = ReadOptions { max_time, allow_disk_use: None };
-        Ok(Matches { execution: self.start(&plan, snapshot, &query.collation, options) })
+        let execution = self.start(&plan, snapshot, &query.collation, options);
+        Ok(Matches { execution, is_one_part: self.open_transaction().is_some() })
     }
 
     /// The surroundings of a query's expressions.

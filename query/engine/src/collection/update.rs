@@ -10,7 +10,7 @@ use super::write::retrying;
 use crate::catalog::Collection;
 use crate::operation::{UpdateOperation, UpdateOutcome};
 use crate::planner::{Query, QueryOptions};
-use crate::session::Session;
+use crate::session::{Session, retrying_once};
 use crate::{Error, Result, error_code};
 
 impl Session {
@@ -57,7 +57,8 @@ impl Session {
         change: &Change,
     ) -> Result<UpdateOutcome> {
         let context = self.write_context(operation.durability);
-        retrying(context, &mut collection, |transaction, collection| {
+        let statement = self.statement(operation.statement)?;
+        retrying_once(context, &mut collection, statement, |transaction, collection| {
             let mut environment = self.query_environment(query);
             match self.first_match(transaction, collection, query, operation.common.max_time)? {
                 Some(target) => {

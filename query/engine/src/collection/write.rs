@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use sheaf_storage::{Durability, Tablet, Transaction, TransactionOptions};
+use sheaf_storage::{Durability, Snapshot, Tablet, Timestamp, Transaction, TransactionOptions};
 
 use super::capped::CappedChange;
 use crate::catalog::{Catalog, Collection, multikey_record};
 use crate::index::Index;
 use crate::key_layout::CollectionId;
+use crate::session::OpenTransaction;
 use crate::{Error, Result, error_code, key_layout};
 
 /// How often a write runs again before it gives up. Every lost round means that somebody else's commit went through,
@@ -26,17 +27,18 @@ pub(crate) struct DocumentTransaction {
 }
 
 impl DocumentTransaction {
-    fn begin(tablet: &Tablet) -> Result<Self> {
-        let transaction = tablet.begin(TransactionOptions::default())?;
+    pub(crate) fn begin(tablet: &Tablet, read_timestamp: Option<Timestamp>) -> Result<Self> {
+        let transaction =
+            tablet.begin(TransactionOptions { read_timestamp, ..TransactionOptions::default() })?;
         Ok(Self { transaction, multikey: Vec::new(), capped: BTreeMap::new(), writes: 0 })
     }
 
-    pub(in crate::collection) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.writes += 1;
         Ok(self.transaction.put(key, value)?)
     }
 
-    pub(in crate::collection) fn delete(&mut self, key: Vec<u8>) -> Result<()> {
+    pub(crate) fn delete(&mut self, key: Vec<u8>) -> Result<()> {
         self.writes += 1;
         Ok(self.transaction.delete(key)?)
     }
@@ -53,29 +55,51 @@ impl DocumentTransaction {
         Ok(())
     }
 
-    /// Commits; `false` means that another transaction was first and this one has to run again.
-    fn commit(mut self, durability: Option<Durability>) -> Result<bool> {
-        self.put_capped_states()?;
-        if self.writes == 0 {
-            self.transaction.rollback();
-            return Ok(true);
+    /// What it sees, its own writes included.
+    pub(crate) fn view(&self) -> Snapshot {
+        self.transaction.view()
+    }
+
+    /// Whether it has written anything.
+    pub(crate) fn has_writes(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Fails if it has written too much, or lost against another transaction already.
+    pub(crate) fn check(&self, bytes_max: usize) -> Result<()> {
+        let bytes = self.transaction.size_bytes();
+        if bytes > bytes_max {
+            return Err(Error::new(
+                error_code::TRANSACTION_TOO_LARGE,
+                format!("a transaction may write {bytes_max} bytes, this one has written {bytes}"),
+            ));
         }
-        match self.transaction.commit(durability) {
-            Ok(_) => {
-                for (index, paths) in self.multikey {
-                    index.multikey.mark_stored(&paths);
-                }
-                Ok(true)
-            }
-            Err(error) if is_conflict(&error) => Ok(false),
-            Err(error) => Err(error.into()),
+        Ok(self.transaction.check_conflicts()?)
+    }
+
+    /// Commits; `false` means that another transaction was first and this one has to run again.
+    fn commit(self, durability: Option<Durability>) -> Result<bool> {
+        match self.commit_once(durability) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == error_code::WRITE_CONFLICT => Ok(false),
+            Err(error) => Err(error),
         }
     }
-}
 
-fn is_conflict(error: &sheaf_storage::Error) -> bool {
-    use sheaf_storage::Error as Storage;
-    matches!(error, Storage::Conflict { .. } | Storage::Deadlock { .. } | Storage::LockTimeout { .. })
+    /// Commits; a write conflict means that another transaction was first.
+    pub(crate) fn commit_once(mut self, durability: Option<Durability>) -> Result<Timestamp> {
+        self.put_capped_states()?;
+        if self.writes == 0 {
+            let read_at = self.transaction.snapshot_timestamp();
+            self.transaction.rollback();
+            return Ok(read_at);
+        }
+        let committed = self.transaction.commit(durability)?;
+        for (index, paths) in self.multikey {
+            index.multikey.mark_stored(&paths);
+        }
+        Ok(committed)
+    }
 }
 
 /// What a write needs of its database.
@@ -86,15 +110,21 @@ pub(crate) struct WriteContext<'a> {
     pub(crate) durability: Option<Durability>,
     /// The identity of the collection that is made if there is none any more; without one its absence is an error.
     pub(crate) creates: Option<[u8; 16]>,
+    /// The transaction that the write is part of, if it is not one by itself.
+    pub(crate) open: Option<&'a OpenTransaction>,
 }
 
 /// Runs `body` in a transaction and commits it; again, from the start, as long as others are faster. `collection` is
-/// replaced by its successor if the catalog changed. An error of `body` rolls the transaction back.
+/// replaced by its successor if the catalog changed. An error of `body` rolls the transaction back. As part of a larger
+/// transaction it runs once, and whoever began that one decides what becomes of it.
 pub(crate) fn retrying<T>(
     context: WriteContext<'_>,
     collection: &mut Arc<Collection>,
     mut body: impl FnMut(&mut DocumentTransaction, &Arc<Collection>) -> Result<T>,
 ) -> Result<T> {
+    if let Some(open) = context.open {
+        return open.write(collection, body);
+    }
     for _ in 0..ATTEMPTS_MAX {
         let gate = Arc::clone(&collection.gate);
         let _gate = gate.read().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +139,7 @@ pub(crate) fn retrying<T>(
         let takes_turns = is_capped || collection.options.is_buckets();
         let arrivals = Arc::clone(&collection.arrivals);
         let turn = takes_turns.then(|| arrivals.take_turn());
-        let mut transaction = DocumentTransaction::begin(context.tablet)?;
+        let mut transaction = DocumentTransaction::begin(context.tablet, None)?;
         let outcome = match body(&mut transaction, collection) {
             Ok(outcome) => outcome,
             Err(error) if error.code == error_code::WRITE_CONFLICT => continue,

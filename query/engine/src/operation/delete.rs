@@ -19,6 +19,8 @@ pub struct DeleteOperation<'a> {
     pub hint: Option<Hint<'a>>,
     /// What the acknowledgement means; `None` takes the database's default.
     pub durability: Option<Durability>,
+    /// Its number within the command, in a session that records statements. Not for many documents.
+    pub statement: Option<i32>,
     /// The options every operation has.
     pub common: CommonOptions<'a>,
 }
@@ -32,6 +34,7 @@ impl<'a> DeleteOperation<'a> {
             multi: false,
             hint: None,
             durability: None,
+            statement: None,
             common: CommonOptions::default(),
         }
     }

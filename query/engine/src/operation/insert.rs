@@ -18,12 +18,21 @@ pub struct InsertOperation<'a> {
     pub bypass_document_validation: bool,
     /// What the acknowledgement means; `None` takes the database's default.
     pub durability: Option<Durability>,
+    /// The number of each document within the command, in a session that records statements; else empty.
+    pub statements: Vec<i32>,
 }
 
 impl<'a> InsertOperation<'a> {
     /// An ordered insert of these documents.
     pub fn new(namespace: Namespace, documents: Vec<RawDocument<'a>>) -> Self {
-        Self { namespace, documents, ordered: true, bypass_document_validation: false, durability: None }
+        Self {
+            namespace,
+            documents,
+            ordered: true,
+            bypass_document_validation: false,
+            durability: None,
+            statements: Vec::new(),
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct UpdateOperation<'a> {
     pub bypass_document_validation: bool,
     /// What the acknowledgement means; `None` takes the database's default.
     pub durability: Option<Durability>,
+    /// Its number within the command, in a session that records statements. Not for many documents.
+    pub statement: Option<i32>,
     /// The options every operation has.
     pub common: CommonOptions<'a>,
 }
@@ -47,6 +49,7 @@ impl<'a> UpdateOperation<'a> {
             hint: None,
             bypass_document_validation: false,
             durability: None,
+            statement: None,
             common: CommonOptions::default(),
         }
     }

@@ -46,7 +46,7 @@ impl Session {
 
     /// Parses and plans a pipeline. The snapshot it will read must be older.
     pub(super) fn plan_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<PlannedPipeline> {
-        let state = self.database().catalog().state();
+        let state = self.catalog_state();
         let (namespace, is_collection) = match &operation.target {
             AggregateTarget::Collection(namespace) => (namespace.clone(), true),
             AggregateTarget::Database(database) => (Namespace::new(database, NO_COLLECTION)?, false),

@@ -20,6 +20,9 @@ impl Session {
     /// Creates a collection or view. One that exists with the same options is fine.
     pub fn create_collection(&self, operation: &CreateCollectionOperation) -> Result<()> {
         let database = self.database();
+        if let Some(open) = self.open_transaction() {
+            return open.create(database, &operation.namespace, operation.options.clone()).map(|_| ());
+        }
         database.catalog().create(&operation.namespace, operation.options.clone(), database.new_uuid())
     }
 
@@ -94,6 +97,9 @@ impl Session {
 
     /// Creates indexes and fills them; the collection is created if it does not exist.
     pub fn create_indexes(&self, operation: &CreateIndexesOperation) -> Result<CreateIndexesOutcome> {
+        if let Some(open) = self.open_transaction() {
+            return open.create_indexes(self.database(), &operation.namespace, &operation.indexes);
+        }
         let catalog = self.database().catalog();
         if let Some((buckets, series)) = self.buckets(&operation.namespace)? {
             let specifications = operation.indexes.iter().cloned();
@@ -131,7 +137,7 @@ impl Session {
 
     /// The databases that have a collection, by name.
     pub fn list_databases(&self) -> Result<Vec<DatabaseInfo>> {
-        let state = self.database().catalog().state();
+        let state = self.catalog_state();
         let mut found = Vec::new();
         for name in state.databases() {
             let mut size_bytes = 0;
@@ -145,18 +151,18 @@ impl Session {
 
     /// The names of the databases, without measuring them.
     pub fn database_names(&self) -> Vec<String> {
-        self.database().catalog().state().databases().map(str::to_owned).collect()
+        self.catalog_state().databases().map(str::to_owned).collect()
     }
 
     /// The collections and views of a database, by name.
     pub fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>> {
         validate_database_name(database)?;
-        Ok(self.database().catalog().state().collections(database).map(|found| info(found)).collect())
+        Ok(self.catalog_state().collections(database).map(|found| info(found)).collect())
     }
 
     /// The collection of this name as `list_collections` shows it.
     pub fn collection_info(&self, namespace: &Namespace) -> Option<CollectionInfo> {
-        self.database().catalog().find(namespace).map(|found| info(&found))
+        self.find_collection(namespace).map(|found| info(&found))
     }
 
     /// The indexes of a collection as `listIndexes` shows them, the one on `_id` first.
@@ -199,7 +205,7 @@ impl Session {
         if let Some((buckets, _)) = self.buckets(namespace)? {
             return self.statistics_of(&buckets);
         }
-        match self.database().catalog().find(namespace) {
+        match self.find_collection(namespace) {
             Some(collection) => self.statistics_of(&collection),
             None => Ok(CollectionStatistics::default()),
         }

@@ -16,7 +16,7 @@ use crate::planner::{self, Query, QueryOptions};
 impl Session {
     /// Counts documents. A collection that does not exist has none.
     pub fn count(&self, operation: &CountOperation<'_>) -> Result<u64> {
-        let collection = self.database().catalog().find(&operation.namespace);
+        let collection = self.find_collection(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.count_in_view(operation, view);
         }

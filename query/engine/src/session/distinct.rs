@@ -19,7 +19,7 @@ const VALUES_BYTES_MAX: usize = 16 << 20;
 impl Session {
     /// Collects the distinct values at a path, in the order they are met. The elements of an array count one by one.
     pub fn distinct(&self, operation: &DistinctOperation<'_>) -> Result<Vec<Value<'static>>> {
-        let collection = self.database().catalog().find(&operation.namespace);
+        let collection = self.find_collection(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.distinct_in_view(operation, view);
         }

@@ -109,7 +109,7 @@ impl Session {
                 (&operation.namespace, options, Some(top))
             }
         };
-        let collection = self.database().catalog().find(namespace);
+        let collection = self.find_collection(namespace);
         if collection.as_ref().is_some_and(|found| found.options.view_on.is_some()) {
             return self.plan_explained_view(namespace, &options);
         }

@@ -11,7 +11,7 @@ use crate::planner::{self, IndexOptions, Query, QueryOptions};
 impl Session {
     /// Finds documents. A collection that does not exist has none.
     pub fn find(&self, operation: &FindOperation<'_>) -> Result<Cursor> {
-        let collection = self.database().catalog().find(&operation.namespace);
+        let collection = self.find_collection(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.find_in_view(operation, view);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sheaf_storage::{Snapshot, Timestamp};
 
 use super::Session;
+use super::transaction::Binding;
 use crate::Result;
 use crate::catalog::Collection;
 use crate::cursor::Execution;
@@ -21,11 +22,13 @@ pub(crate) struct ReadOptions {
 }
 
 impl Session {
-    /// A snapshot of now or of a time before.
+    /// A snapshot of now or of a time before. What the session is bound to comes first.
     pub(crate) fn snapshot(&self, timestamp: Option<Timestamp>) -> Result<Snapshot> {
-        match timestamp {
-            Some(timestamp) => Ok(self.database().tablet().snapshot_at(timestamp)?),
-            None => Ok(self.database().tablet().snapshot()),
+        match (&self.binding, timestamp) {
+            (Binding::Transaction(open), _) => Ok(open.view()),
+            (Binding::Moment(moment), None) => Ok(moment.snapshot.clone()),
+            (_, Some(timestamp)) => Ok(self.database().tablet().snapshot_at(timestamp)?),
+            (_, None) => Ok(self.database().tablet().snapshot()),
         }
     }
 

@@ -65,7 +65,7 @@ impl Session {
         namespace: &Namespace,
         figures: &arguments::CollectionFigures,
     ) -> Result<Vec<RawDocumentBuf>> {
-        let Some(collection) = self.database().catalog().find(namespace) else {
+        let Some(collection) = self.find_collection(namespace) else {
             return if figures.storage || figures.count {
                 Err(Error::new(
                     error_code::NAMESPACE_NOT_FOUND,
@@ -123,7 +123,7 @@ impl Session {
     }
 
     fn index_figures(&self, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
-        let Some(collection) = self.database().catalog().find(namespace) else { return Ok(Vec::new()) };
+        let Some(collection) = self.find_collection(namespace) else { return Ok(Vec::new()) };
         if collection.options.view_on.is_some() {
             return Err(Error::new(
                 error_code::COMMAND_NOT_SUPPORTED_ON_VIEW,
@@ -154,7 +154,7 @@ impl Session {
     }
 
     fn cluster_catalog(&self, database: &str) -> Result<Vec<RawDocumentBuf>> {
-        let state = self.database().catalog().state();
+        let state = self.catalog_state();
         let names: Vec<&str> = if database == "admin" { state.databases().collect() } else { vec![database] };
         let mut found = Vec::new();
         for name in names {
