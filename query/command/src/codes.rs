@@ -16,6 +16,16 @@ pub(crate) const LOCK_TIMEOUT: ErrorCode = ErrorCode(24);
 pub(crate) const NOT_A_REPLICA_SET: ErrorCode = ErrorCode(123);
 /// An id is not a UUID.
 pub(crate) const INVALID_UUID: ErrorCode = ErrorCode(207);
+/// The command failed for a reason of its own.
+pub(crate) const COMMAND_FAILED: ErrorCode = ErrorCode(125);
+/// The catalog changed since the moment that is to be read.
+pub(crate) const SNAPSHOT_UNAVAILABLE: ErrorCode = ErrorCode(246);
+/// The server is shutting down.
+pub(crate) const INTERRUPTED_AT_SHUTDOWN: ErrorCode = ErrorCode(11600);
+/// A command has a number that is neither of a transaction nor of a write that is done once.
+pub(crate) const NOT_A_RETRYABLE_WRITE: ErrorCode = ErrorCode(50_768);
+/// The search service of Atlas is not part of this server.
+pub(crate) const SEARCH_NOT_ENABLED: ErrorCode = ErrorCode(31_082);
 /// The command cannot be part of a transaction.
 pub(crate) const OPERATION_NOT_SUPPORTED_IN_TRANSACTION: ErrorCode = ErrorCode(263);
 /// There is no such version of the stable API.

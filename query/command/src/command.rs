@@ -9,6 +9,7 @@ use crate::generic;
 use crate::reply::{CommandReply, append_error};
 use crate::request::Request;
 use crate::service::CommandSession;
+use crate::transaction;
 
 /// What holds of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Flag {
     AdminOnly,
     /// `maxTimeMS` means something of its own, and the command reads it.
     OwnMaxTime,
+    /// It writes, and may be sent again under its number to be done once.
+    Retryable,
     /// It takes every level of read concern, not only `local`.
     ReadConcern,
     /// It takes the read concern level `snapshot` outside transactions.
@@ -85,6 +88,7 @@ fn run(session: &CommandSession, database: &str, document: RawDocument<'_>) -> R
     let _subject = arguments.value(name);
     let generic = generic::read(session.commands(), command, &arguments)?;
     let request = Request { session, database, name, arguments, generic };
+    transaction::check(command, database, &request.generic)?;
     if command.has(Flag::AdminOnly) {
         request.only_on_admin()?;
     }
@@ -94,11 +98,15 @@ fn run(session: &CommandSession, database: &str, document: RawDocument<'_>) -> R
             format!("{name} cannot write while fsync holds its lock; fsyncUnlock releases it"),
         ));
     }
-    if command.has(Flag::WriteConcern) && !matches!(command.name, "aggregate" | "setUserWriteBlockMode") {
+    let is_free = ["abortTransaction", "aggregate", "commitTransaction", "setUserWriteBlockMode"];
+    if command.has(Flag::WriteConcern) && !is_free.contains(&command.name) {
         commands::write_block::check(&request)?;
     }
     session.commands().count_command(command.name);
-    let mut body = (command.run)(&request)?;
+    let bound = transaction::bind(session, command, &request.generic)?;
+    let request = Request { session: bound.as_ref().unwrap_or(session), ..request };
+    let outcome = (command.run)(&request);
+    let mut body = transaction::settle(session, command, &request.generic, outcome)?;
     if let Some(problem) = &request.generic.write_concern_problem {
         body.document("writeConcernError", |error| append_error(error, problem));
     }

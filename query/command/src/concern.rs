@@ -33,13 +33,24 @@ fn check_provenance(arguments: &Arguments<'_>) -> Result<()> {
     }
 }
 
-/// Checks a read concern. One member reads what it wrote, so every level that is allowed is kept by doing nothing.
-pub(crate) fn check_read(
+/// What a read concern asks for.
+pub(crate) struct ReadConcern {
+    /// All that is read is of one moment.
+    pub(crate) is_snapshot: bool,
+    /// The answer must have every write that was acknowledged before.
+    pub(crate) is_linearizable: bool,
+    /// That moment, if the client names it.
+    pub(crate) at: Option<sheaf_engine::Timestamp>,
+}
+
+/// Reads and checks a read concern. One member reads what it wrote, so every level but `snapshot` is kept by doing
+/// nothing.
+pub(crate) fn read(
     commands: &Commands,
     command: &Command,
     generic: &Generic<'_>,
     document: RawDocument<'_>,
-) -> Result<()> {
+) -> Result<ReadConcern> {
     let arguments = Arguments::new("readConcern", document)?;
     let level = arguments.string("level")?;
     let after = timestamp(&arguments, "afterClusterTime")?;
@@ -65,7 +76,11 @@ pub(crate) fn check_read(
             "a cluster time in readConcern needs a replica set",
         ));
     }
-    Ok(())
+    Ok(ReadConcern {
+        is_snapshot: level == Some("snapshot"),
+        is_linearizable: level == Some("linearizable"),
+        at: at.map(|at| sheaf_engine::Timestamp(at.as_u64())),
+    })
 }
 
 fn timestamp(arguments: &Arguments<'_>, key: &str) -> Result<Option<Timestamp>> {
@@ -83,6 +98,10 @@ fn check_level(commands: &Commands, command: &Command, generic: &Generic<'_>, le
     let not_supported =
         || Err(invalid_options(format!("{} does not support the read concern level {level}", command.name)));
     match level {
+        "available" | "linearizable" if generic.in_transaction => Err(invalid_options(format!(
+            "the read concern level of a transaction is local, majority or snapshot, not {level}"
+        ))),
+        "majority" | "snapshot" if generic.in_transaction => Ok(()),
         "local" => Ok(()),
         "available" | "majority" => {
             if command.has(Flag::ReadConcern) {

@@ -68,7 +68,14 @@ pub(crate) fn deliver(
         })
     };
     let mut body = DocumentBuilder::new();
-    append_cursor(&mut body, "firstBatch", &batch.documents, id, namespace);
+    append_cursor(
+        &mut body,
+        "firstBatch",
+        &batch.documents,
+        id,
+        namespace,
+        request.session.engine().moment(),
+    );
     Ok(body)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sheaf_document::{RawDocument, ValueRef};
-use sheaf_engine::{Durability, Error, Result, error_code};
+use sheaf_engine::{Durability, Error, Result, Timestamp, error_code};
 
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH};
 use crate::command::{Command, Flag};
@@ -51,11 +51,21 @@ pub(crate) struct Generic<'a> {
     /// How long the command may take.
     pub(crate) max_time: Option<Duration>,
     /// The id of the logical session.
-    pub(crate) logical_session: Option<&'a [u8]>,
+    pub(crate) logical_session: Option<&'a [u8; 16]>,
     /// The number of the transaction or of the retryable write.
     pub(crate) transaction_number: Option<i64>,
     /// Whether the command belongs to a transaction.
     pub(crate) in_transaction: bool,
+    /// Whether it begins that transaction.
+    pub(crate) starts_transaction: bool,
+    /// Whether a read concern was sent.
+    pub(crate) has_read_concern: bool,
+    /// Whether the read concern is `linearizable`.
+    pub(crate) is_linearizable: bool,
+    /// Whether all it reads is to be of one moment.
+    pub(crate) reads_snapshot: bool,
+    /// The moment to read, if the read concern says so.
+    pub(crate) at_cluster_time: Option<Timestamp>,
     /// What an acknowledgement means, if the write concern says so.
     pub(crate) durability: Option<Durability>,
     /// Whether a write concern was sent.
@@ -78,15 +88,19 @@ pub(crate) fn read<'a>(
     if generic.api_strict && !command.has(Flag::StableApi) {
         return Err(Error::new(
             crate::codes::API_STRICT_ERROR,
-            format!("{} is not part of version 1 of the stable API", command.name),
+            format!("the command {} is not in API Version 1, the stable one", command.name),
         ));
     }
     if !command.has(Flag::OwnMaxTime) {
         generic.max_time = max_time(arguments)?;
     }
-    session(commands, command, arguments, &mut generic)?;
+    session(commands, arguments, &mut generic)?;
     if let Some(document) = arguments.document("readConcern")? {
-        concern::check_read(commands, command, &generic, document)?;
+        generic.has_read_concern = true;
+        let read = concern::read(commands, command, &generic, document)?;
+        generic.is_linearizable = read.is_linearizable;
+        generic.reads_snapshot = read.is_snapshot;
+        generic.at_cluster_time = read.at;
     }
     if let Some(document) = arguments.document("writeConcern")? {
         generic.has_write_concern = true;
@@ -131,12 +145,7 @@ pub(crate) fn max_time(arguments: &Arguments<'_>) -> Result<Option<Duration>> {
     }
 }
 
-fn session<'a>(
-    commands: &Commands,
-    command: &Command,
-    arguments: &Arguments<'a>,
-    generic: &mut Generic<'a>,
-) -> Result<()> {
+fn session<'a>(commands: &Commands, arguments: &Arguments<'a>, generic: &mut Generic<'a>) -> Result<()> {
     if let Some(id) = arguments.document("lsid")? {
         generic.logical_session = Some(session_id(id)?);
     }
@@ -144,8 +153,9 @@ fn session<'a>(
     let autocommit = arguments.boolean("autocommit")?;
     let start = arguments.boolean("startTransaction")?;
     arguments.ignore(&["txnRetryCounter"]);
-    if let Some(owner) = generic.logical_session {
-        commands.sessions().owner(owner);
+    if let Some(id) = generic.logical_session {
+        commands.sessions().owner(id);
+        commands.database().use_logical_session(id)?;
     }
     let invalid = |message: &str| Err(Error::new(crate::codes::INVALID_OPTIONS, message));
     if number.is_some() && generic.logical_session.is_none() {
@@ -168,35 +178,25 @@ fn session<'a>(
     }
     generic.transaction_number = number;
     generic.in_transaction = autocommit == Some(false);
+    generic.starts_transaction = start == Some(true);
     if generic.transaction_number.is_some() && !commands.is_replica_set() {
         return Err(Error::new(
             error_code::ILLEGAL_OPERATION,
             "transaction numbers are only allowed on a replica set member",
         ));
     }
-    if generic.in_transaction && !command.has(Flag::Transaction) {
-        return Err(Error::new(
-            crate::codes::OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
-            format!("{} cannot be part of a transaction", command.name),
-        ));
-    }
-    if generic.in_transaction {
-        return Err(Error::new(
-            error_code::NOT_IMPLEMENTED,
-            "transactions over several commands are not there yet",
-        ));
-    }
     Ok(())
 }
 
 /// The id in a session document `{id: UUID, ..}`.
-pub(crate) fn session_id(document: RawDocument<'_>) -> Result<&[u8]> {
+pub(crate) fn session_id(document: RawDocument<'_>) -> Result<&[u8; 16]> {
     match document.get("id") {
-        Some(ValueRef::Binary(binary)) if binary.subtype == 4 && binary.bytes.len() == 16 => Ok(binary.bytes),
-        Some(ValueRef::Binary(binary)) if binary.subtype == 4 => Err(Error::new(
-            crate::codes::INVALID_UUID,
-            format!("a session id has 16 bytes, not {}", binary.bytes.len()),
-        )),
+        Some(ValueRef::Binary(binary)) if binary.subtype == 4 => {
+            let len = binary.bytes.len();
+            binary.bytes.try_into().map_err(|_| {
+                Error::new(crate::codes::INVALID_UUID, format!("a session id has 16 bytes, not {len}"))
+            })
+        }
         Some(other) => Err(Error::new(
             TYPE_MISMATCH,
             format!("a session id must be a UUID, not of type {}", other.kind().name()),

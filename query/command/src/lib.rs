@@ -24,6 +24,7 @@ mod reply;
 mod request;
 mod server_state;
 mod service;
+mod transaction;
 mod version;
 mod write_batch;
 

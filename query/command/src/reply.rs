@@ -1,10 +1,11 @@
 //! Replies: `{.., ok: 1}`, or `{ok: 0, errmsg, code, codeName, ..}`.
 
 use sheaf_document::{DocumentBuilder, RawDocumentBuf, Value};
-use sheaf_engine::Error;
 use sheaf_engine::operation::WriteError;
+use sheaf_engine::{Error, Timestamp};
 
 use crate::error_catalogue::code_name;
+use crate::transaction::timestamp_value;
 
 /// What a command answers.
 #[derive(Clone, Debug)]
@@ -72,13 +73,14 @@ pub(crate) fn append_write_errors(body: &mut DocumentBuilder, errors: &[WriteErr
     });
 }
 
-/// Appends `cursor: {firstBatch|nextBatch, id, ns}`.
+/// Appends `cursor: {firstBatch|nextBatch, id, ns}`, and the moment that is read if the client asked for one.
 pub(crate) fn append_cursor(
     body: &mut DocumentBuilder,
     batch_name: &str,
     documents: &[RawDocumentBuf],
     id: i64,
     namespace: &str,
+    moment: Option<Timestamp>,
 ) {
     body.document("cursor", |cursor| {
         cursor.array(batch_name, |array| {
@@ -88,6 +90,9 @@ pub(crate) fn append_cursor(
         });
         cursor.append("id", id);
         cursor.append("ns", namespace);
+        if let Some(moment) = moment {
+            cursor.append_value("atClusterTime", &timestamp_value(moment));
+        }
     });
 }
 

@@ -64,6 +64,9 @@ impl<'a> Request<'a> {
 
     /// Who owns the cursors it opens.
     pub(crate) fn cursor_owner(&self) -> SessionId {
+        if self.generic.in_transaction {
+            return self.session.engine().id();
+        }
         self.session.cursor_owner(self.generic.logical_session)
     }
 

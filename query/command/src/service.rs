@@ -73,7 +73,7 @@ impl Commands {
     pub fn connect_from(&self, peer: String) -> CommandSession {
         let id = self.inner.connections_opened.fetch_add(1, Ordering::Relaxed) + 1;
         let engine = self.inner.database.session();
-        CommandSession { commands: self.clone(), engine, connection_id: id, peer }
+        CommandSession { commands: self.clone(), engine, connection_id: id, peer, is_bound: false }
     }
 
     /// Ends logical sessions and cursors that nobody used for long. A door that stays open calls this now and then.
@@ -157,11 +157,15 @@ pub struct CommandSession {
     engine: Session,
     connection_id: i64,
     peer: String,
+    /// Whether it is another one, bound to something; that one's cursors are not this one's to close.
+    is_bound: bool,
 }
 
 impl Drop for CommandSession {
     fn drop(&mut self) {
-        self.commands.database().cursors().kill_session(self.engine.id());
+        if !self.is_bound {
+            self.commands.database().cursors().kill_session(self.engine.id());
+        }
     }
 }
 
@@ -176,6 +180,12 @@ impl CommandSession {
         &self.engine
     }
 
+    /// The same way in over an engine session that is bound to something.
+    pub(crate) fn bound(&self, engine: Session) -> Self {
+        let (commands, peer) = (self.commands.clone(), self.peer.clone());
+        Self { commands, engine, connection_id: self.connection_id, peer, is_bound: true }
+    }
+
     /// The number of the connection.
     pub fn connection_id(&self) -> i64 {
         self.connection_id
@@ -187,7 +197,7 @@ impl CommandSession {
     }
 
     /// Who owns the cursors of a request: its logical session, else the connection.
-    pub(crate) fn cursor_owner(&self, logical_session: Option<&[u8]>) -> SessionId {
+    pub(crate) fn cursor_owner(&self, logical_session: Option<&[u8; 16]>) -> SessionId {
         logical_session.map_or(self.engine.id(), |id| self.commands.sessions().owner(id))
     }
 }

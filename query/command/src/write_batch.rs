@@ -27,6 +27,24 @@ pub(crate) fn is_ordered(arguments: &Arguments<'_>) -> Result<bool> {
 pub(crate) fn is_fatal(error: &Error) -> bool {
     use sheaf_engine::error_code::{COMMAND_NOT_SUPPORTED_ON_VIEW, INVALID_NAMESPACE, SHUTDOWN_IN_PROGRESS};
     [COMMAND_NOT_SUPPORTED_ON_VIEW, INVALID_NAMESPACE, SHUTDOWN_IN_PROGRESS].contains(&error.code)
+        || is_fatal_in_transaction(error)
+}
+
+/// Whether the error is about the transaction or the number of the write, not about one operation.
+pub(crate) fn is_fatal_in_transaction(error: &Error) -> bool {
+    use sheaf_engine::error_code::{
+        NO_SUCH_TRANSACTION, OPERATION_NOT_SUPPORTED_IN_TRANSACTION, RETRIED_AS_ANOTHER,
+        TRANSACTION_TOO_LARGE, TRANSACTION_TOO_OLD, WRITE_CONFLICT,
+    };
+    [
+        NO_SUCH_TRANSACTION,
+        OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
+        RETRIED_AS_ANOTHER,
+        TRANSACTION_TOO_LARGE,
+        TRANSACTION_TOO_OLD,
+        WRITE_CONFLICT,
+    ]
+    .contains(&error.code)
 }
 
 /// Runs operations until the first error if `ordered`, else all; returns the errors.

@@ -11,6 +11,7 @@ use crate::commands::write_block;
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::number::to_integer;
 use crate::request::{Request, collation, hint};
+use crate::transaction::check_pipeline;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
@@ -21,9 +22,13 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let explain = arguments.boolean("explain")?.unwrap_or(false);
     let delivery = delivery(arguments)?;
     arguments.finish()?;
+    if request.generic.in_transaction {
+        check_pipeline(&operation.pipeline)?;
+    }
     if request.generic.api_strict {
         check_api_strict(&operation.pipeline, explain)?;
     }
+    check_search(&operation.pipeline)?;
     if explain {
         if request.generic.has_write_concern {
             return Err(Error::new(
@@ -45,6 +50,12 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         ));
     };
     if write_block::writes(&operation.pipeline) {
+        if request.generic.is_linearizable {
+            return Err(Error::new(
+                crate::codes::INVALID_OPTIONS,
+                "a pipeline that writes cannot have the read concern level linearizable",
+            ));
+        }
         write_block::check(request)?;
     }
     let name = match &operation.target {
@@ -53,6 +64,18 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     };
     let cursor = request.session.engine().aggregate(&operation)?;
     deliver(request, cursor, &name, delivery)
+}
+
+/// Refuses the search service of Atlas, whose stages come first.
+fn check_search(pipeline: &[ValueRef<'_>]) -> Result<()> {
+    let first = pipeline.first().and_then(|stage| stage.as_document()).and_then(|stage| stage.first());
+    match first.map(|stage| stage.key()) {
+        Some(name @ ("$listSearchIndexes" | "$search" | "$searchMeta" | "$vectorSearch")) => Err(Error::new(
+            crate::codes::SEARCH_NOT_ENABLED,
+            format!("{name} is refused: the search service of MongoDB Atlas is not part of this server"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What the first field names: a collection, or the database by the number 1.

@@ -10,7 +10,8 @@ use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::reply::append_item_error;
 use crate::request::{Request, collation, hint};
-use crate::write_batch::{check_len, count_value};
+use crate::transaction::{check_single, statement_ids};
+use crate::write_batch::{check_len, count_value, is_fatal_in_transaction};
 
 /// One operation of the batch.
 enum Operation<'a> {
@@ -45,7 +46,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
             delivery => Delivery { batch_documents: usize::MAX, ..delivery },
         },
     };
-    arguments.ignore(&["stmtIds"]);
+    let statements = statement_ids(request, documents.len())?;
     arguments.finish()?;
     check_len("bulkWrite.ops", documents.len())?;
     let operations = documents
@@ -54,6 +55,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         .map(|(index, document)| {
             let mut operation = read(&namespaces, &format!("bulkWrite.ops.{index}"), document)?;
             operation.set_common(bypass, let_variables, request);
+            operation.set_statement(statements.get(index).copied());
+            check_single(request, operation.is_multi())?;
             Ok(operation)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -61,6 +64,11 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let mut items = Vec::new();
     for (index, operation) in operations.into_iter().enumerate() {
         let outcome = operation.run(request, &mut totals);
+        if let Err(error) = &outcome
+            && is_fatal_in_transaction(error)
+        {
+            return Err(error.clone());
+        }
         let failed = outcome.is_err();
         if failed || !errors_only {
             items.push(item(index, &outcome));
@@ -189,6 +197,23 @@ impl<'a> Operation<'a> {
                 operation.common.max_time = request.generic.max_time;
                 operation.common.let_variables = let_variables;
             }
+        }
+    }
+
+    fn set_statement(&mut self, statement: Option<i32>) {
+        match self {
+            Self::Insert(operation) => operation.statements = statement.into_iter().collect(),
+            Self::Update(operation) => operation.statement = statement,
+            Self::Delete(operation) => operation.statement = statement,
+        }
+    }
+
+    /// Whether it may be about many documents.
+    fn is_multi(&self) -> bool {
+        match self {
+            Self::Insert(_) => false,
+            Self::Update(operation) => operation.multi,
+            Self::Delete(operation) => operation.multi,
         }
     }
 

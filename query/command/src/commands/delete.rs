@@ -8,6 +8,7 @@ use crate::arguments::{Arguments, FAILED_TO_PARSE};
 use crate::number::to_integer;
 use crate::reply::append_write_errors;
 use crate::request::{Request, collation, hint};
+use crate::transaction::{check_single, statement_ids};
 use crate::write_batch::{check_len, count_value, is_ordered, run_each};
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
@@ -16,7 +17,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let deletes = arguments.required("deletes", arguments.documents("deletes")?)?;
     let ordered = is_ordered(arguments)?;
     let common = request.common()?;
-    arguments.ignore(&["stmtIds", "isTimeseries", "collectionUUID", "encryptionInformation"]);
+    let statements = statement_ids(request, deletes.len())?;
+    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
     arguments.ignore(&["bypassDocumentValidation"]);
     arguments.finish()?;
     check_len("delete.deletes", deletes.len())?;
@@ -26,6 +28,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         .map(|(index, statement)| {
             let mut operation = read_statement(&namespace, &format!("delete.deletes.{index}"), statement)?;
             operation.durability = request.durability();
+            operation.statement = statements.get(index).copied();
+            check_single(request, operation.multi)?;
             operation.common.max_time = common.max_time;
             operation.common.let_variables = common.let_variables;
             Ok(operation)

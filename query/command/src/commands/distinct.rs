@@ -17,6 +17,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let values = request.session.engine().distinct(&operation)?;
     let mut body = DocumentBuilder::new();
     body.append("values", values);
+    if let Some(moment) = request.session.engine().moment() {
+        body.append_value("atClusterTime", &crate::transaction::timestamp_value(moment));
+    }
     // Through a view the values come out of a pipeline, whose reply says `ok` as an int; clients see the difference.
     let info = crate::lookup::find(request, &operation.namespace)?;
     if info.is_some_and(|info| info.kind != CollectionKind::Collection) {

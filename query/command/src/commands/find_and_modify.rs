@@ -6,11 +6,13 @@ use sheaf_engine::{Error, Namespace, Result};
 
 use crate::arguments::{Arguments, FAILED_TO_PARSE};
 use crate::request::{Request, collation, hint};
+use crate::transaction::statement_ids;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let mut operation = read(&request.arguments, request.namespace()?)?;
     operation.common.max_time = request.generic.max_time;
     operation.durability = request.durability();
+    operation.statement = statement_ids(request, 1)?.first().copied();
     request.arguments.finish()?;
     let is_remove = matches!(operation.modification, Modification::Remove);
     let outcome = request.session.engine().find_and_modify(&operation)?;

@@ -50,6 +50,6 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         id
     };
     let mut body = DocumentBuilder::new();
-    append_cursor(&mut body, "nextBatch", &batch.documents, next_id, &namespace.to_string());
+    append_cursor(&mut body, "nextBatch", &batch.documents, next_id, &namespace.to_string(), None);
     Ok(body)
 }

@@ -6,6 +6,7 @@ use sheaf_engine::operation::InsertOperation;
 
 use crate::reply::append_write_errors;
 use crate::request::Request;
+use crate::transaction::statement_ids;
 use crate::write_batch::{check_len, count_value, is_ordered};
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
@@ -14,7 +15,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let documents = arguments.required("documents", arguments.documents("documents")?)?;
     let ordered = is_ordered(arguments)?;
     let bypass_document_validation = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
-    arguments.ignore(&["stmtIds", "isTimeseries", "collectionUUID", "encryptionInformation"]);
+    let statements = statement_ids(request, documents.len())?;
+    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
     arguments.finish()?;
     check_len("insert.documents", documents.len())?;
     let operation = InsertOperation {
@@ -23,7 +25,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         ordered,
         bypass_document_validation,
         durability: request.durability(),
-        statements: Vec::new(),
+        statements,
     };
     let outcome = request.session.engine().insert(&operation)?;
     let mut body = DocumentBuilder::new();

@@ -37,11 +37,13 @@ mod ping;
 pub(crate) mod plan_cache;
 mod profile;
 mod rename_collection;
+mod search_indexes;
 mod server_info;
 mod server_status;
 mod sessions;
 mod statistics;
 mod top;
+mod transactions;
 mod update;
 mod validate;
 mod validate_metadata;
@@ -49,7 +51,7 @@ pub(crate) mod write_block;
 
 use crate::command::Command;
 use crate::command::Flag::{
-    AdminOnly, OwnMaxTime, ReadConcern, SnapshotRead, StableApi, Transaction, WriteConcern,
+    AdminOnly, OwnMaxTime, ReadConcern, Retryable, SnapshotRead, StableApi, Transaction, WriteConcern,
 };
 
 macro_rules! table {
@@ -61,13 +63,15 @@ macro_rules! table {
 }
 
 table! {
+    "abortTransaction" [] [AdminOnly, StableApi, Transaction, WriteConcern] transactions::abort, "ends a transaction without a trace";
     "aggregate" [] [ReadConcern, SnapshotRead, StableApi, Transaction, WriteConcern] aggregate::run, "runs a pipeline";
     "autoCompact" [] [AdminOnly] compact::automatic, "compacts by itself";
     "buildInfo" ["buildinfo"] [] build_info::run, "what was built, and when";
-    "bulkWrite" [] [AdminOnly, StableApi, Transaction, WriteConcern] bulk_write::run, "writes into several collections";
+    "bulkWrite" [] [AdminOnly, Retryable, StableApi, Transaction, WriteConcern] bulk_write::run, "writes into several collections";
     "cloneCollectionAsCapped" [] [WriteConcern] capped::clone, "copies a collection into a capped one";
     "collMod" [] [StableApi, WriteConcern] coll_mod::run, "changes options of a collection";
     "collStats" ["collstats"] [] statistics::collection, "figures of a collection";
+    "commitTransaction" [] [AdminOnly, StableApi, Transaction, WriteConcern] transactions::commit, "commits a transaction";
     "compact" [] [] compact::run, "compacts a collection";
     "connectionStatus" [] [StableApi] server_info::connection_status, "who is authenticated";
     "connPoolStats" [] [] server_info::connection_pools, "connections to other servers";
@@ -75,20 +79,22 @@ table! {
     "count" [] [ReadConcern, StableApi] count::run, "counts documents";
     "create" [] [StableApi, Transaction, WriteConcern] create::run, "creates a collection or view";
     "createIndexes" [] [StableApi, Transaction, WriteConcern] create_indexes::run, "creates indexes";
+    "createSearchIndexes" [] [WriteConcern] search_indexes::run, "refused: a service of Atlas";
     "dataSize" ["datasize"] [] statistics::data_size, "size of documents";
     "dbHash" ["dbhash"] [] database_hash::run, "hashes of collections";
     "dbStats" ["dbstats"] [] statistics::database, "figures of a database";
-    "delete" [] [StableApi, Transaction, WriteConcern] delete::run, "deletes documents";
-    "distinct" [] [ReadConcern, SnapshotRead, StableApi, Transaction] distinct::run, "collects distinct values";
+    "delete" [] [Retryable, StableApi, Transaction, WriteConcern] delete::run, "deletes documents";
+    "distinct" [] [ReadConcern, SnapshotRead, Transaction] distinct::run, "collects distinct values";
     "drop" [] [StableApi, WriteConcern] drop::run, "drops a collection or view";
     "dropConnections" [] [AdminOnly] drop_connections::run, "closes connections to other servers";
     "dropDatabase" [] [StableApi, WriteConcern] drop_database::run, "drops a database";
     "dropIndexes" ["deleteIndexes"] [StableApi, WriteConcern] drop_indexes::run, "drops indexes";
+    "dropSearchIndex" [] [WriteConcern] search_indexes::run, "refused: a service of Atlas";
     "endSessions" [] [StableApi] sessions::end, "ends sessions";
     "explain" [] [StableApi] explain::run, "says how a command would run";
     "features" [] [] server_info::features, "what the server was built with";
     "find" [] [ReadConcern, SnapshotRead, StableApi, Transaction] find::run, "finds documents";
-    "findAndModify" ["findandmodify"] [StableApi, Transaction, WriteConcern] find_and_modify::run, "changes one document and returns it";
+    "findAndModify" ["findandmodify"] [Retryable, StableApi, Transaction, WriteConcern] find_and_modify::run, "changes one document and returns it";
     "fsync" [] [AdminOnly] fsync::run, "syncs to disk";
     "fsyncUnlock" [] [AdminOnly] fsync::unlock, "lets writes in again";
     "getCmdLineOpts" [] [AdminOnly] server_info::command_line, "the server's arguments";
@@ -98,7 +104,7 @@ table! {
     "getParameter" [] [AdminOnly] parameters::get, "the server's parameters";
     "hello" ["isMaster", "ismaster"] [StableApi] hello::run, "who this server is";
     "hostInfo" [] [] host_info::run, "the machine";
-    "insert" [] [StableApi, Transaction, WriteConcern] insert::run, "inserts documents";
+    "insert" [] [Retryable, StableApi, Transaction, WriteConcern] insert::run, "inserts documents";
     "killAllSessions" [] [] sessions::kill_all, "ends every session of users";
     "killAllSessionsByPattern" [] [] sessions::kill_all_by_pattern, "ends sessions that match";
     "killCursors" [] [StableApi, Transaction] kill_cursors::run, "closes cursors";
@@ -126,7 +132,8 @@ table! {
     "setUserWriteBlockMode" [] [AdminOnly] write_block::set, "refuses writes of users";
     "startSession" [] [] sessions::start, "begins a session";
     "top" [] [AdminOnly] top::run, "how often collections are used";
-    "update" [] [StableApi, Transaction, WriteConcern] update::run, "updates documents";
+    "update" [] [Retryable, StableApi, Transaction, WriteConcern] update::run, "updates documents";
+    "updateSearchIndex" [] [WriteConcern] search_indexes::run, "refused: a service of Atlas";
     "validate" [] [] validate::run, "checks a collection";
     "validateDBMetadata" [] [] validate_metadata::run, "what is not part of the stable API";
     "whatsmyuri" [] [] server_info::connection_name, "names this connection";

@@ -25,12 +25,14 @@ pub(crate) struct Parameters {
     /// What is to change of the deletion of expired documents; what it is now, the database knows.
     ttl_seconds: Option<u64>,
     ttl_enabled: Option<bool>,
+    /// What is to change of how long a transaction may run.
+    transaction_seconds: Option<u64>,
 }
 
 /// A parameter: its name, whether it can be set while the server runs, and reading it.
 type Line = (&'static str, bool, fn(&Request<'_>, &Parameters) -> Value<'static>);
 
-const PARAMETERS: [Line; 9] = [
+const PARAMETERS: [Line; 10] = [
     ("authenticationMechanisms", false, |_, _| Value::array(vec![Value::from("SCRAM-SHA-256")])),
     ("automationServiceDescriptor", true, |_, own| Value::from(own.automation_service_descriptor.clone())),
     ("enableTestCommands", false, |_, _| Value::Boolean(false)),
@@ -43,6 +45,10 @@ const PARAMETERS: [Line; 9] = [
     ("logLevel", true, |_, own| Value::Int32(own.log_level)),
     ("quiet", true, |_, own| Value::Boolean(own.quiet)),
     ("requireApiVersion", false, |_, _| Value::Boolean(false)),
+    ("transactionLifetimeLimitSeconds", true, |request, _| {
+        let seconds = request.commands().database().transaction_lifetime().as_secs();
+        Value::Int32(i32::try_from(seconds).unwrap_or(i32::MAX))
+    }),
     ("ttlMonitorEnabled", true, |request, _| {
         Value::Boolean(request.commands().database().expiry_schedule().1)
     }),
@@ -119,15 +125,18 @@ pub(crate) fn set(request: &Request<'_>) -> Result<DocumentBuilder> {
     let Some(was) = was else {
         return Err(Error::new(INVALID_OPTIONS, "setParameter needs a parameter to set"));
     };
-    apply_ttl(request, &mut own);
+    apply_to_database(request, &mut own);
     request.commands().state().parameters = own;
     let mut body = DocumentBuilder::new();
     body.append_value("was", &was);
     Ok(body)
 }
 
-fn apply_ttl(request: &Request<'_>, own: &mut Parameters) {
+fn apply_to_database(request: &Request<'_>, own: &mut Parameters) {
     let database = request.commands().database();
+    if let Some(seconds) = own.transaction_seconds.take() {
+        database.set_transaction_lifetime(Duration::from_secs(seconds));
+    }
     let (interval, is_enabled) = database.expiry_schedule();
     match (own.ttl_seconds.take(), own.ttl_enabled.take()) {
         (None, None) => {}
@@ -136,6 +145,15 @@ fn apply_ttl(request: &Request<'_>, own: &mut Parameters) {
             enabled.unwrap_or(is_enabled),
         ),
     }
+}
+
+/// A time in whole seconds, at least one.
+fn read_seconds(arguments: &Arguments<'_>, name: &str, value: ValueRef<'_>) -> Result<u64> {
+    let seconds = to_integer(value).ok_or_else(|| arguments.wrong_type(name, value, "a number"))?;
+    let seconds = u64::try_from(seconds).ok();
+    seconds
+        .filter(|seconds| (1..=i32::MAX.unsigned_abs().into()).contains(seconds))
+        .ok_or_else(|| Error::new(BAD_VALUE, format!("{name} must be from 1 to {}", i32::MAX)))
 }
 
 fn set_one(own: &mut Parameters, arguments: &Arguments<'_>, name: &str, value: ValueRef<'_>) -> Result<()> {
@@ -151,13 +169,9 @@ fn set_one(own: &mut Parameters, arguments: &Arguments<'_>, name: &str, value: V
             let enabled = to_truth(value).ok_or_else(|| arguments.wrong_type(name, value, "a boolean"))?;
             own.ttl_enabled = Some(enabled);
         }
-        "ttlMonitorSleepSecs" => {
-            let seconds = to_integer(value).ok_or_else(|| arguments.wrong_type(name, value, "a number"))?;
-            let seconds = u64::try_from(seconds).ok();
-            let seconds = seconds.filter(|seconds| (1..=i32::MAX.unsigned_abs().into()).contains(seconds));
-            own.ttl_seconds = Some(seconds.ok_or_else(|| {
-                Error::new(BAD_VALUE, format!("ttlMonitorSleepSecs must be from 1 to {}", i32::MAX))
-            })?);
+        "ttlMonitorSleepSecs" => own.ttl_seconds = Some(read_seconds(arguments, name, value)?),
+        "transactionLifetimeLimitSeconds" => {
+            own.transaction_seconds = Some(read_seconds(arguments, name, value)?);
         }
         "quiet" => own.quiet = to_truth(value).unwrap_or(!value.is_nullish()),
         "automationServiceDescriptor" => {

@@ -40,22 +40,23 @@ pub(crate) fn refresh(request: &Request<'_>) -> Result<DocumentBuilder> {
 
 pub(crate) fn end(request: &Request<'_>) -> Result<DocumentBuilder> {
     for id in session_ids(request)? {
-        if let Some(owner) = request.commands().sessions().end(id) {
-            kill_cursors(request, owner);
-        }
+        end_one(request, id);
     }
     Ok(DocumentBuilder::new())
 }
 
 pub(crate) fn kill(request: &Request<'_>) -> Result<DocumentBuilder> {
-    let ids = session_ids(request)?;
-    if ids.is_empty() {
+    let entries = list(request)?;
+    // Other fields mean nothing to it, and an entry that is null names no session.
+    let mut ids = Vec::new();
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.is_nullish()) {
+        ids.push(entry_id(request, index, entry)?);
+    }
+    if entries.is_empty() {
         end_all(request);
     }
     for id in ids {
-        if let Some(owner) = request.commands().sessions().end(id) {
-            kill_cursors(request, owner);
-        }
+        end_one(request, id);
     }
     Ok(DocumentBuilder::new())
 }
@@ -82,11 +83,7 @@ pub(crate) fn kill_all_by_pattern(request: &Request<'_>) -> Result<DocumentBuild
         arguments.ignore(&["uid", "users", "roles"]);
         arguments.finish()?;
         match lsid {
-            Some(lsid) => {
-                if let Some(owner) = request.commands().sessions().end(session_id(lsid)?) {
-                    kill_cursors(request, owner);
-                }
-            }
+            Some(lsid) => end_one(request, session_id(lsid)?),
             None => everything = true,
         }
     }
@@ -96,7 +93,16 @@ pub(crate) fn kill_all_by_pattern(request: &Request<'_>) -> Result<DocumentBuild
     Ok(DocumentBuilder::new())
 }
 
+/// Ends a session, with its transaction and its cursors.
+fn end_one(request: &Request<'_>, id: &[u8; 16]) {
+    request.commands().database().end_logical_session(id);
+    if let Some(owner) = request.commands().sessions().end(id) {
+        kill_cursors(request, owner);
+    }
+}
+
 fn end_all(request: &Request<'_>) {
+    request.commands().database().end_logical_sessions();
     for owner in request.commands().sessions().end_all() {
         kill_cursors(request, owner);
     }
@@ -124,16 +130,22 @@ fn documents<'a>(request: &Request<'a>) -> Result<Vec<(String, RawDocument<'a>)>
     entries.collect()
 }
 
-fn session_ids<'a>(request: &Request<'a>) -> Result<Vec<&'a [u8]>> {
-    let mut ids = Vec::new();
-    for (scope, document) in documents(request)? {
-        let arguments = Arguments::new(scope, document)?;
-        let id = arguments.present("id");
-        arguments.ignore(&["uid", "txnNumber", "txnUUID"]);
-        arguments.finish()?;
-        arguments.required("id", id)?;
-        ids.push(session_id(document)?);
-    }
+fn session_ids<'a>(request: &Request<'a>) -> Result<Vec<&'a [u8; 16]>> {
+    let entries = list(request)?.iter().enumerate();
+    let ids = entries.map(|(index, entry)| entry_id(request, index, entry)).collect::<Result<Vec<_>>>()?;
     request.arguments.finish()?;
     Ok(ids)
+}
+
+/// The id in one of the entries that name sessions.
+fn entry_id<'a>(request: &Request<'a>, index: usize, entry: ValueRef<'a>) -> Result<&'a [u8; 16]> {
+    let ValueRef::Document(document) = entry else {
+        return Err(request.arguments.wrong_type(&index.to_string(), entry, "a document"));
+    };
+    let arguments = Arguments::new(format!("{}.{index}", request.name), document)?;
+    let id = arguments.present("id");
+    arguments.ignore(&["uid", "txnNumber", "txnUUID"]);
+    arguments.finish()?;
+    arguments.required("id", id)?;
+    session_id(document)
 }

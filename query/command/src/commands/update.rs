@@ -7,6 +7,7 @@ use sheaf_engine::{Error, Namespace, Result};
 use crate::arguments::{Arguments, FAILED_TO_PARSE};
 use crate::reply::append_write_errors;
 use crate::request::{Request, collation, hint};
+use crate::transaction::{check_single, statement_ids};
 use crate::write_batch::{check_len, count_value, is_ordered, run_each};
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
@@ -16,7 +17,8 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let ordered = is_ordered(arguments)?;
     let bypass = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
     let common = request.common()?;
-    arguments.ignore(&["stmtIds", "isTimeseries", "collectionUUID", "encryptionInformation"]);
+    let statements = statement_ids(request, updates.len())?;
+    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
     arguments.finish()?;
     check_len("update.updates", updates.len())?;
     let operations = updates
@@ -26,8 +28,10 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
             let mut operation = read_statement(&namespace, &format!("update.updates.{index}"), statement)?;
             operation.bypass_document_validation = bypass;
             operation.durability = request.durability();
+            operation.statement = statements.get(index).copied();
+            check_single(request, operation.multi)?;
             operation.common.max_time = common.max_time;
-            operation.common.let_variables = common.let_variables;
+            operation.common.let_variables = operation.common.let_variables.or(common.let_variables);
             Ok(operation)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -72,6 +76,9 @@ pub(crate) fn read_statement<'a>(
     operation.multi = arguments.flag("multi")?.unwrap_or(false);
     operation.upsert = arguments.flag("upsert")?.unwrap_or(false);
     operation.sort = arguments.document("sort")?;
+    if operation.multi && operation.sort.is_some() {
+        return Err(Error::new(FAILED_TO_PARSE, format!("{scope}: sort and multi do not go together")));
+    }
     operation.array_filters = arguments.documents("arrayFilters")?.unwrap_or_default();
     operation.hint = hint(&arguments)?;
     operation.common.collation = collation(&arguments)?;

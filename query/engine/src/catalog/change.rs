@@ -264,12 +264,10 @@ impl Catalog {
         let mut batch = WriteBatch::new();
         put_collection(&mut batch, &changed);
         put_collection(&mut batch, &buckets);
-        self.tablet.commit(batch, None)?;
         let mut state = CatalogState::clone(&self.state());
         state.put(changed);
         state.put(buckets);
-        self.publish(state);
-        Ok(())
+        self.commit_state(batch, || state)
     }
 
     /// Commits a changed collection together with `batch` and puts it in place.

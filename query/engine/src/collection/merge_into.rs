@@ -48,6 +48,11 @@ impl Session {
                 let found = self.first_match(transaction, collection, &query, operation.common.max_time)?;
                 let after = match (&found, &merge.when_matched) {
                     (Some(target), when_matched) => {
+                        if matches!(when_matched, WhenMatched::Fail) {
+                            // An insert says which key is taken, and by what.
+                            let made = with_id(new.as_raw(), || self.database().new_object_id())?;
+                            transaction.insert(collection, made)?;
+                        }
                         matched(when_matched, merge, target.document()?, new.as_raw(), &mut environment)?
                     }
                     (None, _) => {

@@ -353,6 +353,20 @@ impl Database {
         }
     }
 
+    /// Marks a session of a client as used now; it begins if it is new.
+    pub fn use_logical_session(&self, id: &[u8; 16]) -> Result<()> {
+        let now = self.now_millis();
+        let session = self.logical_sessions().session(id, now)?;
+        session.lock().last_use_millis = now;
+        Ok(())
+    }
+
+    /// The sessions of clients, and when each was used last in milliseconds since 1970.
+    pub(crate) fn list_logical_sessions(&self) -> Vec<(LogicalSessionId, i64)> {
+        let all = self.logical_sessions().all();
+        all.iter().map(|session| (session.id, session.lock().last_use_millis)).collect()
+    }
+
     /// Ends a session of a client: its transaction is aborted. What it may send again stays known for a while.
     pub fn end_logical_session(&self, id: &[u8; 16]) {
         let session = self.logical_sessions().lock().sessions.get(id).map(Arc::clone);
