@@ -211,6 +211,7 @@ catalogue! {
     13436 "NotPrimaryOrSecondary" FindPrimary,
     14031 "OutOfDiskSpace" MakeRoom,
     17280 "KeyTooLong" CheckData,
+    31082 "SearchNotEnabled" Unsupported,
     40415 "IDLUnknownField" FixRequest,
     40414 "IDLFailedToParse" FixRequest,
     40413 "IDLDuplicateField" FixRequest,

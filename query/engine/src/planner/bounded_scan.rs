@@ -84,8 +84,8 @@ fn key(index: &Index, query: &Query, prefix: &[u8], bound: RawDocument<'_>) -> R
     let same_collation = index.specification.collation == query.collation.document;
     let mut key = prefix.to_vec();
     for (path, element) in index.paths.iter().zip(bound) {
-        let by_collation =
-            matches!(element.value(), ValueRef::String(_) | ValueRef::Document(_) | ValueRef::Array(_));
+        let value = element.value();
+        let by_collation = matches!(value, ValueRef::String(_) | ValueRef::Document(_) | ValueRef::Array(_));
         if by_collation && !same_collation {
             return refused("it compares strings otherwise than the query");
         }
