@@ -32,6 +32,7 @@ pub enum PoolError {
 /// The threads for blocking work.
 #[derive(Clone)]
 pub struct StoragePool {
+    threads_max: usize,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
@@ -48,7 +49,24 @@ impl Drop for Waiting<'_> {
 impl StoragePool {
     /// A pool in which this many requests work at once.
     pub fn new(threads_max: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads_max)), waiting: Arc::new(AtomicUsize::new(0)) }
+        let permits = Arc::new(Semaphore::new(threads_max));
+        Self { threads_max, permits, waiting: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// Requests that work at once.
+    pub fn threads_max(&self) -> usize {
+        self.threads_max
+    }
+
+    /// Runs work that must not wait for its turn, because others may wait for it: it ends operations, or lets them
+    /// go on. It has to be short.
+    #[cfg(feature = "wire")]
+    pub async fn run_urgent<T, F>(&self, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        tokio::task::spawn_blocking(work).await.map_err(|_| PoolError::WorkerLost)
     }
 
     /// Runs blocking work on a thread of the pool. If the caller goes away while it waits for its turn, the work is

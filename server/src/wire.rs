@@ -26,6 +26,7 @@ mod hello;
 mod legacy;
 mod message;
 mod reply;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,12 +88,16 @@ pub struct Door {
     pool: StoragePool,
     metrics: Metrics,
     limits: Limits,
+    /// Places for requests that wait for documents to come. Half of the pool: the other half goes on working however
+    /// many clients wait.
+    awaiting: Arc<Semaphore>,
 }
 
 impl Door {
     /// A door to these commands.
     pub fn new(commands: Commands, pool: StoragePool, metrics: Metrics) -> Self {
-        Self { commands, pool, metrics, limits: Limits::default() }
+        let awaiting = Arc::new(Semaphore::new((pool.threads_max() / 2).max(1)));
+        Self { commands, pool, metrics, limits: Limits::default(), awaiting }
     }
 
     /// The same door with other limits.

@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::header::{Header, OP_COMPRESSED, OP_MSG, OP_QUERY};
 use super::hello::{self, Awaited};
 use super::message::{self, MORE_TO_COME, Message};
+use super::turn::Turn;
 use super::{Door, command, frame, legacy, reply};
 use crate::shutdown::Shutdown;
 use crate::storage_pool::PoolError;
@@ -121,16 +122,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Not validated yet: looking into it finds less in broken bytes, never something wrong.
         let body = RawDocument::from_bytes(&message.body).unwrap_or(RawDocument::EMPTY);
         let awaited = hello::awaited(body, &self.door.commands, self.door.limits.hello_wait_max);
-        let is_hello = hello::is_hello(body);
+        let turn = Turn::of(body);
         if let Some(awaited) = awaited.filter(|_| !message.more_to_come) {
             return self.answer_awaited(header, &message, awaited, stopping).await;
         }
         let wants_answer = !message.more_to_come;
-        // The handshake is answered from memory, also while the pool is busy: else clients would think us gone.
-        let reply = if is_hello {
-            self.counted(|session| command::run(session, &message))
-        } else {
-            self.run_on_pool(message).await
+        let reply = match turn {
+            // Also while the pool is busy: else clients would think us gone.
+            Turn::Now => self.counted(|session| command::run(session, &message)),
+            turn => self.run_on_pool(message, turn).await,
         };
         if wants_answer {
             self.send_reply(header.request_id, reply, 0).await?;
@@ -174,10 +174,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn run_on_pool(&self, message: Message) -> CommandReply {
+    async fn run_on_pool(&self, message: Message, turn: Turn) -> CommandReply {
         let begun = Instant::now();
         let session = Arc::clone(&self.session);
-        let done = self.door.pool.run(move || command::run(&session, &message)).await;
+        let work = move || command::run(&session, &message);
+        let pool = &self.door.pool;
+        let done = match turn {
+            Turn::Now | Turn::Urgent => pool.run_urgent(work).await,
+            Turn::Usual => pool.run(work).await,
+            Turn::Awaiting => match self.door.awaiting.acquire().await {
+                Ok(_place) => pool.run(work).await,
+                Err(_closed) => Err(PoolError::ShuttingDown),
+            },
+        };
         let reply = done.unwrap_or_else(|error| CommandReply::failure(&described(error)));
         self.door.metrics.wire_answered(reply.is_ok(), begun.elapsed());
         reply

@@ -293,8 +293,8 @@ fn a_drain_finishes_what_was_begun() {
     std::thread::sleep(Duration::from_millis(50));
     busy.send(
         0,
-        &[body(&command("admin", |command| {
-            command.append("ping", 1);
+        &[body(&command("shop", |command| {
+            command.append("count", "orders");
         }))],
     );
     std::thread::sleep(Duration::from_millis(50));
@@ -303,4 +303,59 @@ fn a_drain_finishes_what_was_begun() {
     assert!(is_ok(&busy.read().unwrap().document));
     busy.expect_end();
     door.stop();
+}
+
+#[test]
+fn what_others_wait_for_does_not_wait() {
+    let door = WireDoor::open();
+    let (mut usual, mut urgent) = (door.connect(), door.connect());
+    door.occupy(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    urgent.ping();
+    let hello = urgent.run("admin", |command| {
+        command.append("hello", 1);
+    });
+    assert!(is_ok(&hello) && begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    usual.run("shop", |command| {
+        command.append("count", "orders");
+    });
+    assert!(begun.elapsed() > Duration::from_millis(700), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn clients_that_wait_for_documents_leave_room_for_others() {
+    let door = WireDoor::open();
+    let mut other = door.connect();
+    let made = other.run("shop", |command| {
+        command.append("create", "log").append("capped", true).append("size", 4096);
+    });
+    assert!(is_ok(&made), "{made:?}");
+    let written = other.run("shop", |command| {
+        command.append("insert", "log").array("documents", |documents| {
+            documents.document(|document| {
+                document.append("_id", 1);
+            });
+        });
+    });
+    assert!(is_ok(&written), "{written:?}");
+    // More of them than the pool has threads.
+    let mut waiting: Vec<_> = (0..3).map(|_| door.connect()).collect();
+    for client in &mut waiting {
+        let found = client.run("shop", |command| {
+            command.append("find", "log").append("tailable", true).append("awaitData", true);
+        });
+        let (_, id) = cursor(&found);
+        let more = command("shop", |command| {
+            command.append("getMore", id).append("collection", "log").append("maxTimeMS", 2_000);
+        });
+        client.send(0, &[body(&more)]);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    let count = other.run("shop", |command| {
+        command.append("count", "log");
+    });
+    assert_eq!(int(&count, "n"), 1);
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
