@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::encryption::KeyProblem;
 use crate::timestamp::Timestamp;
 
+/// The system's numbers for it, which the standard library has no name for: of the process and of the machine.
+const TOO_MANY_OPEN_FILES: [i32; 2] = if cfg!(windows) { [4, 4] } else { [24, 23] };
+
 /// The engine's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -53,6 +56,23 @@ pub enum Error {
         file: PathBuf,
         /// The system's answer.
         source: Arc<io::Error>,
+    },
+    /// The operating system does not allow it: a read-only directory or medium, or somebody else's. Change that, or open
+    /// read-only. Nothing was changed.
+    #[error("not permitted to {operation} {}", file.display())]
+    NotPermitted {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which file or directory.
+        file: PathBuf,
+    },
+    /// The process has too many files open. Raise its limit or lower [`crate::StoreOptions::open_files_max`], then try again.
+    #[error("too many open files to {operation} {}", file.display())]
+    TooManyOpenFiles {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which file or directory.
+        file: PathBuf,
     },
     /// The disk (or the configured quota) is full. Free space, then reopen.
     #[error("no space left while writing {}", file.display())]
@@ -121,12 +141,30 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same call may succeed later although nothing was done: nothing is damaged, and nothing half done.
+    pub(crate) fn is_shortage(&self) -> bool {
+        matches!(self, Error::MemoryExceeded(_) | Error::TooManyOpenFiles { .. })
+    }
+
+    /// Whether it is a shortage that came before a file was created. Later, as when the new name's directory is synced, the
+    /// file is there, and a second attempt would find it or, worse, a crash would.
+    pub(crate) fn is_before_creation(&self) -> bool {
+        matches!(self, Error::TooManyOpenFiles { operation: "create" | "draw a key for", .. })
+    }
+
     /// Wraps an operating system error with what was attempted on which file.
     pub fn io(operation: &'static str, file: &Path, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::StorageFull || source.kind() == io::ErrorKind::QuotaExceeded {
-            return Error::Full { file: file.to_path_buf() };
+        let file = file.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full { file },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Error::NotPermitted { operation, file }
+            }
+            _ if source.raw_os_error().is_some_and(|code| TOO_MANY_OPEN_FILES.contains(&code)) => {
+                Error::TooManyOpenFiles { operation, file }
+            }
+            _ => Error::Io { operation, file, source: Arc::new(source) },
         }
-        Error::Io { operation, file: file.to_path_buf(), source: Arc::new(source) }
     }
 
     /// Reports damaged bytes.

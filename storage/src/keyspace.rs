@@ -40,6 +40,9 @@ pub struct KeyspaceOptions {
     pub blob_threshold_bytes: Option<usize>,
     /// What prefixes the filters know.
     pub prefix: PrefixRule,
+    /// Entries written this many seconds before a reader's timestamp do not exist for it, and leave the disk with
+    /// compaction. `None` keeps them. Not stored: give it at every opening.
+    pub expire_after_seconds: Option<u32>,
 }
 
 impl KeyspaceOptions {

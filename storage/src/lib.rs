@@ -21,6 +21,8 @@ pub mod encryption;
 pub mod entry;
 mod error;
 #[doc(hidden)]
+pub mod expiry;
+#[doc(hidden)]
 pub mod file_id;
 #[doc(hidden)]
 pub mod inspect;

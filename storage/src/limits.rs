@@ -19,6 +19,9 @@ pub const RECORD_BYTES_MAX: usize = BATCH_BYTES_MAX + (1 << 20);
 /// What readers may hold of blocks and large values beside the cache, unless the memory budget is given as one number.
 pub const READ_BYTES_DEFAULT: u64 = 256 << 20;
 
+/// Sstables and blob files open at once unless the options say otherwise: half of what a process may usually have open.
+pub const OPEN_FILES_DEFAULT: usize = 512;
+
 /// Number of levels of a tablet, L0 included.
 pub const LEVELS: usize = 7;
 

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::limits::{LEVELS, READ_BYTES_DEFAULT};
+use crate::limits::{LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
 use crate::replicator::{Local, Replicator};
 
 /// What an acknowledged commit means.
@@ -101,6 +101,8 @@ pub struct StoreOptions {
     /// Size at which the manifest is rewritten, unless its content alone is larger.
     pub manifest_bytes_min: u64,
 
+    /// Sstables and blob files held open at once; others are opened again when they are read.
+    pub open_files_max: usize,
     /// How immutable files are read.
     pub read_mode: ReadMode,
     /// Uncompressed size of a data block in L0 and L1.
@@ -157,6 +159,7 @@ impl Default for StoreOptions {
             sealed_memtables_max: 4,
             wal_segment_bytes: 64 << 20,
             manifest_bytes_min: 1 << 20,
+            open_files_max: OPEN_FILES_DEFAULT,
             read_mode: ReadMode::Pread,
             block_bytes_upper: 4 << 10,
             block_bytes_lower: 16 << 10,
@@ -218,6 +221,7 @@ impl StoreOptions {
             "memory_bytes must hold two memtables and an eighth of the cache",
         )?;
         require(self.wal_segment_bytes >= 4096, "wal_segment_bytes must be at least 4096")?;
+        require(self.open_files_max >= 1, "open_files_max must be at least 1")?;
         require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
         require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;
         require(self.restart_interval >= 1, "restart_interval must be at least 1")?;

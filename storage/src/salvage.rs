@@ -91,6 +91,7 @@ pub fn salvage(
         directory: place.tablet_directory(),
         cache: Arc::new(BlockCache::new(CACHE_BYTES)),
         read_mode: options.read_mode,
+        open_files: Arc::default(),
         keys: place.keys.clone(),
     };
     let new = Store::open(Arc::clone(vfs), target, options)?;

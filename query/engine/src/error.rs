@@ -88,7 +88,10 @@ impl From<sheaf_storage::Error> for Error {
             }
             Storage::InvalidInput(_) | Storage::Encryption { .. } => error_code::BAD_VALUE,
             Storage::Corruption { .. } => error_code::DATA_CORRUPTION_DETECTED,
-            Storage::Io { .. } | Storage::Poisoned(_) => error_code::FILE_STREAM_FAILED,
+            Storage::Io { .. }
+            | Storage::NotPermitted { .. }
+            | Storage::TooManyOpenFiles { .. }
+            | Storage::Poisoned(_) => error_code::FILE_STREAM_FAILED,
             Storage::Full { .. } => error_code::OUT_OF_DISK_SPACE,
             Storage::Locked { .. } => error_code::DATABASE_LOCKED,
             Storage::FormatVersion { .. } => error_code::INCOMPATIBLE_SERVER_VERSION,

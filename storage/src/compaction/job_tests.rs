@@ -57,7 +57,10 @@ fn options(seed: u64) -> StoreOptions {
         options.compression = [Compression::None; 7];
     }
     let prefix = if seed.is_multiple_of(2) { PrefixRule::Fixed(2) } else { PrefixRule::None };
-    options.keyspaces.insert(Keyspace(b'b'), KeyspaceOptions { blob_threshold_bytes: Some(64), prefix });
+    options.keyspaces.insert(
+        Keyspace(b'b'),
+        KeyspaceOptions { blob_threshold_bytes: Some(64), prefix, ..KeyspaceOptions::default() },
+    );
     options
 }
 
@@ -71,6 +74,7 @@ impl Tree {
             directory: "t".into(),
             cache: Arc::new(BlockCache::new(if seed.is_multiple_of(3) { 1 << 10 } else { 1 << 20 })),
             read_mode: ReadMode::Pread,
+            open_files: Arc::default(),
             keys: None,
         };
         Tree {
@@ -188,7 +192,11 @@ impl Tree {
 
     fn check(&self, random: u64) {
         let version = Arc::new(self.version.clone());
-        let view = Arc::new(ReadView { memtables: vec![Arc::clone(&self.memtable)], version });
+        let view = Arc::new(ReadView {
+            memtables: vec![Arc::clone(&self.memtable)],
+            version,
+            expiry: Arc::default(),
+        });
         let mut readable = self.snapshots.clone();
         readable.extend([self.floor.max(1), self.now, self.floor.midpoint(self.now).max(1)]);
         for at in readable {

@@ -1,7 +1,7 @@
 //! Chooses the next compaction. Pure: version, options and what is busy in, a choice out.
 //!
 //! In order:
-//! 1. Tables a range tombstone covers whole, for every reader: dropped.
+//! 1. Tables a range tombstone covers whole, for every reader, or whose entries have all expired: dropped.
 //! 2. L0 or the level furthest over its target. From L0 the oldest tables go, together, into the base level. From
 //!    another level goes the table that overlaps least of the next, relative to its size. A table that overlaps nothing
 //!    there is moved instead of rewritten, if both levels compress alike.
@@ -18,6 +18,7 @@ use crate::compaction::levels::LevelTargets;
 use crate::compaction::retain::History;
 use crate::compaction::{Choice, Reason};
 use crate::file_id::FileId;
+use crate::keyspace::Keyspace;
 use crate::limits::LEVELS;
 use crate::manifest::{TableHandle, TableMeta, Version};
 use crate::options::StoreOptions;
@@ -59,6 +60,7 @@ pub fn pick(input: &PickInput<'_>) -> Choice {
     let picker = Picker { input, targets: LevelTargets::new(input.version, input.options) };
     picker
         .covered_tables()
+        .or_else(|| picker.expired_tables())
         .or_else(|| picker.over_target())
         .or_else(|| picker.blob_garbage())
         .or_else(|| picker.tombstones())
@@ -99,6 +101,21 @@ impl Picker<'_> {
         let mut tables = Vec::new();
         for (level, of_level) in self.input.version.levels.iter().enumerate() {
             let droppable = of_level.iter().filter(|table| !self.busy(table) && covered(&table.meta));
+            tables.extend(droppable.map(|table| (level, table.meta.file_id)));
+        }
+        (!tables.is_empty()).then_some(Choice::Drop { tables })
+    }
+
+    /// Tables of one keyspace in which even the newest entry has expired. What lies deeper under their keys is older.
+    fn expired_tables(&self) -> Option<Choice> {
+        let expired = |meta: &TableMeta| {
+            meta.range_tombstones == 0
+                && Keyspace::of(&meta.smallest) == Keyspace::of(&meta.largest.key)
+                && self.input.history.expired(&meta.smallest, meta.newest)
+        };
+        let mut tables = Vec::new();
+        for (level, of_level) in self.input.version.levels.iter().enumerate() {
+            let droppable = of_level.iter().filter(|table| !self.busy(table) && expired(&table.meta));
             tables.extend(droppable.map(|table| (level, table.meta.file_id)));
         }
         (!tables.is_empty()).then_some(Choice::Drop { tables })

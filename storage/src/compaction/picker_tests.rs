@@ -51,6 +51,7 @@ impl Tree {
             directory: "t".into(),
             cache: Arc::new(BlockCache::new(1 << 20)),
             read_mode: options.read_mode,
+            open_files: Arc::default(),
             keys: None,
         };
         Tree {

@@ -10,11 +10,16 @@
 //!   kept                     no 15          23  27     15 is what 20 reads; 12 is read by nobody
 //! ```
 //!
+//! What has expired for the oldest boundary has for all, and is dropped whatever it is ([`crate::expiry`]).
+//!
 //! Of several versions in one stripe the newest is kept. A delete in the oldest stripe is kept only while an older
 //! version may lie deeper. A version is dropped when a range tombstone of its own stripe covers it. Above the floor
 //! everything is kept.
 
+use std::sync::Arc;
+
 use crate::entry::ValueKind;
+use crate::expiry::Expiry;
 use crate::planted::{Bug, planted};
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
@@ -24,6 +29,7 @@ use crate::timestamp::Timestamp;
 pub struct History {
     /// Ascending; the last is the floor.
     boundaries: Vec<Timestamp>,
+    expiry: Arc<Expiry>,
 }
 
 impl History {
@@ -33,7 +39,17 @@ impl History {
         boundaries.push(floor);
         boundaries.sort_unstable();
         boundaries.dedup();
-        History { boundaries }
+        History { boundaries, expiry: Arc::default() }
+    }
+
+    /// The same, where entries live for a time.
+    pub fn expiring(self, expiry: Arc<Expiry>) -> History {
+        History { expiry, ..self }
+    }
+
+    /// Whether a version has expired for everybody who may read.
+    pub fn expired(&self, key: &[u8], timestamp: Timestamp) -> bool {
+        self.expiry.hides(key, timestamp, self.oldest())
     }
 
     /// The oldest timestamp anybody reads at.
@@ -107,6 +123,9 @@ impl<'a> Retainer<'a> {
         }
         let newer = self.newer.replace(timestamp);
         if newer.is_some_and(|newer| newer == timestamp || self.history.same_stripe(newer, timestamp)) {
+            return false;
+        }
+        if self.history.expired(key, timestamp) {
             return false;
         }
         let Some(stripe) = self.history.stripe(timestamp) else { return true };

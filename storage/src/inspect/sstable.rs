@@ -34,6 +34,7 @@ pub(super) fn inspect(
         directory: path.parent().unwrap_or(Path::new("")).to_path_buf(),
         cache: Arc::new(BlockCache::new(1 << 20)),
         read_mode: ReadMode::Pread,
+        open_files: Arc::default(),
         keys,
     };
     let reader = TableReader::open(&opener, file_id, length)?;

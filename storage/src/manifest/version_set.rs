@@ -226,10 +226,11 @@ impl VersionSet {
         let previous = std::mem::replace(&mut state.version, next);
         publish(&state.version);
         previous.retire(&state.version);
-        if full {
-            self.roll(&mut state).map_err(|error| self.poison.set(error))?;
+        match if full { self.roll(&mut state) } else { Ok(()) } {
+            // The edit is durable; the manifest is rewritten another time.
+            Err(error) if error.is_before_creation() => Ok(()),
+            rolled => rolled.map_err(|error| self.poison.set(error)),
         }
-        Ok(())
     }
 
     /// Writes a new manifest that begins with the whole version, and makes it the current one.

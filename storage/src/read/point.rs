@@ -53,6 +53,7 @@ fn get_near(
     near: Option<&mut Neighbours>,
 ) -> Result<Option<ValueSlice>> {
     match find_near(view, key, visible, near)? {
+        Some(found) if view.expiry.hides(key, found.timestamp, visible) => Ok(None),
         Some(found) if found.kind != ValueKind::Delete => view.resolve(found.kind, found.value).map(Some),
         _ => Ok(None),
     }

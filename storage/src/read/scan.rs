@@ -330,9 +330,12 @@ impl Iter {
         }
     }
 
-    /// Whether a version of the current key at `timestamp` is hidden by a range tombstone.
+    /// Whether a version of the current key at `timestamp` has expired or is hidden by a range tombstone.
     #[inline]
     fn hidden(&self, key: &[u8], timestamp: Timestamp) -> bool {
+        if self.view.expiry.hides(key, timestamp, self.visible) {
+            return true;
+        }
         if self.ranges.is_empty() && self.own_ranges.is_none() {
             return false;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::blob::BlobReference;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::manifest::Version;
 use crate::memtable::Memtable;
 use crate::sstable::reader::Caching;
@@ -17,6 +18,8 @@ pub struct ReadView {
     pub memtables: Vec<Arc<Memtable>>,
     /// The files.
     pub version: Arc<Version>,
+    /// What has expired for whom.
+    pub expiry: Arc<Expiry>,
 }
 
 impl ReadView {

@@ -8,6 +8,7 @@ pub mod block_builder;
 pub mod cursor;
 pub mod filter;
 pub mod footer;
+pub mod open_files;
 pub mod properties;
 pub mod reader;
 pub mod sealed;

@@ -18,11 +18,12 @@ use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block::{Block, BlockBytes, Position};
 use crate::sstable::filter::Filter;
 use crate::sstable::footer::{BlockHandle, FOOTER_BYTES, Footer};
+use crate::sstable::open_files::{OpenFiles, Slot};
 use crate::sstable::properties::Properties;
 use crate::sstable::sealed::{BlockType, Unsealed, unseal};
 use crate::timestamp::Timestamp;
 use crate::value_slice::ValueSlice;
-use crate::vfs::{MappedBytes, Vfs, VfsFile};
+use crate::vfs::{MappedBytes, Vfs};
 
 /// A value shorter than this part of its block is copied rather than pinning the block.
 const SHARE_OF_BLOCK_MIN: usize = 64;
@@ -37,6 +38,8 @@ pub struct FileOpener {
     pub cache: Arc<BlockCache>,
     /// How they are read.
     pub read_mode: ReadMode,
+    /// Which of them are open.
+    pub open_files: Arc<OpenFiles>,
     /// Wraps their keys; `None` when they have none.
     pub keys: Option<Arc<StoreKeys>>,
 }
@@ -63,7 +66,9 @@ impl std::fmt::Debug for FileOpener {
 
 /// An open file of sealed blocks: an sstable's or a blob file's.
 pub struct BlockFile {
-    file: Arc<dyn VfsFile>,
+    vfs: Arc<dyn Vfs>,
+    open_files: Arc<OpenFiles>,
+    slot: Arc<Slot>,
     map: Option<MappedBytes>,
     path: PathBuf,
     file_id: FileId,
@@ -106,7 +111,8 @@ impl BlockFile {
             let path = path.clone();
             move |error| Error::io(operation, &path, error)
         };
-        let file = opener.vfs.open_read(&path).map_err(io("open"))?;
+        let slot = opener.open_files.open(&*opener.vfs, &path).map_err(io("open"))?;
+        let file = opener.open_files.get(&*opener.vfs, &slot).map_err(io("open"))?;
         let found = file.len().map_err(io("measure"))?;
         if found != file_bytes {
             let detail = format!("file is {found} bytes long, the manifest says {file_bytes}");
@@ -118,7 +124,8 @@ impl BlockFile {
         };
         let holder = opener.cache.draw_holder();
         let cache = Arc::clone(&opener.cache);
-        Ok(BlockFile { file, map, path, file_id, file_bytes, cipher: None, holder, cache })
+        let (vfs, open_files) = (Arc::clone(&opener.vfs), Arc::clone(&opener.open_files));
+        Ok(BlockFile { vfs, open_files, slot, map, path, file_id, file_bytes, cipher: None, holder, cache })
     }
 
     /// Takes the file's key from the key block at `offset`, if it is `encrypted`. In an encrypted store every file is.
@@ -159,7 +166,9 @@ impl BlockFile {
 
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(offset, &mut bytes).map_err(|error| Error::io("read", &self.path, error))?;
+        let file = self.open_files.get(&*self.vfs, &self.slot);
+        let file = file.map_err(|error| Error::io("open", &self.path, error))?;
+        file.read_exact_at(offset, &mut bytes).map_err(|error| Error::io("read", &self.path, error))?;
         Ok(bytes)
     }
 

@@ -34,6 +34,7 @@ fn opener(vfs: &MemoryVfs) -> FileOpener {
         directory: "t".into(),
         cache: Arc::new(BlockCache::new(1 << 20)),
         read_mode: ReadMode::Pread,
+        open_files: Arc::default(),
         keys: None,
     }
 }

@@ -144,8 +144,9 @@ impl TabletInner {
             return;
         }
         match job(self) {
-            // Out of memory is nobody's damage: the next round tries again.
-            Ok(()) | Err(Error::Closed | Error::MemoryExceeded(_)) => {}
+            Ok(()) | Err(Error::Closed) => {}
+            // Too little memory, too many open files: nobody's damage. The next round tries again.
+            Err(error) if error.is_shortage() => {}
             Err(error) => {
                 self.poison.set(error);
                 self.work.report_progress();

@@ -58,6 +58,7 @@ impl Tablet {
             directory: tablet_directory.clone(),
             cache: Arc::clone(&inner.cache),
             read_mode: inner.options.read_mode,
+            open_files: Arc::clone(&inner.versions.opener().open_files),
             keys: place.keys.clone(),
         };
         inner.versions.write_copy(&target, identity, &version, progress)?;

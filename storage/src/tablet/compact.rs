@@ -50,6 +50,7 @@ impl TabletInner {
     fn choose(&self, version: &Version) -> Result<Choice> {
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
         let preview = lock(&self.watermark).preview(self.history_floor());
+        let preview = preview.expiring(Arc::clone(&self.expiry));
         let busy = BTreeSet::new();
         let choose = |history: &History| {
             pick(&PickInput { version, options: &self.options, busy: &busy, history, ranges })
@@ -57,7 +58,7 @@ impl TabletInner {
         if choose(&preview) == Choice::Nothing {
             return Ok(Choice::Nothing);
         }
-        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        let (_, history) = self.raise_history();
         Ok(choose(&history))
     }
 
@@ -66,7 +67,7 @@ impl TabletInner {
         if *choice == Choice::Nothing {
             return Ok(());
         }
-        let (floor, history) = lock(&self.watermark).raise(self.history_floor());
+        let (floor, history) = self.raise_history();
         let context = JobContext {
             options: &self.options,
             opener: self.versions.opener(),

@@ -31,7 +31,7 @@ impl TabletInner {
     fn drop_covered(&self) -> Result<()> {
         let _one_at_a_time = lock(&self.compacting);
         let version = self.versions.version();
-        let (_, history) = lock(&self.watermark).raise(self.history_floor());
+        let (_, history) = self.raise_history();
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
         let busy = std::collections::BTreeSet::new();
         let input =

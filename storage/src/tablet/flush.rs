@@ -46,7 +46,7 @@ impl TabletInner {
         if planted(Bug::SegmentsGoEarly) {
             self.log()?.remove_before(log_segment)?;
         }
-        let (floor, history) = lock(&self.watermark).raise(self.history_floor());
+        let (floor, history) = self.raise_history();
         let context = JobContext {
             options: &self.options,
             opener: self.versions.opener(),

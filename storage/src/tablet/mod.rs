@@ -31,7 +31,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use crate::cache::BlockCache;
+use crate::compaction::History;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::manifest::{VersionEdit, VersionSet};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
@@ -81,6 +83,8 @@ pub(crate) struct TabletInner {
     pub(crate) visible: AtomicU64,
     /// Key locks of pessimistic transactions.
     pub(crate) locks: LockTable,
+    /// What has expired for whom.
+    expiry: Arc<Expiry>,
     /// Live snapshots.
     watermark: Mutex<watermark::Watermark>,
     /// Memtables on their way to L0, oldest first.
@@ -163,6 +167,12 @@ impl TabletInner {
         let retained = u32::try_from(self.options.retention.as_secs()).unwrap_or(u32::MAX);
         let since = self.options.clock.wall_seconds().saturating_sub(retained);
         visible.min(Timestamp::from_parts(since, 0))
+    }
+
+    /// Raises the history floor as far as may be. The floor, and what must be kept from now on.
+    fn raise_history(&self) -> (Timestamp, History) {
+        let (floor, history) = lock(&self.watermark).raise(self.history_floor());
+        (floor, history.expiring(Arc::clone(&self.expiry)))
     }
 
     /// Makes the log durable and says so in the manifest, so that what is lost from it later is noticed.

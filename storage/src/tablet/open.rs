@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use crate::cache::BlockCache;
 use crate::encryption::StoreKeys;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::manifest::VersionSet;
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::read::ReadView;
+use crate::sstable::open_files::OpenFiles;
 use crate::sstable::reader::FileOpener;
 use crate::tablet::commit::apply;
 use crate::tablet::watermark::Watermark;
@@ -56,6 +58,7 @@ impl Place {
             directory: self.tablet_directory(),
             cache: Arc::clone(cache),
             read_mode: options.read_mode,
+            open_files: Arc::new(OpenFiles::new(options.open_files_max)),
             keys: self.keys.clone(),
         })
     }
@@ -194,7 +197,8 @@ fn assemble(
 ) -> TabletInner {
     let mut memtables = vec![Arc::clone(&replayed.active)];
     memtables.extend(replayed.sealed.iter().rev().map(|sealed| Arc::clone(&sealed.memtable)));
-    let view = ReadView { memtables, version: versions.version() };
+    let expiry = Arc::new(Expiry::new(&options.keyspaces));
+    let view = ReadView { memtables, version: versions.version(), expiry: Arc::clone(&expiry) };
     // The floor may have been raised to a commit that was visible and not yet durable, and is gone now. Everything in
     // sstables is at or below the last timestamp, so history is complete from there on.
     let floor = versions.progress().history_floor.min(replayed.last_timestamp);
@@ -216,6 +220,7 @@ fn assemble(
         visible: AtomicU64::new(replayed.last_timestamp.0),
         locks: crate::transaction::locks::LockTable::default(),
         watermark: Mutex::new(Watermark::new(floor)),
+        expiry,
         sealed: Mutex::new(replayed.sealed),
         retired: Mutex::default(),
         flushing: Mutex::new(()),

@@ -94,6 +94,8 @@ struct Rule {
     after: u64,
     /// Whether it strikes only once.
     once: bool,
+    /// The system's number for the failure, if it is to be one of the system's.
+    errno: Option<i32>,
 }
 
 impl FromStr for Rule {
@@ -109,11 +111,15 @@ impl FromStr for Rule {
             _ => return Err(wrong()),
         };
         let operation = words.next().ok_or_else(wrong)?.to_owned();
-        let pattern = words.next_if(|word| !matches!(*word, "after" | "once")).unwrap_or_default().to_owned();
-        let mut rule = Rule { action, operation, pattern, after: 0, once: false };
+        let pattern =
+            words.next_if(|word| !matches!(*word, "after" | "once" | "errno")).unwrap_or_default().to_owned();
+        let mut rule = Rule { action, operation, pattern, after: 0, once: false, errno: None };
         while let Some(word) = words.next() {
             match word {
                 "once" => rule.once = true,
+                "errno" => {
+                    rule.errno = Some(words.next().and_then(|n| n.parse().ok()).ok_or_else(wrong)?);
+                }
                 "after" => rule.after = words.next().and_then(|n| n.parse().ok()).ok_or_else(wrong)?,
                 _ => return Err(wrong()),
             }
@@ -151,16 +157,17 @@ impl Faults {
         for (rule, matched) in rules.iter_mut().filter(|(rule, _)| rule.matches(operation, path)) {
             *matched += 1;
             if *matched > rule.after && !(rule.once && *matched > rule.after + 1) {
-                verdict = verdict.or(Some(rule.action));
+                verdict = verdict.or(Some((rule.action, rule.errno)));
             }
         }
         if verdict.is_some() {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
-        if verdict == Some(Action::Fail) {
-            return Err(injected(operation));
+        match verdict {
+            Some((Action::Fail, Some(errno))) => Err(io::Error::from_raw_os_error(errno)),
+            Some((Action::Fail, None)) => Err(injected(operation)),
+            other => Ok(other.map(|(action, _)| action)),
         }
-        Ok(verdict)
     }
 
     /// Meets a call whose only ways are success and failure.

@@ -185,7 +185,8 @@ impl Log {
     pub fn rotate(&self) -> Result<u64> {
         self.poison.check()?;
         let mut inner = self.lock();
-        self.rotate_locked(&mut inner).map_err(|error| self.poison.set(error))
+        let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
+        self.rotate_locked(&mut inner).map_err(keep)
     }
 
     /// As `rotate`, with the lock held.

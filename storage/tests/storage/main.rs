@@ -16,6 +16,7 @@ mod crash_concurrent;
 mod damage;
 mod encryption;
 mod excise;
+mod expiry;
 mod faults;
 mod fixture;
 mod flushable;
@@ -28,6 +29,7 @@ mod lifecycle;
 mod memory;
 mod metamorphic;
 mod model;
+mod open_files;
 #[cfg(feature = "planted")]
 mod planted;
 mod reading;

@@ -236,7 +236,10 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
     let prefixes = |mut options: StoreOptions, blob_threshold_bytes| {
         for keyspace in [b'a', b'd', b'i'] {
             let prefix = PrefixRule::Fixed(4);
-            options.keyspaces.insert(Keyspace(keyspace), KeyspaceOptions { blob_threshold_bytes, prefix });
+            options.keyspaces.insert(
+                Keyspace(keyspace),
+                KeyspaceOptions { blob_threshold_bytes, prefix, ..KeyspaceOptions::default() },
+            );
         }
         options
     };
