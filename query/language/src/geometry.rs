@@ -12,6 +12,7 @@
 mod near;
 mod parse;
 mod plane;
+mod simple;
 mod sphere;
 
 use sheaf_document::ValueRef;

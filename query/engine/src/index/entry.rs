@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_document::{Binary, Collate, DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_language::text::TextIndex;
 
 use super::multikey::bit;
@@ -82,7 +82,10 @@ impl Index {
         };
         if matches!(self.content, IndexContent::Values) {
             for (path, value) in self.paths.iter().zip(self.values_of_key(document, key)) {
-                let hashed = value.as_ref().filter(|_| path.kind == KeyKind::Hashed).map(hash);
+                let hashed = value
+                    .as_ref()
+                    .filter(|_| path.kind == KeyKind::Hashed)
+                    .map(|value| hash(value, self.collate()));
                 out.append_value(path.path.as_str(), &hashed.map_or(value, Value::Int64));
             }
             return Ok(out.build());
@@ -110,7 +113,7 @@ impl Index {
                 if let ValueRef::Array(_) = value {
                     return Err(Error::location(16766, "a hashed index does not take arrays"));
                 }
-                let hashed = ValueRef::Int64(hash(value));
+                let hashed = ValueRef::Int64(hash(value, self.collate()));
                 sheaf_document::key::encode(hashed, path.descending, None, key);
             }
             KeyKind::Value | KeyKind::WildcardValue => {
@@ -330,9 +333,15 @@ impl EntryWriter<'_> {
     }
 }
 
-/// The hash that a hashed index orders by.
-pub(crate) fn hash(value: ValueRef<'_>) -> i64 {
-    sheaf_language::hashed_index_key(value)
+/// The hash that a hashed index orders by. With a collation, what is equal by it hashes alike: the hash is that of the
+/// bytes by which such strings are compared.
+pub(crate) fn hash(value: ValueRef<'_>, collate: Option<&dyn Collate>) -> i64 {
+    if collate.is_none() {
+        return sheaf_language::hashed_index_key(value);
+    }
+    let mut bytes = Vec::new();
+    sheaf_document::key::encode(value, false, collate, &mut bytes);
+    sheaf_language::hashed_index_key(ValueRef::Binary(Binary { subtype: 0, bytes: &bytes }))
 }
 
 /// The two parts of an entry.

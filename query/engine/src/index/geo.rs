@@ -129,6 +129,9 @@ fn places(document: RawDocument<'_>, path: &KeyPath) -> Result<Vec<Geometry>> {
         refused =
             refused.or_else(|| Some(format!("{outside:?}, whose longitude or latitude is out of bounds")));
     }
+    if refused.is_none() && is_sphere {
+        refused = found.iter().find_map(|geometry| geometry.check_rings().err()).map(|error| error.message);
+    }
     match refused {
         None => Ok(found),
         Some(what) => Err(Error::location(

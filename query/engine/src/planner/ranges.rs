@@ -96,7 +96,7 @@ pub(super) fn encode(index: &Index, path: &KeyPath, value: &Value<'_>, out: &mut
     let value = value.as_ref().unwrap_or(ValueRef::Null);
     match path.kind {
         KeyKind::Hashed => {
-            let hashed = ValueRef::Int64(entry::hash(value));
+            let hashed = ValueRef::Int64(entry::hash(value, index.collate()));
             sheaf_document::key::encode(hashed, path.descending, None, out);
         }
         KeyKind::Value | KeyKind::WildcardValue => {

@@ -1,5 +1,7 @@
 //! Reading places: strictly from a query, leniently from a stored document.
 
+use std::collections::HashSet;
+
 use sheaf_document::{RawArray, RawDocument, Value, ValueRef};
 
 use super::{Geometry, Position, Region, Ring, bad};
@@ -101,12 +103,9 @@ fn ring(value: ValueRef<'_>) -> Result<Ring> {
         return Err(bad("a ring has at least four positions and ends where it starts"));
     }
     ring.dedup();
-    let mut different: Vec<Position> = Vec::new();
-    for position in &ring {
-        if !different.contains(position) {
-            different.push(*position);
-        }
-    }
+    // Adding zero makes one of the two zeros.
+    let bits = |position: &Position| ((position.x + 0.0).to_bits(), (position.y + 0.0).to_bits());
+    let different: HashSet<(u64, u64)> = ring.iter().map(bits).collect();
     if different.len() < 3 || different.len() + 1 < ring.len() {
         return Err(bad("a ring has at least three different positions and visits none of them twice"));
     }
@@ -199,7 +198,9 @@ fn query_geometry(value: Option<ValueRef<'_>>) -> Result<Geometry> {
         Some(ValueRef::Document(document))
             if document.get("type").is_some() || document.get("coordinates").is_some() =>
         {
-            geo_json(document, 0)
+            let geometry = geo_json(document, 0)?;
+            geometry.check_rings()?;
+            Ok(geometry)
         }
         Some(value @ (ValueRef::Document(_) | ValueRef::Array(_))) => {
             Ok(Geometry::Point { position: on_earth(pair(value)?)?, legacy: true })

@@ -15,7 +15,7 @@ use super::{Geometry, Part, Position, Ring};
 /// Sines and distances below this are zero: about a tenth of a millimetre on the earth.
 const EPSILON: f64 = 1e-11;
 
-type Vector = [f64; 3];
+pub(super) type Vector = [f64; 3];
 
 fn vector(position: Position) -> Vector {
     // The two names of the antimeridian must be the same to the last bit.
@@ -73,7 +73,7 @@ fn on_arc(a: Vector, b: Vector, at: Vector) -> bool {
 }
 
 /// Whether two arcs cross at an inner position of both.
-fn arcs_cross(a: Vector, b: Vector, c: Vector, d: Vector) -> bool {
+pub(super) fn arcs_cross(a: Vector, b: Vector, c: Vector, d: Vector) -> bool {
     let (abc, abd, cda, cdb) = (side(a, b, c), side(a, b, d), side(c, d, a), side(c, d, b));
     abc * abd < 0 && cda * cdb < 0 && abc == -cda
 }
@@ -83,7 +83,7 @@ fn arcs_meet(a: Vector, b: Vector, c: Vector, d: Vector) -> bool {
     arcs_cross(a, b, c, d) || on_arc(a, b, c) || on_arc(a, b, d) || on_arc(c, d, a) || on_arc(c, d, b)
 }
 
-fn arcs(line: &[Position]) -> impl Iterator<Item = (Vector, Vector)> + '_ {
+pub(super) fn arcs(line: &[Position]) -> impl Iterator<Item = (Vector, Vector)> + '_ {
     line.iter().zip(line.iter().skip(1)).map(|(a, b)| (vector(*a), vector(*b)))
 }
 
@@ -144,6 +144,15 @@ fn midpoint((a, b): (Vector, Vector)) -> Vector {
     let middle = sum([a, b].into_iter());
     let length = norm(middle);
     if length < EPSILON { a } else { middle.map(|part| part / length) }
+}
+
+/// The lowest and the highest z that an arc can have: it lies in the ball around its middle that reaches to its ends.
+pub(super) fn heights((a, b): (Vector, Vector)) -> (f64, f64) {
+    let middle = midpoint((a, b));
+    let [x, y, z] = middle;
+    let reach = |[to_x, to_y, to_z]: Vector| norm([to_x - x, to_y - y, to_z - z]);
+    let reach = reach(a).max(reach(b));
+    (z - reach, z + reach)
 }
 
 /// Whether every part lies in one of the polygons.

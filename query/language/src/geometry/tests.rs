@@ -2,6 +2,7 @@
 
 use sheaf_document::{ArrayBuilder, DocumentBuilder, RawDocumentBuf, ValueRef};
 
+use super::simple::check_ring;
 use super::{Geometry, Near, Position, Region, Ring, sphere, stored_geometry};
 
 fn at(x: f64, y: f64) -> Position {
@@ -172,4 +173,35 @@ fn queries_are_read_strictly() {
     for operand in [empty_box, negative, open_ring, DocumentBuilder::new()] {
         assert_eq!(code(&operand.build()), Err(2));
     }
+}
+
+#[test]
+fn rings_that_cross_themselves_are_refused() {
+    let ring = |positions: &[(f64, f64)]| {
+        Geometry::Polygon(vec![positions.iter().map(|(x, y)| Position { x: *x, y: *y }).collect()])
+    };
+    assert!(ring(&[(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0), (0.0, 0.0)]).check_rings().is_ok());
+    assert!(ring(&[(0.0, 0.0), (10.0, 10.0), (10.0, 0.0), (0.0, 10.0), (0.0, 0.0)]).check_rings().is_err());
+    // Around the pole and over the antimeridian.
+    assert!(ring(&[(0.0, 80.0), (120.0, 80.0), (-120.0, 80.0), (0.0, 80.0)]).check_rings().is_ok());
+    assert!(
+        ring(&[(179.0, 0.0), (-179.0, 1.0), (-179.0, 0.0), (179.0, 1.0), (179.0, 0.0)])
+            .check_rings()
+            .is_err()
+    );
+}
+
+#[test]
+fn comparing_the_edges_of_a_ring_has_an_end() {
+    // A comb whose teeth all reach from south to north: every edge is beside every other.
+    let teeth = (0..100_u32)
+        .map(|tooth| Position { x: f64::from(tooth) / 10.0, y: if tooth % 2 == 0 { -10.0 } else { 10.0 } });
+    let mut ring: Ring = teeth.collect();
+    ring.extend([
+        Position { x: 10.0, y: -20.0 },
+        Position { x: 0.0, y: -20.0 },
+        Position { x: 0.0, y: -10.0 },
+    ]);
+    assert!(check_ring(&ring, 10_000).is_ok());
+    assert!(check_ring(&ring, 1_000).is_err());
 }
