@@ -10,6 +10,7 @@ mod check;
 mod conformance;
 mod demo;
 mod drivers;
+mod fuzz;
 mod golden;
 mod process;
 mod setup;

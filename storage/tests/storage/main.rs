@@ -21,6 +21,7 @@ mod faults;
 mod fixture;
 mod flushable;
 mod frozen;
+mod fuzz;
 mod hostile;
 mod ingest;
 mod inspect;
