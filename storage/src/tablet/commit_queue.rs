@@ -6,6 +6,11 @@
 //! that were just answered tend to be back at once; before a sync, which takes far longer, the new leader lets them run
 //! until the group is as large as the last one, a few yields at most.
 //!
+//! Without a sync a group takes microseconds, less than it takes to wake a thread. So a caller that waits looks again a few
+//! times, giving up its core between looks, before it sleeps; and a leader goes on with the groups that came meanwhile
+//! instead of handing the lead to a thread that may not be running, a few groups at most so that its own caller is
+//! answered soon.
+//!
 //! ```text
 //!   A  leads [A] ----- write, sync -----|
 //!   B        waits                      | leads [B C D] ---- write, sync ---|
@@ -14,7 +19,7 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -26,6 +31,12 @@ use crate::write_batch::Operation;
 
 /// How often a leader yields to let others join: some tens of microseconds, against milliseconds of a sync.
 const GATHER_YIELDS_MAX: usize = 32;
+
+/// How often a waiting caller looks for its answer, yielding its core in between, before it sleeps: some tens of
+/// microseconds, about what sleeping and being woken costs.
+const LOOKS_MAX: usize = 48;
+/// How many further groups a leader commits before it hands the lead on.
+const FURTHER_GROUPS_MAX: usize = 4;
 
 /// A batch on its way into the log.
 #[derive(Debug)]
@@ -45,11 +56,21 @@ pub(crate) struct Request {
 /// A caller that waits.
 struct Waiter {
     /// What it waits for.
-    state: Mutex<WaiterState>,
-    /// Signalled when that changes.
+    slot: Mutex<WaiterSlot>,
+    /// Set once the slot says what the caller is to do; it never goes back.
+    settled: AtomicBool,
+    /// Signalled then, if the caller sleeps.
     changed: Condvar,
     /// Size of its request.
     size_bytes: usize,
+}
+
+/// What a waiting caller is told, and whether it has to be woken for it.
+struct WaiterSlot {
+    /// What it is told.
+    state: WaiterState,
+    /// Whether it sleeps: waking nobody would still be a system call.
+    sleeps: bool,
 }
 
 /// What a waiting caller is told.
@@ -87,6 +108,59 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Waiter {
+    /// A caller whose request nobody has taken yet.
+    fn new(request: Request) -> Self {
+        Self {
+            size_bytes: request.encoded.len(),
+            slot: Mutex::new(WaiterSlot { state: WaiterState::Waiting(Box::new(request)), sleeps: false }),
+            settled: AtomicBool::new(false),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Takes the request, if nobody has.
+    fn take(&self) -> Option<Box<Request>> {
+        let mut slot = lock(&self.slot);
+        match std::mem::replace(&mut slot.state, WaiterState::Taken) {
+            WaiterState::Waiting(request) => Some(request),
+            other => {
+                slot.state = other;
+                None
+            }
+        }
+    }
+
+    /// Tells the caller what to do.
+    fn settle(&self, state: WaiterState) {
+        let mut slot = lock(&self.slot);
+        slot.state = state;
+        self.settled.store(true, Ordering::Release);
+        let sleeps = slot.sleeps;
+        // Before it is woken, or it would sleep again on the lock.
+        drop(slot);
+        if sleeps {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits until the caller is told what to do: so many looks, then asleep.
+    fn wait(&self, looks: usize) -> WaiterState {
+        for _ in 0..looks {
+            if self.settled.load(Ordering::Acquire) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let mut slot = lock(&self.slot);
+        while !self.settled.load(Ordering::Acquire) {
+            slot.sleeps = true;
+            slot = self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::replace(&mut slot.state, WaiterState::Taken)
+    }
+}
+
 impl CommitQueue {
     /// Commits `request`, alone or in a group. `run` commits a group and answers for each request, in order.
     pub(crate) fn commit(
@@ -100,28 +174,18 @@ impl CommitQueue {
             drop(state);
             return self.lead(request, Vec::new(), run);
         }
-        let waiter = Arc::new(Waiter {
-            size_bytes: request.encoded.len(),
-            state: Mutex::new(WaiterState::Waiting(Box::new(request))),
-            changed: Condvar::new(),
-        });
+        let looks = if request.durability == Durability::Sync { 0 } else { LOOKS_MAX };
+        let waiter = Arc::new(Waiter::new(request));
         state.waiting.push_back(Arc::clone(&waiter));
         drop(state);
-        let mut own = lock(&waiter.state);
-        loop {
-            match std::mem::replace(&mut *own, WaiterState::Taken) {
-                WaiterState::Done(result) => return result,
-                WaiterState::Promoted(request) => {
-                    drop(own);
-                    self.gather(request.durability);
-                    let followers = self.take_followers(request.encoded.len());
-                    return self.lead(*request, followers, run);
-                }
-                waiting => {
-                    *own = waiting;
-                    own = waiter.changed.wait(own).unwrap_or_else(PoisonError::into_inner);
-                }
+        match waiter.wait(looks) {
+            WaiterState::Done(result) => result,
+            WaiterState::Promoted(request) => {
+                self.gather(request.durability);
+                let followers = self.take_followers(request.encoded.len());
+                self.lead(*request, followers, run)
             }
+            WaiterState::Waiting(_) | WaiterState::Taken => Err(Error::Closed),
         }
     }
 
@@ -149,33 +213,53 @@ impl CommitQueue {
         followers
     }
 
-    /// Commits the own request and the followers', hands the lead on, and answers.
+    /// Commits the own request and the followers', then what came meanwhile, hands the lead on, and answers.
     fn lead(
         &self,
         request: Request,
-        followers: Vec<Arc<Waiter>>,
+        mut followers: Vec<Arc<Waiter>>,
         run: impl Fn(Vec<Request>) -> Vec<Result<Timestamp>>,
     ) -> Result<Timestamp> {
         let handover = Handover { queue: self };
-        let mut group = vec![request];
-        for follower in &followers {
-            let mut state = lock(&follower.state);
-            if let WaiterState::Waiting(request) = std::mem::replace(&mut *state, WaiterState::Taken) {
-                group.push(*request);
+        let durability = request.durability;
+        let own = self.commit_group(Some(request), &followers, &run);
+        // Behind a sync the next leader first lets others join, which takes longer than waking it.
+        for _ in 0..FURTHER_GROUPS_MAX {
+            if durability == Durability::Sync {
+                break;
             }
+            followers = self.take_followers(0);
+            if followers.is_empty() {
+                break;
+            }
+            self.commit_group(None, &followers, &run);
         }
+        drop(handover);
+        own.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Commits one group, the own request (if it has not been yet) and the followers', and answers the followers.
+    fn commit_group(
+        &self,
+        own: Option<Request>,
+        followers: &[Arc<Waiter>],
+        run: &impl Fn(Vec<Request>) -> Vec<Result<Timestamp>>,
+    ) -> Option<Result<Timestamp>> {
+        let abandoned = Abandoned { followers };
+        let leads = own.is_some();
+        let group: Vec<Request> = own
+            .into_iter()
+            .chain(followers.iter().filter_map(|follower| follower.take().map(|boxed| *boxed)))
+            .collect();
         // Falls slowly, so that one small group does not make the next ones small.
         let expected = self.expected.load(Ordering::Relaxed);
         self.expected.store(group.len().max(expected - expected.div_ceil(8)), Ordering::Relaxed);
-        let abandoned = Abandoned { followers: &followers };
         let mut results = run(group).into_iter();
-        let own = results.next().unwrap_or(Err(Error::Closed));
+        let own = if leads { results.next() } else { None };
         for (follower, result) in followers.iter().zip(results) {
-            *lock(&follower.state) = WaiterState::Done(result);
-            follower.changed.notify_one();
+            follower.settle(WaiterState::Done(result));
         }
         drop(abandoned);
-        drop(handover);
         own
     }
 }
@@ -194,11 +278,9 @@ impl Drop for Handover<'_> {
             return;
         };
         drop(state);
-        let mut own = lock(&next.state);
-        if let WaiterState::Waiting(request) = std::mem::replace(&mut *own, WaiterState::Taken) {
-            *own = WaiterState::Promoted(request);
+        if let Some(request) = next.take() {
+            next.settle(WaiterState::Promoted(request));
         }
-        next.changed.notify_one();
     }
 }
 
@@ -211,11 +293,9 @@ struct Abandoned<'a> {
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
         for follower in self.followers {
-            let mut state = lock(&follower.state);
-            if matches!(*state, WaiterState::Taken) {
-                *state =
-                    WaiterState::Done(Err(Error::Poisoned("the leader of a commit group panicked".into())));
-                follower.changed.notify_one();
+            if !follower.settled.load(Ordering::Acquire) {
+                let error = Error::Poisoned("the leader of a commit group panicked".into());
+                follower.settle(WaiterState::Done(Err(error)));
             }
         }
     }
