@@ -1,7 +1,7 @@
 //! The growing result of a flush or compaction: sstables cut where they should be, large values put aside.
 //!
 //! A table ends before the first key (never between two versions of one) at which
-//! - the keyspace changes,
+//! - a keyspace that has options of its own begins or ends,
 //! - it has reached its target size,
 //! - it has reached half of it and the key passes a boundary of the level below the output (a later compaction of this
 //!   table then meets whole tables there),
@@ -125,10 +125,16 @@ impl<'a> Output<'a> {
         let Some(writer) = &self.writer else { return false };
         let Some(last) = writer.last_key() else { return false };
         let (size, target) = (writer.size_estimate_bytes(), self.plan.table_bytes_target);
-        Keyspace::of(last) != Keyspace::of(key)
+        self.parts(Keyspace::of(last), Keyspace::of(key))
             || size >= target
             || (passed && size >= target / 2)
             || self.grandparent_bytes > target.saturating_mul(GRANDPARENT_TABLES_MAX)
+    }
+
+    /// Whether keys of the two keyspaces belong into different tables: they do if one of them has options of its own.
+    fn parts(&self, left: Keyspace, right: Keyspace) -> bool {
+        let named = |keyspace| self.context.options.keyspaces.contains_key(&keyspace);
+        left != right && (named(left) || named(right))
     }
 
     /// What to store for a value: itself, or a reference to it in a blob file.

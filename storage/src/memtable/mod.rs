@@ -3,11 +3,13 @@
 //! Point entries are in a [`skiplist`]; range deletes are few and are kept apart, fragmented again when the next reader
 //! asks. A memtable is written by one committer at a time and read by everybody; a sealed one is no longer written.
 
+mod key_index;
 mod skiplist;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
@@ -88,12 +90,13 @@ impl Memtable {
 
     /// The newest version of `key` at or below `visible`. Range deletes are asked for apart.
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Option<Version<'_>> {
-        let entry = self.list.seek(key, visible)?;
-        (entry.key() == key).then(|| Version {
-            timestamp: entry.timestamp(),
-            kind: entry.kind(),
-            value: entry.value(),
-        })
+        self.get_hashed(key, key_hash(key), visible)
+    }
+
+    /// `get` for a caller that knows the key's [`key_hash`].
+    pub fn get_hashed(&self, key: &[u8], hash: u64, visible: Timestamp) -> Option<Version<'_>> {
+        let entry = self.list.get(key, hash, visible)?;
+        Some(Version { timestamp: entry.timestamp(), kind: entry.kind(), value: entry.value() })
     }
 
     /// The newest timestamp at which `key` was written or range-deleted, for conflict checks.

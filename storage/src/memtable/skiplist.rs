@@ -13,6 +13,8 @@
 //! The writer remembers where the last insert went (the splice). A key that belongs right behind it, as in a load in
 //! key order, is placed without a search.
 //!
+//! A [`KeyIndex`] leads from a key to its newest node, for lookups of one key.
+//!
 //! This module does not: delete, shrink, iterate over a range, know what a value means.
 
 #![expect(
@@ -27,7 +29,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering as Memory};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::coding::key_hash;
 use crate::entry::ValueKind;
+use crate::memtable::key_index::{KeyIndex, KeyIndexWriter};
 use crate::timestamp::Timestamp;
 
 /// With one node in four a level higher, 12 levels serve 4^12 nodes before searches grow.
@@ -61,6 +65,7 @@ struct Writer {
     chunks: Vec<Chunk>,
     /// Behind which node of each level the last insert went.
     splice: [NonNull<Node>; HEIGHT_MAX],
+    keys: KeyIndexWriter<Node>,
     random_state: u64,
 }
 
@@ -70,6 +75,8 @@ pub struct Skiplist {
     height: AtomicUsize,
     /// Bytes the chunks take.
     memory_bytes: AtomicUsize,
+    /// Its tables are the writer's.
+    keys: KeyIndex<Node>,
     writer: Mutex<Writer>,
 }
 
@@ -208,16 +215,18 @@ impl Skiplist {
     /// An empty list.
     pub fn new() -> Self {
         let memory_bytes = AtomicUsize::new(0);
+        let (keys, keys_writer) = KeyIndex::new();
         let mut writer = Writer {
             chunks: Vec::new(),
             splice: [NonNull::dangling(); HEIGHT_MAX],
+            keys: keys_writer,
             random_state: 0x9e37_79b9_7f4a_7c15,
         };
         let place = writer.allocate(TOWER_AT + HEIGHT_MAX * LINK_BYTES, &memory_bytes);
         // SAFETY: the allocation has room for a node of the full height.
         let head = unsafe { write_node(place, HEIGHT_MAX, b"", Timestamp(u64::MAX), ValueKind::Put, b"") };
         writer.splice = [head; HEIGHT_MAX];
-        Self { head, height: AtomicUsize::new(1), memory_bytes, writer: Mutex::new(writer) }
+        Self { head, height: AtomicUsize::new(1), memory_bytes, keys, writer: Mutex::new(writer) }
     }
 
     fn head(&self) -> Entry<'_> {
@@ -226,7 +235,8 @@ impl Skiplist {
 
     /// Adds an entry. Keys and values of 4 GiB and more are the caller's to refuse; here they would be cut.
     pub fn insert(&self, key: &[u8], timestamp: Timestamp, kind: ValueKind, value: &[u8]) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = &mut *guard;
         let height = writer.random_height();
         if height > self.height.load(Memory::Relaxed) {
             self.height.store(height, Memory::Relaxed);
@@ -254,6 +264,25 @@ impl Skiplist {
                 after.as_ref().previous.store(node.as_ptr(), Memory::Release);
             }
         }
+        let relation = |other: *mut Node| {
+            let other = Entry::at(other)?;
+            (other.key() == key).then(|| other.timestamp() <= timestamp)
+        };
+        let grown = self.keys.insert(&mut writer.keys, key_hash(key), node.as_ptr(), relation);
+        if grown > 0 {
+            self.memory_bytes.fetch_add(grown, Memory::Relaxed);
+        }
+    }
+
+    /// The newest version of `key`, whose hash is `hash`, at or below `visible`.
+    pub fn get(&self, key: &[u8], hash: u64, visible: Timestamp) -> Option<Entry<'_>> {
+        let is_key = |node| Entry::at(node).is_some_and(|entry| entry.key() == key);
+        // SAFETY: the writer is a field beside the index.
+        let newest = Entry::at(unsafe { self.keys.get(hash, is_key) }?)?;
+        if newest.timestamp() <= visible {
+            return Some(newest);
+        }
+        self.seek(key, visible).filter(|entry| entry.key() == key)
     }
 
     /// Puts `splice` around the place of (key, timestamp): each level's last node before it. Levels whose remembered

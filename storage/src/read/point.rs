@@ -72,9 +72,10 @@ fn find_near(
     near: Option<&mut Neighbours>,
 ) -> Result<Option<FoundVersion>> {
     let mut cover = Cover { key, visible, tombstone: None };
+    let hash = key_hash(key);
     for memtable in &view.memtables {
         cover.meet(memtable.range_tombstones().as_deref());
-        if let Some(version) = memtable.get(key, visible) {
+        if let Some(version) = memtable.get_hashed(key, hash, visible) {
             let (timestamp, kind) = (version.timestamp, version.kind);
             let found = || FoundVersion { timestamp, kind, value: ValueSlice::copied(version.value) };
             return Ok((!cover.hides(timestamp)).then(found));
@@ -83,15 +84,15 @@ fn find_near(
             return Ok(None);
         }
     }
-    find_in_version(&view.version, cover, near)
+    find_in_version(&view.version, hash, cover, near)
 }
 
 fn find_in_version(
     version: &Version,
+    hash: u64,
     mut cover: Cover<'_>,
     mut near: Option<&mut Neighbours>,
 ) -> Result<Option<FoundVersion>> {
-    let hash = key_hash(cover.key);
     for table in version.level(0) {
         if let Some(answer) = find_in_table(table, hash, &mut cover, near.as_deref_mut())? {
             return Ok(answer);
@@ -137,15 +138,16 @@ fn find_in_table(
 /// compares its snapshot with.
 pub fn newest_timestamp(view: &ReadView, key: &[u8]) -> Result<Option<Timestamp>> {
     let mut cover = Cover { key, visible: Timestamp::MAX, tombstone: None };
+    let hash = key_hash(key);
     for memtable in &view.memtables {
         cover.meet(memtable.range_tombstones().as_deref());
-        let point = memtable.get(key, Timestamp::MAX).map(|version| version.timestamp);
+        let point = memtable.get_hashed(key, hash, Timestamp::MAX).map(|version| version.timestamp);
         if point.max(cover.tombstone).is_some() {
             return Ok(point.max(cover.tombstone));
         }
     }
     let uncovered = Cover { key, visible: Timestamp::MAX, tombstone: None };
-    let found = find_in_version(&view.version, uncovered, None)?;
+    let found = find_in_version(&view.version, hash, uncovered, None)?;
     let mut covered = Cover { key, visible: Timestamp::MAX, tombstone: found.map(|found| found.timestamp) };
     for table in view.version.levels.iter().flatten() {
         if table.meta.range_tombstones > 0 && table.meta.covers(key) {

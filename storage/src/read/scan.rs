@@ -65,10 +65,15 @@ pub struct Iter {
     key: Vec<u8>,
     saved: Vec<u8>,
     saved_kind: ValueKind,
+    /// The key of a search within its versions.
+    target: Vec<u8>,
     blob: Option<ValueSlice>,
     error: Option<Error>,
 }
 
+/// After so many versions of a key that are of no use, the iterator searches for the next that may be. A key that is
+/// written often has many of them in a memtable.
+const STEPS_MAX: usize = 8;
 /// A range over more tables of a level than this is not narrow enough for asking filters.
 const FILTERED_TABLES_MAX: usize = 8;
 
@@ -171,6 +176,7 @@ impl Iter {
             key: Vec::new(),
             saved: Vec::new(),
             saved_kind: ValueKind::Delete,
+            target: Vec::new(),
             blob: None,
             error: None,
         })
@@ -349,13 +355,23 @@ impl Iter {
     /// From where the merge stands, the first key with a visible value. With `passed`, versions of `self.key` do not
     /// count: it has been shown.
     fn find_forward(&mut self, mut passed: bool) -> Result<Standing> {
+        let mut steps = 0;
         while let Some(position) = self.merge.position() {
             if self.options.upper.as_deref().is_some_and(|upper| position.key >= upper) {
                 return Ok(Standing::Nowhere);
             }
+            let shown = passed && position.key == self.key;
             let unseen = position.timestamp > self.visible && position.timestamp != Timestamp::MAX;
-            if unseen || (passed && position.key == self.key) {
-                self.merge.step()?;
+            if shown || unseen {
+                steps += 1;
+                if steps % STEPS_MAX > 0 {
+                    self.merge.step()?;
+                } else {
+                    self.target.clear();
+                    self.target.extend_from_slice(position.key);
+                    let timestamp = if shown { Timestamp::ZERO } else { self.visible };
+                    self.merge.seek(Position { key: &self.target, timestamp })?;
+                }
                 continue;
             }
             let timestamp = position.timestamp;
@@ -379,8 +395,15 @@ impl Iter {
             self.key.clear();
             self.key.extend_from_slice(position.key);
             let mut newest: Option<(Timestamp, ValueKind)> = None;
+            let mut steps = 0;
             while let Some(position) = self.merge.position() {
                 if position.key != self.key {
+                    break;
+                }
+                steps += 1;
+                if steps > STEPS_MAX {
+                    newest = self.newest_of_key()?;
+                    self.merge.seek_before(Position { key: &self.key, timestamp: Timestamp::MAX })?;
                     break;
                 }
                 let timestamp = position.timestamp;
@@ -400,5 +423,23 @@ impl Iter {
             }
         }
         Ok(Standing::Nowhere)
+    }
+
+    /// Searches for the newest version of `self.key` that is visible, and saves its value.
+    fn newest_of_key(&mut self) -> Result<Option<(Timestamp, ValueKind)>> {
+        for timestamp in [Timestamp::MAX, self.visible] {
+            self.merge.seek(Position { key: &self.key, timestamp })?;
+            let Some(position) = self.merge.position().filter(|position| position.key == self.key) else {
+                return Ok(None);
+            };
+            let found = position.timestamp;
+            if found <= self.visible || found == Timestamp::MAX {
+                let kind = self.merge.kind();
+                self.saved.clear();
+                self.saved.extend_from_slice(self.merge.value());
+                return Ok(Some((found, kind)));
+            }
+        }
+        Ok(None)
     }
 }

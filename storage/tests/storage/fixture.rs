@@ -23,7 +23,7 @@ pub fn small_options() -> StoreOptions {
         clock: Arc::new(ManualClock::new(1_000)),
         background: BackgroundWork::Inline,
         cache_bytes: 256 << 10,
-        memtable_bytes: 17 << 10,
+        memtable_bytes: 18 << 10,
         wal_segment_bytes: 6 << 10,
         manifest_bytes_min: 2 << 10,
         block_bytes_upper: 256,

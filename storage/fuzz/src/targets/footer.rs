@@ -36,7 +36,7 @@ fn sealed(choices: &mut Choices<'_>) {
     }
     bytes.extend_from_slice(&block_checksum(FILE, offset, &bytes).to_le_bytes());
     for kind in [BlockType::Data, BlockType::Index, BlockType::Blob] {
-        let _ = unseal(&bytes, kind, FILE, offset);
+        let _ = unseal(&bytes, kind, FILE, offset, None);
     }
 }
 

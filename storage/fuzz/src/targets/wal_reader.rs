@@ -48,7 +48,7 @@ pub fn run(data: &[u8]) {
     let Ok(opened) = Arc::clone(&vfs).open_read(path) else { return };
     let head = bytes.get(..64).unwrap_or_default();
     let _ = LogHeader::decode(head, path);
-    let Ok(mut reader) = LogReader::new(opened, path, context, known_end) else { return };
+    let Ok(mut reader) = LogReader::new(opened, path, context, None, known_end) else { return };
     let mut read = 0;
     while let Ok(Some((_, record))) = reader.next_record() {
         if damage == 0 {
