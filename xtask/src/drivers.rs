@@ -52,26 +52,46 @@ pub fn run() -> Outcome {
     if tally.failed == 0 && tally.passed > 0 { Ok(()) } else { Err("there are failures".to_owned()) }
 }
 
-/// Runs every suite whose tool is there, each against a server of its own.
+/// Runs every suite whose tool is there, each against a server of its own, alone and as a replica set of one.
 pub fn run_all(tally: &mut Tally) -> Outcome {
     run_program(cargo().args(["build", "--quiet", "--package", "sheaf-server"]))?;
-    let sheafd = target_dir().join("debug/sheafd");
-    let folder = root().join("tests/drivers");
     for (tool, suite) in SUITES {
         if !tool.is_present() {
             tally.not_run.push(format!("{} against sheafd: it is missing", tool.name()));
             continue;
         }
-        let server = Sheafd::start(&sheafd, ":memory:")?;
-        let uri = format!("mongodb://{}", server.address("wire")?);
-        let mut counts = Tally::default();
-        let clean = run_reading(suite(&folder).env("SHEAFD_URI", uri), |line| counts.read_line(line))?;
-        // A suite that ends badly or tests nothing has failed, whatever it printed.
-        if !clean || counts.passed == 0 {
-            counts.failed = counts.failed.max(1);
+        for replica_set in [None, Some("rs0")] {
+            let counts = run_suite(suite, replica_set)?;
+            let identity = replica_set.map_or("a server alone", |_| "a replica set of one");
+            println!(
+                "{} against {identity}: {} passed, {} failed",
+                tool.name(),
+                counts.passed,
+                counts.failed
+            );
+            tally.add(counts);
         }
-        println!("{}: {} passed, {} failed", tool.name(), counts.passed, counts.failed);
-        tally.add(counts);
     }
     Ok(())
+}
+
+fn run_suite(suite: fn(&Path) -> Command, replica_set: Option<&str>) -> Outcome<Tally> {
+    let mut arguments = vec!["--wire", "127.0.0.1:0"];
+    if let Some(name) = replica_set {
+        arguments.extend(["--replica-set", name]);
+    }
+    let server = Sheafd::start(&target_dir().join("debug/sheafd"), ":memory:", &arguments)?;
+    let mut uri = format!("mongodb://{}/", server.address("wire")?);
+    let mut command = suite(&root().join("tests/drivers"));
+    if let Some(name) = replica_set {
+        uri.push_str(&format!("?replicaSet={name}"));
+        command.env("SHEAFD_REPLICA_SET", name);
+    }
+    let mut counts = Tally::default();
+    let clean = run_reading(command.env("SHEAFD_URI", uri), |line| counts.read_line(line))?;
+    // A suite that ends badly or tests nothing has failed, whatever it printed.
+    if !clean || counts.passed == 0 {
+        counts.failed = counts.failed.max(1);
+    }
+    Ok(counts)
 }

@@ -22,12 +22,13 @@ impl Drop for Sheafd {
 }
 
 impl Sheafd {
-    /// Starts this program on a data directory, with every door on a free port of its own, and waits until it is ready.
-    pub fn start(program: &Path, data: impl AsRef<OsStr>) -> Outcome<Self> {
+    /// Starts this program on a data directory, with its doors on free ports, and waits until it is ready.
+    pub fn start(program: &Path, data: impl AsRef<OsStr>, arguments: &[&str]) -> Outcome<Self> {
         let mut child = Command::new(program)
             .arg("--data")
             .arg(data)
-            .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--wire", "127.0.0.1:0"])
+            .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

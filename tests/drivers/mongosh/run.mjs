@@ -38,9 +38,9 @@ const shell = spawnSync(process.execPath, [process.env.MONGOSH, "--quiet", "--no
 });
 rmSync(home, { recursive: true, force: true });
 
-// Each answer stands behind a prompt, which is the name of the database.
+// Each answer stands behind a prompt, which is the name of the database, behind that of the replica set if there is one.
 // Errors come with a return of the carriage in their first line.
-const answers = (shell.stdout ?? "").replaceAll("\r", "").split(/^(?:[\w-]+> )+/m).slice(1);
+const answers = (shell.stdout ?? "").replaceAll("\r", "").split(/^(?:(?:[\w-]+ \[\w+\] )?[\w-]+> )+/m).slice(1);
 let failed = 0;
 for (const [index, step] of steps.entries()) {
   const answer = `${(answers[index] ?? "nothing").trimEnd()}\n`;

@@ -11,6 +11,8 @@ const { MongoClient, ObjectId, Long, Decimal128, Double, Int32, Timestamp, GridF
 
 const client = new MongoClient(process.env.SHEAFD_URI, { serverSelectionTimeoutMS: 10_000 });
 const database = client.db("node_door");
+// The name of the replica set that the server presents itself as, if it does.
+const replicaSet = process.env.SHEAFD_REPLICA_SET;
 
 async function fresh(name) {
   await database.collection(name).drop();
@@ -29,6 +31,7 @@ const tests = {
   async handshake() {
     assert.deepEqual(await client.db("admin").command({ ping: 1 }), { ok: 1 });
     assert.equal((await client.db("admin").command({ buildInfo: 1 })).versionArray[0], 8);
+    assert.equal((await client.db("admin").command({ hello: 1 })).setName, replicaSet);
     await refused(59, () => client.db("admin").command({ noSuchCommand: 1 }));
   },
 
@@ -139,6 +142,31 @@ const tests = {
     await refused(43, () => database.command({ getMore: id, collection: "numbers" }));
     await client.withSession(async (session) => {
       assert.equal((await numbers.find({}, { session, batchSize: 100 }).toArray()).length, 500);
+    });
+  },
+
+  async transactions() {
+    const accounts = await fresh("accounts");
+    await accounts.insertMany([{ _id: 1, n: 10 }, { _id: 2, n: 0 }]);
+    const move = async (session, amount) => {
+      await accounts.updateOne({ _id: 1 }, { $inc: { n: -amount } }, { session });
+      await accounts.updateOne({ _id: 2 }, { $inc: { n: amount } }, { session });
+    };
+    const balances = async () => (await accounts.find().sort({ _id: 1 }).toArray()).map((account) => account.n);
+    await client.withSession(async (session) => {
+      if (!replicaSet) {
+        // The driver has its own words for error 20.
+        const refusal = /does not support retryable writes/;
+        await assert.rejects(() => session.withTransaction(() => move(session, 1)), refusal);
+        return;
+      }
+      await session.withTransaction(() => move(session, 4));
+      assert.deepEqual(await balances(), [6, 4]);
+      await assert.rejects(() => session.withTransaction(async () => {
+        await move(session, 100);
+        throw new RangeError("changed my mind");
+      }), RangeError);
+      assert.deepEqual(await balances(), [6, 4]);
     });
   },
 

@@ -15,6 +15,8 @@ from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateMany, U
 from pymongo.errors import BulkWriteError, CursorNotFound, DuplicateKeyError, OperationFailure, WriteError
 
 URI = os.environ["SHEAFD_URI"]
+# The name of the replica set that the server presents itself as, if it does.
+REPLICA_SET = os.environ.get("SHEAFD_REPLICA_SET")
 client = MongoClient(URI, serverSelectionTimeoutMS=10_000)
 database = client["python_door"]
 
@@ -37,9 +39,10 @@ def refused(code, call):
 def test_handshake():
     assert client.admin.command("ping") == {"ok": 1.0}
     hello = client.admin.command("hello")
-    assert hello["isWritablePrimary"] is True and "setName" not in hello
+    assert hello["isWritablePrimary"] is True and hello.get("setName") == REPLICA_SET
     assert hello["maxWireVersion"] >= 21 and hello["logicalSessionTimeoutMinutes"] == 30
-    assert client.topology_description.topology_type_name == "Single"
+    kind = "ReplicaSetWithPrimary" if REPLICA_SET else "Single"
+    assert client.topology_description.topology_type_name == kind
     version = client.server_info()["versionArray"]
     assert len(version) == 4 and version[0] == 8
     refused(59, lambda: client.admin.command("noSuchCommand"))
@@ -310,6 +313,53 @@ def test_gridfs():
     bucket.delete(number)
     assert database["files.chunks"].count_documents({}) == 0
     assert "files_id_1_n_1" in database["files.chunks"].index_information()
+
+
+def test_transactions():
+    accounts = fresh("accounts")
+    accounts.insert_many([{"_id": 1, "n": 10}, {"_id": 2, "n": 0}])
+
+    def move(session, amount):
+        accounts.update_one({"_id": 1}, {"$inc": {"n": -amount}}, session=session)
+        accounts.update_one({"_id": 2}, {"$inc": {"n": amount}}, session=session)
+
+    def balances(session=None):
+        return [document["n"] for document in accounts.find(session=session).sort("_id", 1)]
+
+    with client.start_session() as session:
+        if not REPLICA_SET:
+            session.start_transaction()
+            refused(20, lambda: move(session, 1))
+            return
+        with session.start_transaction():
+            move(session, 4)
+            assert balances(session) == [6, 4] and balances() == [10, 0]
+        assert balances() == [6, 4]
+        try:
+            with session.start_transaction():
+                move(session, 100)
+                raise KeyError("changed my mind")
+        except KeyError:
+            pass
+        assert balances() == [6, 4]
+        session.with_transaction(lambda session: move(session, 1))
+        assert balances() == [5, 5]
+        with client.start_session() as other:
+            session.start_transaction()
+            other.start_transaction()
+            move(session, 1)
+
+            def lose():
+                # The loser is told when it writes, or when it commits.
+                move(other, 1)
+                session.commit_transaction()
+                other.commit_transaction()
+
+            error = refused(112, lose)
+            assert error.has_error_label("TransientTransactionError")
+            if session.in_transaction:
+                session.commit_transaction()
+        assert balances() == [4, 6]
 
 
 def test_concerns_limits_and_errors():

@@ -9,7 +9,7 @@ use crate::sheafd::Sheafd;
 use crate::tools;
 
 fn start(demo: &Demo) -> Outcome<(Sheafd, String)> {
-    let server = Sheafd::start(&demo.sheafd, &demo.database)?;
+    let server = Sheafd::start(&demo.sheafd, &demo.database, &[])?;
     let address = server.address("grpc")?.to_owned();
     Ok((server, address))
 }
