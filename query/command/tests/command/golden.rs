@@ -10,6 +10,9 @@
 //! - `eval EXPRESSION` with `| over {document}`: the value, or `missing`; `approx EXPRESSION` rounds doubles to 12 digits;
 //! - `run {command}` with `| show path`: the whole reply without `ok`, or only the values at these paths.
 //!
+//! - `tail COLLECTION {filter}` with options: the first batch of a tailable cursor; `more COLLECTION` its next one; both say
+//!   whether the cursor is `open` still.
+//!
 //! What fails prints `error CODE`. Values are printed with their types: `1` is an int, `1.0` a double, and a long is
 //! wrapped. Every script has a database of its own. `SHEAF_GOLDEN_UPDATE=1` rewrites the output of all scripts and the
 //! counts in the README.
@@ -20,6 +23,7 @@
 )]
 #![expect(clippy::panic, reason = "a script that is written wrongly says where")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -120,6 +124,7 @@ fn run_area(scripts: &[PathBuf]) -> Vec<String> {
 fn run_script(script: &str) -> String {
     let database = Database::in_memory(DatabaseOptions::default()).expect("memory suffices");
     let session = Commands::new(database, Identity::default()).connect();
+    let tailed = Cell::new(0);
     let mut out = String::new();
     for line in script.lines() {
         if line.is_empty() || line.starts_with('#') {
@@ -127,7 +132,7 @@ fn run_script(script: &str) -> String {
         } else if let Some(statement) = line.strip_prefix("> ") {
             writeln!(out, "{line}").expect("writes");
             out.push_str(
-                &run_statement(&session, statement).unwrap_or_else(|code| format!("error {code}\n")),
+                &run_statement(&session, &tailed, statement).unwrap_or_else(|code| format!("error {code}\n")),
             );
         }
     }
@@ -188,7 +193,7 @@ fn fields_of(value: &Value<'static>) -> Vec<(String, Value<'static>)> {
         .collect()
 }
 
-fn run_statement(session: &CommandSession, statement: &str) -> Result<String, i32> {
+fn run_statement(session: &CommandSession, tailed: &Cell<i64>, statement: &str) -> Result<String, i32> {
     let mut arguments = Arguments { rest: statement };
     let verb = arguments.word();
     match verb {
@@ -207,6 +212,18 @@ fn run_statement(session: &CommandSession, statement: &str) -> Result<String, i3
             fields.extend(arguments.options());
             fields.push(("cursor", document(Vec::new()).into()));
             drain(session, document(fields))
+        }
+        "tail" => {
+            let mut fields = vec![("find", arguments.word().into()), ("filter", arguments.value())];
+            fields.push(("tailable", true.into()));
+            fields.extend(arguments.options());
+            batch(session, tailed, document(fields))
+        }
+        "more" => {
+            let id = Value::Int64(tailed.get());
+            let mut fields = vec![("getMore", id), ("collection", arguments.word().into())];
+            fields.extend(arguments.options());
+            batch(session, tailed, document(fields))
         }
         "update" => run_update(session, &mut arguments),
         "eval" => evaluate(session, &mut arguments).map(|value| format!("{value}\n")),
@@ -305,6 +322,23 @@ fn written(session: &CommandSession, command: RawDocument<'_>) -> Result<RawDocu
         Some(ValueRef::Int32(code)) => Err(code),
         _ => Ok(reply),
     }
+}
+
+/// One batch of a cursor, and whether there may be more.
+fn batch(session: &CommandSession, tailed: &Cell<i64>, command: RawDocumentBuf) -> Result<String, i32> {
+    let reply = reply(session, command.as_raw())?;
+    let Some(ValueRef::Document(cursor)) = reply.as_raw().get("cursor") else { panic!("no cursor") };
+    let found = cursor.get("firstBatch").or_else(|| cursor.get("nextBatch"));
+    let (Some(ValueRef::Array(found)), Some(ValueRef::Int64(id))) = (found, cursor.get("id")) else {
+        panic!("no batch")
+    };
+    tailed.set(id);
+    let mut out = String::new();
+    for document in found.iter() {
+        writeln!(out, "{}", shown(document)).expect("writes");
+    }
+    out.push_str(if id == 0 { "closed\n" } else { "open\n" });
+    Ok(out)
 }
 
 /// Every document of a cursor, a line each.
