@@ -163,6 +163,7 @@ fn spilling(statistics: &sheaf_engine::SpillStatistics, query: &mut DocumentBuil
         ("bucketAuto", statistics.bucket_auto),
         ("facet", statistics.facet),
         ("group", statistics.group),
+        ("lookup", statistics.lookup),
         ("setWindowFields", statistics.set_window_fields),
     ] {
         query.document(name, |section| {

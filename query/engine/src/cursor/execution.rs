@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use sheaf_document::{DOCUMENT_BYTES_HEADROOM, DOCUMENT_BYTES_MAX};
 use sheaf_storage::Snapshot;
 
 use super::Batch;
-use crate::Result;
 use crate::executor::{BATCH_ROWS, ExecutionContext, Operator, Row};
 use crate::plan::PhysicalPlan;
+use crate::{Error, Result, error_code};
 
 /// A plan that is being run: its operators, what they share, and rows that were pulled but not returned yet.
 pub(crate) struct Execution {
@@ -87,6 +88,7 @@ impl Execution {
             }
             let Some(row) = self.ready.pop_front() else { break };
             let len = row.document()?.len_bytes();
+            check_size(len)?;
             bytes = bytes.saturating_add(len);
             if bytes > bytes_max && !batch.documents.is_empty() {
                 self.ready.push_front(row);
@@ -112,4 +114,14 @@ impl Execution {
         }
         Ok(())
     }
+}
+
+/// Between stages documents may be larger; what a client gets is a document like any other.
+fn check_size(bytes: usize) -> Result<()> {
+    let limit = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_HEADROOM;
+    if bytes <= limit {
+        return Ok(());
+    }
+    let reason = format!("a document of the result has {bytes} bytes, the limit is {limit}");
+    Err(Error::new(error_code::OBJECT_TOO_LARGE, reason))
 }

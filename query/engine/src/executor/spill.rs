@@ -1,6 +1,7 @@
 //! Temporary files: where operators go that have more than memory.
 //!
-//! A file is written front to back and then read front to back, any number of times. It is a sequence of records:
+//! A file is written front to back and then read: front to back, any number of times, or record by record where somebody
+//! noted where each begins. It is a sequence of records:
 //!
 //! ```text
 //! ┌──────────┬──────────────┬─────────────────┐
@@ -135,6 +136,13 @@ fn as_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
+fn read_exactly(file: &Arc<dyn VfsFile>, offset: u64, buffer: &mut [u8]) -> Result<()> {
+    file.read_exact_at(offset, buffer).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => damaged(),
+        _ => failure("read", &error),
+    })
+}
+
 impl SpillWriter {
     /// Appends a record.
     pub(super) fn append(&mut self, record: &[u8]) -> Result<()> {
@@ -147,6 +155,11 @@ impl SpillWriter {
         self.used.records += 1;
         self.used.bytes += as_u64(HEADER_BYTES + record.len());
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Where the next record begins.
+    pub(super) const fn len_bytes(&self) -> u64 {
+        self.used.bytes
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -166,6 +179,23 @@ impl SpillFile {
     /// What it holds.
     pub(super) const fn used(&self) -> SpillUse {
         self.used
+    }
+
+    /// The record that begins at this place.
+    pub(super) fn record_at(&self, offset: u64) -> Result<Vec<u8>> {
+        let mut header = [0; HEADER_BYTES];
+        read_exactly(&self.file, offset, &mut header)?;
+        let (len, check) = header.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let check = u64::from_le_bytes(*check.first_chunk().ok_or_else(damaged)?);
+        let len = u32::from_le_bytes(*len);
+        let begin = offset + as_u64(HEADER_BYTES);
+        // A length is believed only as far as there is a file.
+        if begin + u64::from(len) > self.used.bytes {
+            return Err(damaged());
+        }
+        let mut record = vec![0; usize::try_from(len).map_err(|_| damaged())?];
+        read_exactly(&self.file, begin, &mut record)?;
+        if xxh3_64(&record) == check { Ok(record) } else { Err(damaged()) }
     }
 
     /// Reads it from its beginning.
@@ -214,10 +244,7 @@ impl SpillReader {
         let wanted = missing.max(BUFFER_BYTES).min(usize::try_from(unread).unwrap_or(usize::MAX));
         self.buffer.resize(held + wanted, 0);
         let space = self.buffer.get_mut(held..).unwrap_or_default();
-        self.file.read_exact_at(self.offset, space).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => damaged(),
-            _ => failure("read", &error),
-        })?;
+        read_exactly(&self.file, self.offset, space)?;
         self.offset += as_u64(wanted);
         Ok(())
     }

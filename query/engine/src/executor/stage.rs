@@ -7,6 +7,7 @@ mod bucket_auto;
 mod facet;
 mod graph_lookup;
 mod group;
+mod hash_side;
 mod lookup;
 mod sample;
 mod subpipeline;
@@ -19,6 +20,7 @@ use sheaf_document::RawDocumentBuf;
 use sheaf_language::aggregate::{Group, SetWindowFields, Stage};
 
 use self::group::GroupRows;
+use self::hash_side::Joining;
 use self::window::WindowRows;
 use super::spill::SpillUse;
 use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
@@ -36,6 +38,8 @@ pub(super) struct StageRows {
     /// Of a blocking stage that makes its rows one by one: where they come from.
     source: Option<RowSource>,
     used: SpillUse,
+    /// Of `$lookup` and `$graphLookup`: how the other collection is searched.
+    joining: Joining,
 }
 
 /// A blocking stage that has read its input.
@@ -54,6 +58,7 @@ impl StageRows {
             other: None,
             source: None,
             used: SpillUse::default(),
+            joining: Joining::default(),
         }
     }
 
@@ -79,7 +84,12 @@ impl StageRows {
     pub(super) fn spilled(&self) -> Option<SpillUse> {
         let spills = matches!(
             self.prepared.stage.as_ref(),
-            Stage::BucketAuto(_) | Stage::Facet(_) | Stage::Group(_) | Stage::SetWindowFields(_)
+            Stage::BucketAuto(_)
+                | Stage::Facet(_)
+                | Stage::GraphLookup(_)
+                | Stage::Group(_)
+                | Stage::Lookup(_)
+                | Stage::SetWindowFields(_)
         );
         let used = match &self.source {
             Some(RowSource::Groups(groups)) => groups.used,
@@ -186,7 +196,10 @@ impl StageRows {
                     })?;
                     None
                 }
-                Stage::Lookup(lookup) => Some(lookup::attach(lookup, &self.prepared, document, context)?),
+                Stage::Lookup(lookup) => {
+                    let joined = (&mut self.joining, &mut self.used);
+                    Some(lookup::attach(lookup, &self.prepared, document, context, joined)?)
+                }
                 Stage::GeoNear(near) => {
                     let metadata = row.metadata.as_deref();
                     let distance = metadata.and_then(|metadata| metadata.geo_distance).unwrap_or_default();
@@ -196,7 +209,8 @@ impl StageRows {
                     None
                 }
                 Stage::GraphLookup(lookup) => {
-                    Some(graph_lookup::attach(lookup, &self.prepared, document, context)?)
+                    let joined = (&mut self.joining, &mut self.used);
+                    Some(graph_lookup::attach(lookup, &self.prepared, document, context, joined)?)
                 }
                 other => return Err(Error::not_supported(format_args!("the stage {}", other.name()))),
             };

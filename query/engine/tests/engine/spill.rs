@@ -158,6 +158,45 @@ fn compare_all(seed: u64, documents: u64, memory_bytes: usize) -> (u64, SpillSta
     (compared, statistics)
 }
 
+/// Joins by paths that lead through arrays, documents and nothing; what was found is brought into one order.
+const JOINS: [&str; 5] = [
+    r#"{"$lookup": {"from": "things", "localField": "s", "foreignField": "v", "as": "m"}}"#,
+    r#"{"$lookup": {"from": "things", "localField": "v", "foreignField": "v", "as": "m"}}"#,
+    r#"{"$lookup": {"from": "things", "localField": "a", "foreignField": "v", "as": "m",
+        "let": {"g": "$g"}, "pipeline": [{"$match": {"$expr": {"$gt": ["$g", "$$g"]}}}, {"$limit": 5}]}}"#,
+    r#"{"$lookup": {"from": "things", "localField": "v.x", "foreignField": "v.x", "as": "m"}}"#,
+    r#"{"$graphLookup": {"from": "things", "startWith": "$g", "connectFromField": "l", "connectToField": "g",
+        "as": "m", "maxDepth": 2, "depthField": "depth"}}"#,
+];
+
+#[test]
+fn a_join_gives_the_same_by_hash_from_disk_and_by_searching() {
+    let vfs = filled(6, 300);
+    let order = r#"{"$set": {"m": {"$sortArray": {"input": "$m", "sortBy": {"_id": 1}}}}}"#;
+    let collation = doc(r#"{"locale": "en", "strength": 1}"#);
+    for collated in [false, true] {
+        let collation = collated.then_some(&collation);
+        let answers = |memory_bytes: usize, allow: bool| {
+            let database = open(&vfs, memory_bytes);
+            let session = database.session();
+            let run = |join: &&str| run(&session, &[join, order], collation, Some(allow)).expect(join);
+            (JOINS.iter().map(run).collect::<Vec<_>>(), database.spill_statistics().lookup)
+        };
+        let (whole, not_used) = answers(usize::MAX, true);
+        assert_eq!(not_used, SpillUse::default());
+        // Room for the table, not for the documents.
+        let (spilled, used) = answers(60 << 10, true);
+        assert!(used.spills > 0, "{used:?}");
+        assert_eq!(whole, spilled, "from disk");
+        // No room anywhere: every document searches for itself.
+        let (searched, none) = answers(60 << 10, false);
+        assert_eq!(none, SpillUse::default());
+        assert_eq!(whole, searched, "by searching");
+        let matched = whole.iter().flatten().filter(|row| !row.contains(r#""m": Array([])"#)).count();
+        assert!(matched > 500, "only {matched} documents have matches");
+    }
+}
+
 fn add(mut sum: SpillStatistics, more: SpillStatistics) -> SpillStatistics {
     sum.bucket_auto.add(more.bucket_auto);
     sum.facet.add(more.facet);
@@ -265,4 +304,17 @@ fn a_single_group_may_be_larger_than_memory() -> std::result::Result<(), Error> 
     let all = run(&session, &[r#"{"$group": {"_id": null, "all": {"$push": "$$ROOT"}}}"#], None, None)?;
     assert_eq!(all.len(), 1);
     Ok(())
+}
+
+#[test]
+fn a_result_is_no_larger_than_a_document_may_be() {
+    let session = open(&filled(5, 40), 100 << 20).session();
+    let double = r#"{"$set": {"p": {"$concat": ["$p", "$p"]}}}"#;
+    let mut stages = vec![r#"{"$match": {"_id": 7}}"#, r#"{"$set": {"p": "0123456789abcdef"}}"#];
+    // 16 bytes, doubled twenty-one times: 32 MiB, between stages.
+    stages.extend([double; 21]);
+    let shown = run(&session, &stages, None, None).expect_err("too large");
+    assert_eq!(shown.code, error_code::OBJECT_TOO_LARGE);
+    stages.push(r#"{"$project": {"_id": 0, "n": {"$strLenBytes": "$p"}}}"#);
+    assert_eq!(run(&session, &stages, None, None).expect("fits"), [r#"{"n": Int32(33554432)}"#]);
 }

@@ -60,6 +60,11 @@ impl Lookup {
         Some(any_equal(foreign, local_values(local.walk(document))))
     }
 
+    /// The local values that the equality asks for; none if there is no equality.
+    pub fn local_values<'a>(&self, document: RawDocument<'a>) -> Option<Vec<Value<'a>>> {
+        self.equality.as_ref().map(|(local, _)| local_values(local.walk(document)))
+    }
+
     /// Gives the pipeline's variables their values for a local document.
     pub fn bind(&self, document: RawDocument<'_>, environment: &mut Environment) -> Result<()> {
         for (id, expression) in &self.variables {

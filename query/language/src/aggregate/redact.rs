@@ -3,7 +3,7 @@
 
 use sheaf_document::{ArrayBuilder, DocumentBuilder, RawArray, RawDocument, RawDocumentBuf, Value, ValueRef};
 
-use crate::expression::{Environment, Expression, Scope};
+use crate::expression::{Environment, Expression, Scope, VariableId};
 use crate::{Error, Result};
 
 /// What the expression may say; the values are those of the variables it says them with.
@@ -15,6 +15,9 @@ const KEEP: &str = "keep";
 #[derive(Clone)]
 pub struct Redact {
     expression: Expression,
+    /// `$$ROOT`, where the expression speaks of it: the outermost document at every level, while `$field` is of the
+    /// level's own.
+    root: Option<VariableId>,
 }
 
 impl Redact {
@@ -24,13 +27,25 @@ impl Redact {
         for (name, verdict) in [("DESCEND", DESCEND), ("PRUNE", PRUNE), ("KEEP", KEEP)] {
             scope.define_constant(name, Value::from(verdict));
         }
+        let root = mentions_root(value).then(|| scope.define_variable("ROOT"));
         let expression = Expression::parse(value, scope);
         scope.forget(mark);
-        Ok(Self { expression: expression? })
+        Ok(Self { expression: expression?, root })
     }
 
     /// What is left of the document, if anything.
     pub fn apply(
+        &self,
+        document: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<Option<RawDocumentBuf>> {
+        if let Some(root) = self.root {
+            environment.set_variable(root, Value::from(document.to_buf()));
+        }
+        self.redact(document, environment)
+    }
+
+    fn redact(
         &self,
         document: RawDocument<'_>,
         environment: &mut Environment,
@@ -53,7 +68,7 @@ impl Redact {
         for element in document {
             match element.value() {
                 ValueRef::Document(inner) => {
-                    if let Some(kept) = self.apply(inner, environment)? {
+                    if let Some(kept) = self.redact(inner, environment)? {
                         builder.append(element.key(), kept);
                     }
                 }
@@ -74,7 +89,7 @@ impl Redact {
         for item in array.iter() {
             match item {
                 ValueRef::Document(inner) => {
-                    if let Some(kept) = self.apply(inner, environment)? {
+                    if let Some(kept) = self.redact(inner, environment)? {
                         builder.push(kept);
                     }
                 }
@@ -88,5 +103,15 @@ impl Redact {
             }
         }
         Ok(builder.build())
+    }
+}
+
+/// Whether an expression speaks of `$$ROOT`, as it is written.
+fn mentions_root(value: ValueRef<'_>) -> bool {
+    match value {
+        ValueRef::String(text) => text == "$$ROOT" || text.starts_with("$$ROOT."),
+        ValueRef::Document(document) => document.iter().any(|element| mentions_root(element.value())),
+        ValueRef::Array(array) => array.iter().any(mentions_root),
+        _ => false,
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum SpillingOperator {
     BucketAuto,
     Facet,
     Group,
+    Lookup,
     SetWindowFields,
     Sort,
 }
@@ -39,6 +40,7 @@ impl SpillingOperator {
             Self::BucketAuto => "$bucketAuto",
             Self::Facet => "$facet",
             Self::Group => "$group",
+            Self::Lookup => "$lookup",
             Self::SetWindowFields => "$setWindowFields",
             Self::Sort => "a sort",
         }
@@ -52,6 +54,7 @@ pub struct SpillStatistics {
     pub bucket_auto: SpillUse,
     pub facet: SpillUse,
     pub group: SpillUse,
+    pub lookup: SpillUse,
     pub set_window_fields: SpillUse,
     pub sort: SpillUse,
 }
@@ -62,6 +65,7 @@ pub(crate) struct SpillTotals {
     bucket_auto: Total,
     facet: Total,
     group: Total,
+    lookup: Total,
     set_window_fields: Total,
     sort: Total,
 }
@@ -90,6 +94,7 @@ impl SpillTotals {
             SpillingOperator::BucketAuto => &self.bucket_auto,
             SpillingOperator::Facet => &self.facet,
             SpillingOperator::Group => &self.group,
+            SpillingOperator::Lookup => &self.lookup,
             SpillingOperator::SetWindowFields => &self.set_window_fields,
             SpillingOperator::Sort => &self.sort,
         };
@@ -104,6 +109,7 @@ impl SpillTotals {
             bucket_auto: self.bucket_auto.get(),
             facet: self.facet.get(),
             group: self.group.get(),
+            lookup: self.lookup.get(),
             set_window_fields: self.set_window_fields.get(),
             sort: self.sort.get(),
         }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use sheaf_document::{ArrayBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_language::aggregate::GraphLookup;
 
+use super::hash_side::Joining;
 use super::subpipeline;
 use crate::executor::ExecutionContext;
+use crate::executor::spill::SpillUse;
 use crate::plan::PreparedStage;
 use crate::{Error, Result};
 
@@ -18,6 +20,7 @@ pub(super) fn attach(
     prepared: &PreparedStage,
     document: RawDocument<'_>,
     context: &mut ExecutionContext,
+    (joining, used): (&mut Joining, &mut SpillUse),
 ) -> Result<RawDocumentBuf> {
     let start = lookup.start_with.evaluate(document, &mut context.environment)?.into_owned();
     let mut frontier: Vec<Value<'static>> = match start {
@@ -30,9 +33,10 @@ pub(super) fn attach(
     let mut depth = 0u64;
     while !frontier.is_empty() && lookup.depth_max.is_none_or(|limit| depth <= limit) {
         context.check_time()?;
-        let filter = lookup.step_filter(std::mem::take(&mut frontier));
+        let values = std::mem::take(&mut frontier);
+        let filter = lookup.step_filter(values.clone());
         let filter = subpipeline::filter(filter.as_raw(), context)?;
-        for row in subpipeline::run(prepared, Some(&filter), context, "$graphLookup")? {
+        for row in joining.rows((&lookup.connect_to, &values), &filter, prepared, context, used)? {
             let step = row.document()?;
             if let Some(restriction) = &lookup.restriction {
                 // Matched here, not asked for with the step, so that it sees the variables of the command.

@@ -7,7 +7,7 @@ use sheaf_language::expression::Scope;
 use super::read_all;
 use crate::Result;
 use crate::executor::{ExecutionContext, Operator, Row};
-use crate::plan::{PreparedStage, Source};
+use crate::plan::{PhysicalPlan, PreparedStage, Source};
 use crate::planner::{self, HintChoice, QueryCollation};
 
 /// The operators for the documents of the other collection that fulfil `filter`, behind the inner pipeline.
@@ -16,16 +16,58 @@ pub(super) fn operator(
     filter: Option<&Filter>,
     context: &ExecutionContext,
 ) -> Result<Operator> {
+    operator_for(prepared, filter, context).map(|(operator, _)| operator)
+}
+
+/// What a plan reads of a collection.
+pub(super) enum Access {
+    /// It was known that nothing fits.
+    Nothing,
+    /// What an index leads to.
+    Part,
+    /// Every document.
+    WholeCollection,
+}
+
+/// As [`operator`], and what that reads.
+pub(super) fn operator_for(
+    prepared: &PreparedStage,
+    filter: Option<&Filter>,
+    context: &ExecutionContext,
+) -> Result<(Operator, Access)> {
+    let stages = prepared.inner.first().map(AsRef::as_ref).unwrap_or_default();
+    let plan = plan(prepared, filter, stages, context)?;
+    plan.count_usage();
+    Ok((Operator::build(&plan), access(&plan)))
+}
+
+/// The operators for all documents of the other collection, before the inner pipeline.
+pub(super) fn source(prepared: &PreparedStage, context: &ExecutionContext) -> Result<Operator> {
+    Ok(Operator::build(&plan(prepared, None, &[], context)?))
+}
+
+fn plan(
+    prepared: &PreparedStage,
+    filter: Option<&Filter>,
+    stages: &[PreparedStage],
+    context: &ExecutionContext,
+) -> Result<PhysicalPlan> {
     let nowhere = Source::default();
     let source = prepared.foreign.as_deref().unwrap_or(&nowhere);
-    let stages = prepared.inner.first().map(AsRef::as_ref).unwrap_or_default();
     let collation = QueryCollation {
         document: context.collation.clone(),
         collator: context.environment.collator.clone(),
     };
-    let plan = planner::plan_pipeline(source, filter, stages, &collation, HintChoice::None)?;
-    plan.count_usage();
-    Ok(Operator::build(&plan))
+    planner::plan_pipeline(source, filter, stages, &collation, HintChoice::None)
+}
+
+fn access(plan: &PhysicalPlan) -> Access {
+    match (plan, plan.inputs()) {
+        (PhysicalPlan::CollectionScan { range: None, .. }, _) => Access::WholeCollection,
+        (PhysicalPlan::Empty, _) => Access::Nothing,
+        (_, [input]) => access(input),
+        _ => Access::Part,
+    }
 }
 
 /// All rows of it.
