@@ -24,6 +24,7 @@ mod index_specification;
 mod load;
 mod partial_key;
 mod plane_key;
+mod rebuild_indexes;
 mod record;
 mod state;
 mod text_key;

@@ -13,6 +13,7 @@ mod find;
 mod find_and_modify;
 mod insert;
 mod update;
+mod validation;
 
 pub use aggregate::{AggregateOperation, AggregateTarget};
 pub use catalog::{
@@ -28,6 +29,7 @@ pub use find::{FindOperation, Hint};
 pub use find_and_modify::{FindAndModifyOperation, FindAndModifyOutcome, Modification, ReturnedDocument};
 pub use insert::{InsertOperation, InsertOutcome, WriteError};
 pub use update::{UpdateOperation, UpdateOutcome};
+pub use validation::{IndexReport, ValidationReport};
 
 use std::time::Duration;
 

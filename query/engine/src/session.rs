@@ -13,6 +13,7 @@ mod stage_arguments;
 mod system_stage;
 mod tailable;
 mod transaction;
+mod validation;
 mod view;
 
 pub(crate) use logical::LogicalSessions;

@@ -36,6 +36,7 @@ pub(crate) mod parameters;
 mod ping;
 pub(crate) mod plan_cache;
 mod profile;
+mod reindex;
 mod rename_collection;
 mod search_indexes;
 mod server_info;
@@ -124,6 +125,7 @@ table! {
     "planCacheSetFilter" [] [] plan_cache::set_filter, "keeps an index filter";
     "profile" [] [] profile::run, "the profiler of a database";
     "refreshSessions" [] [StableApi] sessions::refresh, "keeps sessions from ending";
+    "reIndex" [] [WriteConcern] reindex::run, "builds the indexes of a collection again";
     "renameCollection" [] [AdminOnly, WriteConcern] rename_collection::run, "renames a collection";
     "serverStatus" [] [] server_status::run, "figures of the running server";
     "setDefaultRWConcern" [] [AdminOnly, WriteConcern] default_concerns::set, "sets concerns of commands that send none";

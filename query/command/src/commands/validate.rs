@@ -1,8 +1,8 @@
 //! `validate`: reads a collection whole and says whether it is sound.
 
-use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
-use sheaf_engine::operation::{CollectionKind, FindOperation, Hint};
-use sheaf_engine::{Error, Namespace, Result, error_code};
+use sheaf_document::{DocumentBuilder, RawDocumentBuf, Value, ValueRef};
+use sheaf_engine::operation::{CollectionKind, IndexReport, ValidationReport};
+use sheaf_engine::{Error, Result, error_code};
 
 use crate::codes::{COMMAND_NOT_SUPPORTED, INVALID_OPTIONS};
 use crate::lookup;
@@ -30,26 +30,37 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let options = read_options(request)?;
     let info = lookup::existing(request, &namespace)?;
     lookup::refuse_view(request, &namespace, &info)?;
-    let indexes = request.session.engine().list_indexes(&namespace)?;
-    let documents = if options.metadata_only || info.kind != CollectionKind::Collection {
-        0
-    } else {
-        read_all(request, &namespace)?
-    };
+    let engine = request.session.engine();
     let mut body = DocumentBuilder::new();
-    body.append("ns", namespace.to_string());
-    body.append("uuid", uuid(info.uuid)).append("nInvalidDocuments", 0).append("nNonCompliantDocuments", 0);
-    body.append_value("nrecords", &count_value(documents));
+    body.append("ns", namespace.to_string()).append("uuid", uuid(info.uuid));
+    let mode = match (options.repair, options.fix_multikey) {
+        (true, _) => "FixErrors",
+        (false, true) => "AdjustMultikey",
+        (false, false) => "None",
+    };
+    if options.metadata_only || info.kind != CollectionKind::Collection {
+        write_metadata(&engine.list_indexes(&namespace)?, &mut body);
+        write_verdict(&ValidationReport::default(), false, mode, &mut body);
+        return Ok(body);
+    }
+    let mut report = engine.validate_collection(&namespace)?;
+    let can_repair = options.repair || options.fix_multikey;
+    let repaired = can_repair && report.indexes.iter().any(|index| !index.is_valid());
+    if repaired {
+        engine.reindex(&namespace)?;
+        report = engine.validate_collection(&namespace)?;
+    }
+    write_report(&report, &mut body);
+    write_verdict(&report, repaired, mode, &mut body);
+    Ok(body)
+}
+
+/// What is known without reading documents.
+fn write_metadata(indexes: &[RawDocumentBuf], body: &mut DocumentBuilder) {
     body.append("nIndexes", i32::try_from(indexes.len()).unwrap_or(i32::MAX));
-    body.document("keysPerIndex", |keys| {
-        for index in &indexes {
-            if let Some(name) = index.as_raw().get("name").and_then(ValueRef::as_str) {
-                keys.append_value(name, &count_value(documents));
-            }
-        }
-    });
+    body.document("keysPerIndex", |_| {});
     body.document("indexDetails", |details| {
-        for index in &indexes {
+        for index in indexes {
             if let Some(name) = index.as_raw().get("name").and_then(ValueRef::as_str) {
                 details.document(name, |detail| {
                     detail.append("valid", true).append("spec", index.as_raw());
@@ -57,16 +68,96 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
             }
         }
     });
-    let mode = match (options.repair, options.fix_multikey) {
-        (true, _) => "FixErrors",
-        (false, true) => "AdjustMultikey",
-        (false, false) => "None",
-    };
-    body.append("valid", true).append("repaired", false).append("repairMode", mode);
-    for name in ["warnings", "errors", "extraIndexEntries", "missingIndexEntries", "corruptRecords"] {
-        body.append(name, Vec::<Value<'_>>::new());
+}
+
+fn write_report(report: &ValidationReport, body: &mut DocumentBuilder) {
+    body.append_value("nInvalidDocuments", &count_value(report.invalid_documents));
+    body.append_value("nNonCompliantDocuments", &count_value(report.non_compliant_documents));
+    body.append_value("nrecords", &count_value(report.documents));
+    body.append("nIndexes", i32::try_from(report.indexes.len()).unwrap_or(i32::MAX));
+    body.document("keysPerIndex", |keys| {
+        for index in &report.indexes {
+            keys.append_value(&index.name, &count_value(index.keys));
+        }
+    });
+    body.document("indexDetails", |details| {
+        for index in &report.indexes {
+            details.document(&index.name, |detail| {
+                detail.append("valid", index.is_valid()).append("spec", index.specification.as_raw());
+                let problems = problems(index);
+                if !problems.is_empty() {
+                    append_texts("errors", &problems, detail);
+                }
+            });
+        }
+    });
+}
+
+/// What is wrong with an index, in words.
+fn problems(index: &IndexReport) -> Vec<String> {
+    let mut problems = Vec::new();
+    if index.missing > 0 {
+        problems.push(format!("{} entries of documents are missing in \"{}\"", index.missing, index.name));
     }
-    Ok(body)
+    if index.extra > 0 {
+        problems.push(format!("{} entries of \"{}\" are of no document", index.extra, index.name));
+    }
+    if index.has_unknown_arrays {
+        problems.push(format!("\"{}\" does not know of arrays that documents have", index.name));
+    }
+    problems
+}
+
+fn append_texts(name: &str, texts: &[String], out: &mut DocumentBuilder) {
+    out.array(name, |array| {
+        for text in texts {
+            array.push(text.as_str());
+        }
+    });
+}
+
+fn append_documents<'d>(
+    name: &str,
+    documents: impl Iterator<Item = &'d RawDocumentBuf>,
+    out: &mut DocumentBuilder,
+) {
+    out.array(name, |array| {
+        for document in documents {
+            array.push_ref(ValueRef::Document(document.as_raw()));
+        }
+    });
+}
+
+fn write_verdict(report: &ValidationReport, repaired: bool, mode: &str, body: &mut DocumentBuilder) {
+    let mut errors: Vec<String> = report.indexes.iter().flat_map(problems).collect();
+    if report.invalid_documents > 0 {
+        errors.push(format!("{} documents are damaged", report.invalid_documents));
+    }
+    let warnings: Vec<String> = report
+        .indexes
+        .iter()
+        .filter(|index| index.is_unfilled)
+        .map(|index| {
+            format!(
+                "\"{}\" was created by an older version and has no entries; reIndex builds it",
+                index.name
+            )
+        })
+        .chain(
+            (report.non_compliant_documents > 0)
+                .then(|| format!("{} documents do not pass the validator", report.non_compliant_documents)),
+        )
+        .collect();
+    body.append("valid", report.is_valid()).append("repaired", repaired).append("repairMode", mode);
+    append_texts("warnings", &warnings, body);
+    append_texts("errors", &errors, body);
+    append_documents("extraIndexEntries", report.indexes.iter().flat_map(|index| &index.extra_entries), body);
+    append_documents(
+        "missingIndexEntries",
+        report.indexes.iter().flat_map(|index| &index.missing_entries),
+        body,
+    );
+    append_documents("corruptRecords", report.corrupt.iter(), body);
 }
 
 fn uuid(uuid: Option<[u8; 16]>) -> Value<'static> {
@@ -98,22 +189,4 @@ fn read_options(request: &Request<'_>) -> Result<Options> {
         return refused("repair on a replica set");
     }
     Ok(Options { metadata_only, repair, fix_multikey })
-}
-
-/// Reads every document, which checks the checksums on the way, and checks its bytes. Returns how many there are.
-fn read_all(request: &Request<'_>, namespace: &Namespace) -> Result<u64> {
-    let mut order = DocumentBuilder::new();
-    order.append("$natural", 1);
-    let order = order.build();
-    let mut operation = FindOperation::new(namespace.clone(), RawDocument::EMPTY);
-    operation.hint = Some(Hint::KeyPattern(order.as_raw()));
-    let mut cursor = request.session.engine().find(&operation)?;
-    let mut documents = 0;
-    while !cursor.is_exhausted() {
-        for document in cursor.next_batch(1000, sheaf_document::DOCUMENT_BYTES_MAX)?.documents {
-            RawDocument::validate(document.as_bytes())?;
-            documents += 1;
-        }
-    }
-    Ok(documents)
 }

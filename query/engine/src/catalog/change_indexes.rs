@@ -67,7 +67,12 @@ impl Catalog {
         Ok(outcome(count))
     }
 
-    fn mark_construction(&self, added: &[Arc<Index>], collection: &Collection, next: u32) -> Result<()> {
+    pub(super) fn mark_construction(
+        &self,
+        added: &[Arc<Index>],
+        collection: &Collection,
+        next: u32,
+    ) -> Result<()> {
         let mut batch = WriteBatch::new();
         put_sequence(&mut batch, next);
         for index in added {
@@ -78,7 +83,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn abandon(&self, added: &[Arc<Index>]) -> Result<()> {
+    pub(super) fn abandon(&self, added: &[Arc<Index>]) -> Result<()> {
         let mut batch = WriteBatch::new();
         for index in added {
             delete_index(&mut batch, index.id);
@@ -90,7 +95,7 @@ impl Catalog {
 
     /// Writes the entries of every document. A duplicate within one batch shows up in the batch's own map, one across
     /// batches in the store.
-    fn fill(&self, collection: &Collection, added: &[Arc<Index>]) -> Result<()> {
+    pub(super) fn fill(&self, collection: &Collection, added: &[Arc<Index>]) -> Result<()> {
         let range = key_layout::documents(collection.id);
         let snapshot = self.tablet.snapshot();
         let mut documents = snapshot.iter(IterOptions {
@@ -214,7 +219,7 @@ pub(crate) fn missing_indexes(
     new_specifications(collection, specifications)
 }
 
-fn to_u64(count: usize) -> u64 {
+pub(super) fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 

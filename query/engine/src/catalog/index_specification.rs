@@ -20,6 +20,8 @@ pub struct IndexSpecification {
     pub key: IndexKeyPattern,
     /// No two documents may have the same key.
     pub unique: bool,
+    /// New documents may not have a key that is there already, so that the index can become unique.
+    pub prepare_unique: bool,
     /// Documents without any of the key's fields have no entry.
     pub sparse: bool,
     /// The planner does not see it.
@@ -63,6 +65,7 @@ impl IndexSpecification {
             name: key.default_name(),
             key,
             unique: false,
+            prepare_unique: false,
             sparse: false,
             hidden: false,
             partial_filter: None,
@@ -119,6 +122,7 @@ impl IndexSpecification {
                     named = true;
                 }
                 "unique" => specification.unique = flag("unique", value)?,
+                "prepareUnique" => specification.prepare_unique = flag("prepareUnique", value)?,
                 "sparse" => specification.sparse = flag("sparse", value)?,
                 "hidden" => specification.hidden = flag("hidden", value)?,
                 "partialFilterExpression" => {
@@ -315,9 +319,12 @@ impl IndexSpecification {
         out.append("v", 2);
         out.append_ref("key", ValueRef::Document(self.key.document()));
         out.append("name", self.name.as_str());
-        for (option, is_set) in
-            [("unique", self.unique && !self.key.is_id()), ("sparse", self.sparse), ("hidden", self.hidden)]
-        {
+        for (option, is_set) in [
+            ("unique", self.unique && !self.key.is_id()),
+            ("sparse", self.sparse),
+            ("hidden", self.hidden),
+            ("prepareUnique", self.prepare_unique),
+        ] {
             if is_set {
                 out.append(option, true);
             }

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sheaf_document::{RawDocument, RawDocumentBuf};
+use sheaf_storage::IterOptions;
 
 use super::document_id::id_of;
 use super::duplicate::{duplicate_id, duplicate_key};
 use super::write::DocumentTransaction;
 use crate::catalog::Collection;
 use crate::index::Index;
-use crate::index::entry::Entries;
+use crate::index::entry::{self, Entries};
 use crate::{Result, key_layout};
 
 /// What a document adds to and takes from one index.
@@ -21,6 +22,8 @@ pub(super) struct IndexChange {
     index: Arc<Index>,
     added: BTreeMap<Vec<u8>, Vec<u8>>,
     removed: Vec<Vec<u8>>,
+    /// Keys without the document, of an index that is to become unique.
+    claimed: Vec<Vec<u8>>,
     multikey: Vec<u64>,
 }
 
@@ -97,10 +100,17 @@ impl DocumentTransaction {
             let mut added = new.entries;
             added.retain(|key, value| old.entries.get(key) != Some(value));
             if let (true, Some(document)) = (index.specification.unique, after) {
-                for key in added.keys() {
+                // A key that the document had already may have got another value: a number of another type.
+                for key in added.keys().filter(|key| !old.entries.contains_key(*key)) {
                     if self.transaction.get_for_update(key)?.is_some() {
                         return Err(duplicate_key(collection, index, document, key));
                     }
+                }
+            }
+            let mut claimed = Vec::new();
+            if let (true, Some(document)) = (index.specification.prepare_unique, after) {
+                for (key, value) in added.iter().filter(|(key, _)| !old.entries.contains_key(*key)) {
+                    claimed.push(self.claim(collection, index, document, (key, value))?);
                 }
             }
             if !added.is_empty() || !removed.is_empty() {
@@ -108,6 +118,7 @@ impl DocumentTransaction {
                     index: Arc::clone(index),
                     added,
                     removed,
+                    claimed,
                     multikey: new.multikey,
                 });
             }
@@ -115,9 +126,37 @@ impl DocumentTransaction {
         Ok(changes)
     }
 
+    /// Refuses an entry whose key another document has, in an index that is to become unique. Returns the key without
+    /// the document: two transactions that add it must meet, although their entries are different keys of the store.
+    /// So each deletes it, which leaves nothing and conflicts.
+    fn claim(
+        &self,
+        collection: &Collection,
+        index: &Index,
+        document: RawDocument<'_>,
+        (key, value): (&[u8], &[u8]),
+    ) -> Result<Vec<u8>> {
+        let fields = entry::split(key, value, false)?.fields;
+        let mut prefix = key_layout::entries_prefix(index.id);
+        prefix.extend_from_slice(fields);
+        let range = key_layout::prefix_range(prefix.clone());
+        let mut others = self.transaction.iter(IterOptions {
+            lower: Some(range.lower),
+            upper: Some(range.upper),
+            keys_only: true,
+        })?;
+        if others.seek_to_first()? {
+            return Err(duplicate_key(collection, index, document, key));
+        }
+        Ok(prefix)
+    }
+
     pub(super) fn apply(&mut self, changes: Vec<IndexChange>) -> Result<()> {
         for change in changes {
             self.note_multikey(&change.index, &change.multikey)?;
+            for key in change.claimed {
+                self.delete(key)?;
+            }
             for key in change.removed {
                 self.delete(key)?;
             }

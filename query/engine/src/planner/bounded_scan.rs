@@ -84,14 +84,18 @@ fn key(index: &Index, query: &Query, prefix: &[u8], bound: RawDocument<'_>) -> R
     let same_collation = index.specification.collation == query.collation.document;
     let mut key = prefix.to_vec();
     for (path, element) in index.paths.iter().zip(bound) {
-        let value = element.value();
-        let by_collation = matches!(value, ValueRef::String(_) | ValueRef::Document(_) | ValueRef::Array(_));
+        let by_collation = has_strings(element.value());
         if by_collation && !same_collation {
             return refused("it compares strings otherwise than the query");
         }
         encode(index, path, &element.value().into(), &mut key);
     }
     Ok(key)
+}
+
+/// Whether a value is, or may have in it, a string.
+fn has_strings(value: ValueRef<'_>) -> bool {
+    matches!(value, ValueRef::String(_) | ValueRef::Symbol(_) | ValueRef::Document(_) | ValueRef::Array(_))
 }
 
 /// What plans show: the interval of a key of one field, else everything.

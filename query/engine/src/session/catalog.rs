@@ -51,6 +51,13 @@ impl Session {
         catalog.change_index(&collection, name, change)
     }
 
+    /// Makes an index unique that was prepared for it (`prepare_unique`), or only checks whether it can be: documents
+    /// that share a key are `CannotConvertIndexToUnique`.
+    pub fn make_index_unique(&self, namespace: &Namespace, name: &str, only_check: bool) -> Result<()> {
+        let catalog = self.database().catalog();
+        catalog.make_unique(&catalog.get(namespace)?, name, only_check)
+    }
+
     /// Drops a collection or view.
     pub fn drop_collection(&self, namespace: &Namespace) -> Result<DropCollectionOutcome> {
         let dropped = self.database().catalog().drop_collection(namespace)?;

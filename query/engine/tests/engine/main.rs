@@ -17,3 +17,4 @@ mod spill;
 mod support;
 mod time_series;
 mod transactions;
+mod validation;

@@ -6,7 +6,6 @@ use sheaf_engine::{Error, ErrorCode, Namespace, Result, error_code};
 
 use super::refused;
 use crate::arguments::{Arguments, BAD_VALUE};
-use crate::codes::COMMAND_NOT_SUPPORTED;
 use crate::collection_options::check_expiry;
 use crate::number::to_double;
 use crate::request::Request;
@@ -20,6 +19,8 @@ pub(super) struct IndexChange {
     key: Option<RawDocumentBuf>,
     hidden: Option<bool>,
     expiry: Option<i64>,
+    prepare_unique: Option<bool>,
+    unique: bool,
 }
 
 /// Reads it.
@@ -41,13 +42,17 @@ pub(super) fn read(arguments: &Arguments<'_>) -> Result<Option<IndexChange>> {
     if hidden.is_none() && expiry.is_none() && prepare_unique.is_none() && unique.is_none() {
         return Err(refused("collMod.index needs something to change"));
     }
-    if prepare_unique.is_some() || unique.is_some() {
-        return Err(Error::new(COMMAND_NOT_SUPPORTED, "an index cannot become unique after the fact yet"));
+    if unique == Some(false) {
+        return Err(refused("collMod.index.unique can only be true: an index stays unique"));
+    }
+    let changes_more = hidden.is_some() || expiry.is_some() || prepare_unique.is_some();
+    if unique.is_some() && changes_more {
+        return Err(refused("collMod.index.unique stands alone: nothing else changes with it"));
     }
     if let Some(seconds) = expiry {
         check_expiry(seconds)?;
     }
-    Ok(Some(IndexChange { name, key, hidden, expiry }))
+    Ok(Some(IndexChange { name, key, hidden, expiry, prepare_unique, unique: unique.is_some() }))
 }
 
 impl IndexChange {
@@ -82,17 +87,25 @@ impl IndexChange {
         }
         let was_hidden = matches!(found.get("hidden"), Some(ValueRef::Boolean(true)));
         let had_expiry = found.get("expireAfterSeconds").and_then(crate::number::to_integer);
-        if self.expiry.is_some() {
-            let key = found.get("key").and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
-            let is_plain =
-                key.iter().count() == 1 && key.iter().all(|field| to_double(field.value()).is_some());
-            if !is_plain {
-                return Err(refused("documents expire by an index of one plain field only"));
-            }
+        if self.expiry.is_some() && !is_plain_key(found) {
+            return Err(refused("documents expire by an index of one plain field only"));
+        }
+        let is = |option: &str| matches!(found.get(option), Some(ValueRef::Boolean(true)));
+        if is_id && (self.unique || self.prepare_unique.is_some()) {
+            return Err(refused("the index on _id is unique by itself"));
+        }
+        if self.unique {
+            return make_unique(request, namespace, name, (is("unique"), is("prepareUnique")), dry_run, body);
+        }
+        let was_prepared = is("prepareUnique");
+        let prepare_unique = self.prepare_unique.filter(|prepare| *prepare != was_prepared && !is("unique"));
+        if prepare_unique == Some(true) {
+            check_can_be_unique(found)?;
         }
         let (hidden, expiry) = (self.hidden.filter(|hidden| *hidden != was_hidden), self.expiry);
         if !dry_run {
             request.session.engine().change_index(namespace, name, |specification| {
+                specification.prepare_unique = prepare_unique.unwrap_or(specification.prepare_unique);
                 specification.hidden = hidden.unwrap_or(specification.hidden);
                 specification.expire_after_seconds = expiry.or(specification.expire_after_seconds);
                 Ok(())
@@ -105,6 +118,9 @@ impl IndexChange {
                 body.append("expireAfterSeconds_old", before);
             }
             body.append("expireAfterSeconds_new", seconds);
+        }
+        if let Some(prepare) = prepare_unique {
+            body.append("prepareUnique_old", was_prepared).append("prepareUnique_new", prepare);
         }
         if let Some(hidden) = hidden {
             body.append("hidden_old", was_hidden).append("hidden_new", hidden);
@@ -140,6 +156,46 @@ impl IndexChange {
             )),
         }
     }
+}
+
+/// Whether the key has one field, and that of plain values.
+fn is_plain_key(index: RawDocument<'_>) -> bool {
+    let key = index.get("key").and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
+    key.iter().count() == 1 && key.iter().all(|field| to_double(field.value()).is_some())
+}
+
+/// Only keys of values can be told apart: not words, places or hashes, and not what a wildcard stands for.
+fn check_can_be_unique(index: RawDocument<'_>) -> Result<()> {
+    let key = index.get("key").and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
+    let is_plain = |field: sheaf_document::Element<'_>| {
+        to_double(field.value()).is_some() && !field.key().ends_with("$**")
+    };
+    if key.iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(refused("an index of this kind cannot become unique"))
+}
+
+/// Makes an index unique that keeps new duplicates out already.
+fn make_unique(
+    request: &Request<'_>,
+    namespace: &Namespace,
+    name: &str,
+    (is_unique, is_prepared): (bool, bool),
+    dry_run: bool,
+    body: &mut DocumentBuilder,
+) -> Result<()> {
+    if is_unique {
+        return Ok(());
+    }
+    if !is_prepared && !dry_run {
+        return Err(refused("an index becomes unique after collMod with prepareUnique: true"));
+    }
+    request.session.engine().make_index_unique(namespace, name, dry_run)?;
+    if !dry_run {
+        body.append("unique_new", true);
+    }
+    Ok(())
 }
 
 /// Whether two key patterns are the same; the types of numbers do not matter.
