@@ -6,6 +6,7 @@
 //! the stable API) is read once before it (`generic`, `concern`).
 
 mod arguments;
+mod change_stream;
 mod clock;
 mod codes;
 mod collection_options;

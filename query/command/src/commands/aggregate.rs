@@ -7,6 +7,7 @@ use sheaf_engine::operation::{
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
+use crate::change_stream;
 use crate::commands::write_block;
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::number::to_integer;
@@ -29,6 +30,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         check_api_strict(&operation.pipeline, explain)?;
     }
     check_search(&operation.pipeline)?;
+    change_stream::check(request.commands(), &operation.pipeline)?;
     if explain {
         if request.generic.has_write_concern {
             return Err(Error::new(
