@@ -100,14 +100,14 @@ pub(crate) fn bind(
     let bound = match (generic.logical_session, generic.transaction_number) {
         _ if is_ending(command) => return Ok(None),
         (Some(id), Some(number)) if generic.in_transaction && generic.starts_transaction => {
-            engine.begin_transaction(id, number, generic.at_cluster_time)?
+            engine.begin_transaction(id, number, generic.at_cluster_time)
         }
-        (Some(id), Some(number)) if generic.in_transaction => engine.continue_transaction(id, number)?,
-        (Some(id), Some(number)) => engine.retryable(id, number)?,
-        _ if generic.reads_snapshot => engine.at(generic.at_cluster_time)?,
+        (Some(id), Some(number)) if generic.in_transaction => engine.continue_transaction(id, number),
+        (Some(id), Some(number)) => engine.retryable(id, number),
+        _ if generic.reads_snapshot => engine.at(generic.at_cluster_time),
         _ => return Ok(None),
     };
-    Ok(Some(session.bound(bound)))
+    bound.map(|bound| Some(session.bound(bound))).map_err(|error| with_labels(error, command, generic))
 }
 
 /// Finishes a command that ran on a bound session: whatever failed in a transaction aborts it.

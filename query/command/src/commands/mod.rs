@@ -1,6 +1,7 @@
 //! A file per command: reads the arguments, calls the engine, shapes the reply, and nothing else.
 
 mod aggregate;
+mod apply_ops;
 mod build_info;
 mod bulk_write;
 mod capped;
@@ -66,6 +67,7 @@ macro_rules! table {
 table! {
     "abortTransaction" [] [AdminOnly, StableApi, Transaction, WriteConcern] transactions::abort, "ends a transaction without a trace";
     "aggregate" [] [ReadConcern, SnapshotRead, StableApi, Transaction, WriteConcern] aggregate::run, "runs a pipeline";
+    "applyOps" [] [AdminOnly, WriteConcern] apply_ops::run, "applies entries of an oplog";
     "autoCompact" [] [AdminOnly] compact::automatic, "compacts by itself";
     "buildInfo" ["buildinfo"] [] build_info::run, "what was built, and when";
     "bulkWrite" [] [AdminOnly, Retryable, StableApi, Transaction, WriteConcern] bulk_write::run, "writes into several collections";

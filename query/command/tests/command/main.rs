@@ -6,3 +6,4 @@ mod arguments;
 mod compat;
 mod golden;
 mod table;
+mod transactions;

@@ -447,7 +447,7 @@ impl Session {
         let open = state.running(number)?.open.clone();
         let mut record = DocumentBuilder::new();
         record.append("number", number).append("at", Value::DateTime(database.now_millis()));
-        let record = (key_layout::session_commit(id), record.build().into_bytes());
+        let record = Some((key_layout::session_commit(id), record.build().into_bytes()));
         let outcome = open.commit(database.catalog(), durability, record);
         state.running = None;
         state.end = Some(if outcome.is_ok() { End::Committed } else { End::Aborted });

@@ -20,6 +20,9 @@ use crate::collection::write::DocumentTransaction;
 use crate::operation::CreateIndexesOutcome;
 use crate::{Database, Error, Namespace, Result, error_code, key_layout};
 
+/// How often operations that are to be one transaction run before they give up against others.
+const ATTEMPTS_MAX: usize = 100;
+
 /// A transaction over several operations. Clones share it.
 #[derive(Clone)]
 pub(crate) struct OpenTransaction {
@@ -202,17 +205,19 @@ impl OpenTransaction {
         Ok(!documents.seek_to_first()?)
     }
 
-    /// Commits, together with a record of the session if there is anything to commit.
+    /// Commits, together with a record of its session, if it has one, where there is anything to commit.
     pub(crate) fn commit(
         &self,
         catalog: &Catalog,
         durability: Option<Durability>,
-        record: (Vec<u8>, Vec<u8>),
+        record: Option<(Vec<u8>, Vec<u8>)>,
     ) -> Result<()> {
         let mut work = self.lock();
         let mut transaction = work.transaction.take().ok_or_else(ended)?;
-        if transaction.has_writes() || !work.created.is_empty() {
-            transaction.put(record.0, record.1)?;
+        if let Some((key, value)) = record
+            && (transaction.has_writes() || !work.created.is_empty())
+        {
+            transaction.put(key, value)?;
         }
         catalog.commit_transaction(&work.touched, &work.created, transaction, durability)
     }
@@ -263,6 +268,29 @@ impl Session {
         let (catalog, snapshot) = database.catalog().moment(|| self.snapshot(timestamp))?;
         let catalog = Arc::new(catalog.as_of(snapshot.timestamp())?);
         Ok(self.bound(self.id(), Binding::Moment(Moment { snapshot, catalog })))
+    }
+
+    /// Runs operations as one transaction: all that they write becomes visible together, or nothing. Runs them again
+    /// when it loses against another, so `body` must not keep what it did.
+    pub fn atomically<T>(
+        &self,
+        durability: Option<Durability>,
+        mut body: impl FnMut(&Self) -> Result<T>,
+    ) -> Result<T> {
+        let mut lost = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let open = OpenTransaction::begin(self.database(), None)?;
+            let bound = self.bound(open.owner(), Binding::Transaction(open.clone()));
+            let outcome = body(&bound).and_then(|outcome| {
+                open.commit(self.database().catalog(), durability, None).map(|()| outcome)
+            });
+            self.database().cursors().kill_session(open.owner());
+            match outcome {
+                Err(error) if error.code == error_code::WRITE_CONFLICT => lost = Some(error),
+                outcome => return outcome,
+            }
+        }
+        Err(lost.unwrap_or_else(ended))
     }
 
     /// The moment that all its reads are of, if it is bound to one.
