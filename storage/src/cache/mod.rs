@@ -27,6 +27,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::error::{Error, Result};
 use crate::sstable::block::Block;
+use crate::sstable::filter::Filter;
 
 /// Bookkeeping per item: its slot, its key, its counters.
 const ITEM_OVERHEAD_BYTES: u64 = 96;
@@ -45,8 +46,28 @@ type Place = (u64, u64);
 pub enum Cached {
     /// A parsed block.
     Block(Arc<Block>),
+    /// A part of a filter.
+    Filter(Arc<FilterPart>),
     /// A large value's bytes.
     Value(Arc<LargeValue>),
+}
+
+/// A part of a filter in memory.
+pub struct FilterPart {
+    filter: Filter,
+    _charge: Charge,
+}
+
+impl FilterPart {
+    /// With its place in the account.
+    pub fn new(filter: Filter, charge: Charge) -> FilterPart {
+        FilterPart { filter, _charge: charge }
+    }
+
+    /// The filter.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
 }
 
 /// A large value in memory.
@@ -87,6 +108,7 @@ impl Weighter<Place, Cached> for ByBytes {
     fn weight(&self, _: &Place, item: &Cached) -> u64 {
         let held = match item {
             Cached::Block(block) => block.memory_bytes(),
+            Cached::Filter(part) => part.filter.memory_bytes(),
             Cached::Value(value) => value.bytes.len(),
         };
         held as u64 + ITEM_OVERHEAD_BYTES

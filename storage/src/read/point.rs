@@ -121,12 +121,12 @@ fn find_in_table(
     let reader = table.reader()?;
     cover.meet(reader.range_tombstones().map(|ranges| &**ranges));
     let found = match near {
-        _ if !reader.may_contain(hash) => None,
         Some(near) => {
             let near = near.entry(table.meta.file_id).or_default();
-            reader.get_near(cover.key, cover.visible, near)?
+            reader.get_near(cover.key, hash, cover.visible, near)?
         }
-        None => reader.get(cover.key, cover.visible)?,
+        None if reader.may_contain(hash)? => reader.get(cover.key, cover.visible)?,
+        None => None,
     };
     if let Some(found) = found {
         return Ok(Some((!cover.hides(found.timestamp)).then_some(found)));

@@ -106,7 +106,7 @@ impl Inputs<'_> {
 
     fn add_table(&mut self, table: &TableHandle) -> Result<()> {
         let reader = table.reader()?;
-        if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper) {
+        if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper)? {
             self.sources.push(Source::Table(TableCursor::new(Arc::clone(reader), Caching::Through)));
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Inputs<'_> {
         if overlapping.len() <= FILTERED_TABLES_MAX && self.lower.is_some() && self.upper.is_some() {
             let mut kept = Vec::with_capacity(overlapping.len());
             for table in overlapping {
-                if table.reader()?.may_contain_range(self.lower, self.upper) {
+                if table.reader()?.may_contain_range(self.lower, self.upper)? {
                     kept.push(Arc::clone(table));
                 }
             }

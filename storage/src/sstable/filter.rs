@@ -4,17 +4,27 @@
 //! onwards for each probe inside the line. The filter answers "surely absent" or "perhaps present"; at 10 bits a key
 //! about one absent key in a hundred is "perhaps".
 //!
+//! The filter of a large table is cut into parts by another hash of the key's hash, each a filter of its own behind a
+//! directory of their handles. The parts come through the cache, so that a large table does not hold its filter in memory
+//! for as long as it is open; a question costs one part. By hash and not by key, because prefixes are asked for too,
+//! and a prefix's keys may lie on both sides of any cut.
+//!
 //! Keys and key prefixes may share a filter: both are hashed as the bytes they are, and a prefix of one keyspace is
 //! never a whole key of the same keyspace's shape. The first byte of the last eight names the kind of filter, so another
 //! kind can take its place; a reader that does not know the kind reads without a filter. FORMAT.md, "Filter".
 
-use crate::coding::{Malformed, take_u8, take_u16, take_u32, u64_at};
+use crate::coding::{Malformed, take_u8, take_u16, take_u32, take_u64, u32_at, u64_at};
 use crate::planted::{Bug, planted};
+use crate::sstable::footer::BlockHandle;
 
 /// Bytes of the trailer behind the lines.
 const FILTER_TRAILER_BYTES: usize = 8;
 /// The blocked Bloom filter of this module.
 const KIND_BLOCKED_BLOOM: u8 = 1;
+/// A directory of parts.
+const KIND_PARTS: u8 = 2;
+/// Bytes of a part's handle in the directory.
+const HANDLE_BYTES: usize = 12;
 const LINE_BYTES: usize = 64;
 const LINE_WORDS: usize = LINE_BYTES / 8;
 /// More probes than this help no filter a writer would make.
@@ -48,6 +58,86 @@ fn probe_bit(state: &mut u32) -> u32 {
 fn probe_start(hash: u64) -> u32 {
     // Odd, so that the multiplication never reaches zero.
     u32::try_from(hash & 0xffff_ffff).unwrap_or_default() | 1
+}
+
+/// Which of `parts` parts a hash belongs to. Multiplied first: the parts must not share out the bits that choose lines.
+fn part_of(hash: u64, parts: usize) -> usize {
+    let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from((mixed * parts as u64) >> 32).unwrap_or_default()
+}
+
+/// What a filter block holds.
+pub enum FilterBlock {
+    /// The filter.
+    Whole(Filter),
+    /// Where the parts are.
+    Parts(FilterParts),
+}
+
+/// Where the parts of a filter are.
+pub struct FilterParts {
+    handles: Vec<BlockHandle>,
+}
+
+impl FilterParts {
+    /// The part that knows about a hash.
+    #[inline]
+    pub fn handle_of(&self, hash: u64) -> Option<BlockHandle> {
+        self.handles.get(part_of(hash, self.handles.len())).copied()
+    }
+
+    /// All parts.
+    pub fn handles(&self) -> &[BlockHandle] {
+        &self.handles
+    }
+
+    /// The directory's bytes.
+    pub fn encode(handles: &[BlockHandle]) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(handles.len() * HANDLE_BYTES + FILTER_TRAILER_BYTES);
+        for handle in handles {
+            out.extend_from_slice(&handle.offset.to_le_bytes());
+            out.extend_from_slice(&handle.length.to_le_bytes());
+        }
+        out.extend_from_slice(&[KIND_PARTS, 0, 0, 0]);
+        out.extend_from_slice(&u32::try_from(handles.len()).ok()?.to_le_bytes());
+        Some(out)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<FilterParts, Malformed> {
+        let wrong = Malformed("filter parts do not fill their directory");
+        let body = bytes.len().checked_sub(FILTER_TRAILER_BYTES).ok_or(wrong)?;
+        let (mut rest, trailer) = bytes.split_at_checked(body).ok_or(wrong)?;
+        let count = u32_at(trailer, 4).ok_or(wrong)? as usize;
+        if count == 0 || count.checked_mul(HANDLE_BYTES) != Some(body) {
+            return Err(wrong);
+        }
+        let mut handles = Vec::with_capacity(count);
+        while let (Some(offset), Some(length)) = (take_u64(&mut rest), take_u32(&mut rest)) {
+            handles.push(BlockHandle { offset, length });
+        }
+        Ok(FilterParts { handles })
+    }
+}
+
+impl FilterBlock {
+    /// Reads the block the footer points at. `Ok(None)` is a kind this build does not know.
+    pub fn parse(bytes: &[u8]) -> Result<Option<FilterBlock>, Malformed> {
+        let kind_at = bytes.len().checked_sub(FILTER_TRAILER_BYTES);
+        let kind =
+            kind_at.and_then(|at| bytes.get(at)).ok_or(Malformed("filter shorter than its trailer"))?;
+        if *kind == KIND_PARTS {
+            return FilterParts::parse(bytes).map(|parts| Some(FilterBlock::Parts(parts)));
+        }
+        Ok(Filter::parse(bytes)?.map(FilterBlock::Whole))
+    }
+
+    /// What it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            FilterBlock::Whole(filter) => filter.memory_bytes(),
+            FilterBlock::Parts(parts) => parts.handles.len() * size_of::<BlockHandle>(),
+        }
+    }
 }
 
 impl Filter {
@@ -117,16 +207,31 @@ impl FilterBuilder {
         }
     }
 
-    /// The filter block's bytes, or `None` when there was no key.
-    pub fn finish(&mut self) -> Option<Vec<u8>> {
-        if self.hashes.is_empty() {
-            return None;
+    /// The filter's blocks: none when there was no key, one when it has at most `part_bytes`, else its parts.
+    pub fn finish(&mut self, part_bytes: usize) -> Option<Vec<Vec<u8>>> {
+        let hashes = std::mem::take(&mut self.hashes);
+        if hashes.is_empty() {
+            return Some(Vec::new());
         }
-        let bits = self.hashes.len() as u64 * u64::from(self.bits_per_key);
-        let count = usize::try_from(bits.div_ceil(8 * LINE_BYTES as u64)).ok()?;
+        let bytes = usize::try_from(hashes.len() as u64 * u64::from(self.bits_per_key) / 8).ok()?;
+        let parts = bytes.div_ceil(part_bytes.max(LINE_BYTES)).max(1);
+        if parts == 1 {
+            return Some(vec![self.build(&hashes)?]);
+        }
+        let mut shares = vec![Vec::new(); parts];
+        for hash in hashes {
+            shares.get_mut(part_of(hash, parts))?.push(hash);
+        }
+        shares.iter().map(|share| self.build(share)).collect()
+    }
+
+    /// A filter of these hashes; of none, one that knows of none.
+    fn build(&self, hashes: &[u64]) -> Option<Vec<u8>> {
+        let bits = hashes.len() as u64 * u64::from(self.bits_per_key);
+        let count = usize::try_from(bits.div_ceil(8 * LINE_BYTES as u64)).ok()?.max(1);
         let probes = self.probes();
         let mut lines = vec![[0_u64; LINE_WORDS]; count];
-        for &hash in &self.hashes {
+        for &hash in hashes {
             let words = lines.get_mut(line_of(hash, count))?;
             let mut state = probe_start(hash);
             for _ in 0..probes {
@@ -140,7 +245,6 @@ impl FilterBuilder {
         }
         out.extend_from_slice(&[KIND_BLOCKED_BLOOM, probes, 0, 0]);
         out.extend_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
-        self.hashes.clear();
         Some(out)
     }
 
@@ -153,6 +257,8 @@ impl FilterBuilder {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::cast_possible_truncation, reason = "numbers drawn below the target's range")]
+
     use super::*;
     use crate::coding::key_hash;
 
@@ -161,7 +267,33 @@ mod tests {
         for key in 0..keys {
             builder.add(key_hash(&key.to_be_bytes()));
         }
-        builder.finish().unwrap()
+        builder.finish(usize::MAX).unwrap().remove(0)
+    }
+
+    #[test]
+    fn parts_share_the_keys_and_answer_as_one_filter() {
+        let mut builder = FilterBuilder::new(10);
+        (0..20_000_u64).for_each(|key| builder.add(key_hash(&key.to_be_bytes())));
+        let blocks = builder.finish(2_000).unwrap();
+        assert_eq!(blocks.len(), 13);
+        let handles: Vec<_> =
+            (0..blocks.len()).map(|at| BlockHandle { offset: at as u64, length: 7 }).collect();
+        let directory = FilterParts::encode(&handles).unwrap();
+        let Some(FilterBlock::Parts(parts)) = FilterBlock::parse(&directory).unwrap() else { panic!() };
+        assert_eq!(parts.handles(), handles);
+        let filters: Vec<_> = blocks.iter().map(|block| Filter::parse(block).unwrap().unwrap()).collect();
+        let asked = |key: u64| {
+            let hash = key_hash(&key.to_be_bytes());
+            filters[parts.handle_of(hash).unwrap().offset as usize].may_contain(hash)
+        };
+        assert!((0..20_000).all(asked));
+        let wrong = (1 << 40..(1 << 40) + 10_000).filter(|&key| asked(key)).count();
+        assert!(wrong < 200, "{wrong} of 10,000");
+        let sizes: Vec<_> = blocks.iter().map(Vec::len).collect();
+        assert!(sizes.iter().all(|&size| size > 1_500 && size < 2_600), "{sizes:?}");
+        for length in 0..directory.len() {
+            assert!(!matches!(FilterBlock::parse(&directory[..length]), Ok(Some(FilterBlock::Parts(_)))));
+        }
     }
 
     #[test]
@@ -180,11 +312,11 @@ mod tests {
 
     #[test]
     fn an_empty_table_has_no_filter_and_an_unknown_kind_is_none() {
-        assert_eq!(FilterBuilder::new(10).finish(), None);
+        assert_eq!(FilterBuilder::new(10).finish(usize::MAX), Some(Vec::new()));
         let mut bytes = build(10, 10);
         let kind_at = bytes.len() - FILTER_TRAILER_BYTES;
         bytes[kind_at] = 9;
-        assert!(Filter::parse(&bytes).unwrap().is_none());
+        assert!(FilterBlock::parse(&bytes).unwrap().is_none());
     }
 
     #[test]

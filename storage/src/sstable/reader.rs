@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cache::{BlockCache, Cached, Charge, Pinned};
+use crate::cache::{BlockCache, Cached, Charge, FilterPart, Pinned};
 use crate::coding::{Malformed, prefix_hash};
 use crate::encryption::{FileCipher, KEY_BLOCK_BYTES, KeyedFile, StoreKeys};
 use crate::entry::ValueKind;
@@ -16,7 +16,7 @@ use crate::keyspace::Keyspace;
 use crate::options::ReadMode;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block::{Block, BlockBytes, Position};
-use crate::sstable::filter::Filter;
+use crate::sstable::filter::{Filter, FilterBlock};
 use crate::sstable::footer::{BlockHandle, FOOTER_BYTES, Footer};
 use crate::sstable::open_files::{OpenFiles, Slot};
 use crate::sstable::properties::Properties;
@@ -203,6 +203,23 @@ impl BlockFile {
         Ok(Arc::new(block.charged(&self.cache)))
     }
 
+    /// A part of the filter, through the cache.
+    fn filter_part(&self, handle: BlockHandle) -> Result<Arc<FilterPart>> {
+        if let Some(Cached::Filter(part)) = self.cache.get(self.holder, handle.offset) {
+            return Ok(part);
+        }
+        self.cache.admit_load(u64::from(handle.length))?;
+        let bytes = self.read_sealed(handle, BlockType::Filter)?;
+        let wrong = |malformed| self.corruption(handle.offset, malformed);
+        let filter = Filter::parse(bytes.as_slice()).map_err(wrong)?;
+        // The directory is of a kind this build knows, and its parts are of one it knows as well.
+        let filter = filter.ok_or_else(|| wrong(Malformed("a part of a filter of an unknown kind")))?;
+        let charge = self.cache.charge(filter.memory_bytes() as u64);
+        let part = Arc::new(FilterPart::new(filter, charge));
+        self.cache.insert(self.holder, handle.offset, Cached::Filter(Arc::clone(&part)));
+        Ok(part)
+    }
+
     /// A block that is cached.
     pub fn cached(&self, handle: BlockHandle) -> Option<Arc<Block>> {
         match self.cache.get(self.holder, handle.offset) {
@@ -285,7 +302,7 @@ pub struct TableReader {
     pub(super) file: BlockFile,
     pub(super) root: Arc<Block>,
     pub(super) index_levels: u8,
-    filter: Option<Filter>,
+    filter: Option<FilterBlock>,
     range_tombstones: Option<Arc<RangeTombstones>>,
     properties: Properties,
     footer: Footer,
@@ -319,7 +336,7 @@ impl TableReader {
         let filter = Self::read_filter(&file, footer.filter)?;
         let range_tombstones = Self::read_range_tombstones(&file, footer.range_tombstones)?;
         let pinned = root.memory_bytes()
-            + filter.as_ref().map_or(0, Filter::memory_bytes)
+            + filter.as_ref().map_or(0, FilterBlock::memory_bytes)
             + range_tombstones.as_ref().map_or(0, |ranges| ranges.memory_bytes())
             + size_of::<TableReader>();
         let pinned = opener.cache.pin(pinned as u64)?;
@@ -357,12 +374,12 @@ impl TableReader {
         }
     }
 
-    fn read_filter(file: &BlockFile, handle: BlockHandle) -> Result<Option<Filter>> {
+    fn read_filter(file: &BlockFile, handle: BlockHandle) -> Result<Option<FilterBlock>> {
         if !handle.exists() {
             return Ok(None);
         }
         let bytes = file.read_sealed(handle, BlockType::Filter)?;
-        Filter::parse(bytes.as_slice()).map_err(|malformed| file.corruption(handle.offset, malformed))
+        FilterBlock::parse(bytes.as_slice()).map_err(|malformed| file.corruption(handle.offset, malformed))
     }
 
     fn read_range_tombstones(file: &BlockFile, handle: BlockHandle) -> Result<Option<Arc<RangeTombstones>>> {
@@ -406,18 +423,25 @@ impl TableReader {
 
     /// Whether a key of this hash may be in it; `false` is certain.
     #[inline]
-    pub fn may_contain(&self, key_hash: u64) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.may_contain(key_hash))
+    pub fn may_contain(&self, key_hash: u64) -> Result<bool> {
+        match &self.filter {
+            None => Ok(true),
+            Some(FilterBlock::Whole(filter)) => Ok(filter.may_contain(key_hash)),
+            Some(FilterBlock::Parts(parts)) => {
+                let Some(handle) = parts.handle_of(key_hash) else { return Ok(true) };
+                Ok(self.file.filter_part(handle)?.filter().may_contain(key_hash))
+            }
+        }
     }
 
     /// Whether a key in `[lower, upper)` may be in it, as far as the filter knows prefixes; `false` is certain. The filter
     /// helps when all keys of the range share a prefix of the length the table was written with.
-    pub fn may_contain_range(&self, lower: Option<&[u8]>, upper: Option<&[u8]>) -> bool {
-        let (Some(lower), Some(upper), Some(_)) = (lower, upper, &self.filter) else { return true };
+    pub fn may_contain_range(&self, lower: Option<&[u8]>, upper: Option<&[u8]>) -> Result<bool> {
+        let (Some(lower), Some(upper), Some(_)) = (lower, upper, &self.filter) else { return Ok(true) };
         let rule = self.properties.prefixes.get(&Keyspace::of(lower)).copied().unwrap_or_default();
         match rule.prefix(lower) {
             Some(prefix) if all_below_start_with(prefix, upper) => self.may_contain(prefix_hash(prefix)),
-            _ => true,
+            _ => Ok(true),
         }
     }
 
@@ -441,14 +465,17 @@ impl TableReader {
     /// The newest version of `key` at or below `visible`. Range tombstones are asked for apart; the filter has been
     /// asked already.
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
-        self.get_near(key, visible, &mut None)
+        let target = self.stored(Position { key, timestamp: visible });
+        let Some(block) = self.block_of(target)? else { return Ok(None) };
+        Ok(self.found(&block, block.seek(target), key))
     }
 
-    /// As `get`. `near` is the block the last answer came from: when keys are asked for in ascending order, those in the
-    /// same block need neither index nor cache.
+    /// As `get`, the filter included. `near` is the block the last answer came from: when keys are asked for in ascending
+    /// order, those in the same block need neither filter nor index nor cache.
     pub fn get_near(
         &self,
         key: &[u8],
+        key_hash: u64,
         visible: Timestamp,
         near: &mut Option<Arc<Block>>,
     ) -> Result<Option<FoundVersion>> {
@@ -459,6 +486,9 @@ impl TableReader {
             if at < block.entries() {
                 return Ok(self.found(block, at, key));
             }
+        }
+        if !self.may_contain(key_hash)? {
+            return Ok(None);
         }
         let Some(block) = self.block_of(target)? else { return Ok(None) };
         let found = self.found(&block, block.seek(target), key);

@@ -25,7 +25,13 @@ use crate::vfs::{MemoryVfs, Vfs};
 type Entry = (Vec<u8>, u64, ValueKind, Vec<u8>);
 
 fn format(block_bytes: usize, compression: Compression) -> TableFormat {
-    TableFormat { block_bytes, compression, filter_bits_per_key: Some(10), prefixes: [].into() }
+    TableFormat {
+        block_bytes,
+        compression,
+        filter_bits_per_key: Some(10),
+        filter_part_bytes: 1 << 10,
+        prefixes: [].into(),
+    }
 }
 
 fn opener(vfs: &MemoryVfs) -> FileOpener {
@@ -95,7 +101,7 @@ fn every_entry_is_found_and_walked_with_one_and_two_index_levels() {
             }
             assert!(!cursor.valid());
             for (key, timestamp, kind, value) in entries.iter().step_by(7) {
-                assert!(reader.may_contain(key_hash(key)));
+                assert!(reader.may_contain(key_hash(key)).unwrap());
                 let found = reader.get(key, Timestamp(timestamp + 9)).unwrap().unwrap();
                 assert_eq!(
                     (found.timestamp.0, found.kind, &*found.value),
@@ -188,8 +194,9 @@ fn prefixes_are_in_the_filter_under_the_rule_they_were_written_with() {
     let entries: Vec<_> = numbered(200, 1).into_iter().filter(|e| e.0[6] != b'3').collect();
     let (vfs, meta) = write(with_prefixes, &entries, &[]);
     let reader = TableReader::open(&opener(&vfs), meta.file_id, meta.size_bytes).unwrap();
-    let asked =
-        |lower: &str, upper: &str| reader.may_contain_range(Some(lower.as_bytes()), Some(upper.as_bytes()));
+    let asked = |lower: &str, upper: &str| {
+        reader.may_contain_range(Some(lower.as_bytes()), Some(upper.as_bytes())).unwrap()
+    };
     assert!(asked("key0000", "key0001") && asked("key00005", "key00006") && asked("key0001", "key0001zz"));
     let absent = (0..500).filter(|n| asked(&format!("key{n:04}"), &format!("key{n:04}~"))).count();
     assert!(absent < 30, "{absent} of 500 prefixes are said to be there");
@@ -197,7 +204,7 @@ fn prefixes_are_in_the_filter_under_the_rule_they_were_written_with() {
     assert!(asked("key0300", "key0302"), "a range of two prefixes is not known");
     assert!(asked("key999", "key999z"), "a shorter bound has no prefix");
     assert!(asked("x1234567", "x1234568"), "a keyspace without a rule is not known");
-    assert!(reader.may_contain_range(Some(b"key0300"), None), "an open range is not known");
+    assert!(reader.may_contain_range(Some(b"key0300"), None).unwrap(), "an open range is not known");
 }
 
 #[test]
@@ -230,7 +237,7 @@ fn read_all(vfs: &MemoryVfs, meta: &TableMeta) -> Result<(Vec<Entry>, Vec<RangeT
     let ranges = reader.range_tombstones().map(|ranges| ranges.iter().collect());
     let entries = walk_all(&reader)?;
     for (key, timestamp, ..) in &entries {
-        if reader.may_contain(key_hash(key)) {
+        if reader.may_contain(key_hash(key))? {
             reader.get(key, Timestamp(*timestamp))?;
         }
     }

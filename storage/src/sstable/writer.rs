@@ -22,7 +22,7 @@ use crate::manifest::{TableBound, TableMeta};
 use crate::options::{Compression, FilterKind, StoreOptions};
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block_builder::{BlockBuilder, shortest_separator};
-use crate::sstable::filter::FilterBuilder;
+use crate::sstable::filter::{FilterBuilder, FilterParts};
 use crate::sstable::footer::{BlockHandle, Footer};
 use crate::sstable::properties::Properties;
 use crate::sstable::reader::FileOpener;
@@ -46,6 +46,8 @@ pub struct TableFormat {
     pub compression: Compression,
     /// Bits of filter per key, `None` for no filter.
     pub filter_bits_per_key: Option<u32>,
+    /// A larger filter is cut into parts of this size.
+    pub filter_part_bytes: usize,
     /// Which prefixes go into the filter.
     pub prefixes: BTreeMap<Keyspace, PrefixRule>,
 }
@@ -59,6 +61,7 @@ impl TableFormat {
             block_bytes: if level < 2 { options.block_bytes_upper } else { options.block_bytes_lower },
             compression: options.compression.get(level).copied().unwrap_or(Compression::None),
             filter_bits_per_key: (options.filter == FilterKind::BlockedBloom && bits > 0).then_some(bits),
+            filter_part_bytes: options.filter_part_bytes,
             prefixes: prefixes.filter(|(_, rule)| *rule != PrefixRule::None).collect(),
         }
     }
@@ -265,10 +268,7 @@ impl TableWriter {
         if let Some(pending) = self.pending.take() {
             self.add_index_entry(pending, None)?;
         }
-        let filter = match self.filter.as_mut().and_then(FilterBuilder::finish) {
-            Some(bytes) => self.output.put(&bytes, BlockType::Filter)?,
-            None => BlockHandle::default(),
-        };
+        let filter = self.put_filter()?;
         let ranges = RangeTombstones::new(std::mem::take(&mut self.ranges));
         let range_tombstones = self.put_range_tombstones(&ranges)?;
         let (index, index_levels) = self.put_index()?;
@@ -309,6 +309,25 @@ impl TableWriter {
         }
         self.properties.largest.clone_from(&largest.key);
         largest
+    }
+
+    /// Writes the filter, whole or as parts and their directory.
+    fn put_filter(&mut self) -> Result<BlockHandle> {
+        let Some(mut filter) = self.filter.take() else { return Ok(BlockHandle::default()) };
+        let too_large = || Error::invalid(format!("sstable {}: the filter is too large", self.file_id));
+        let blocks = filter.finish(self.format.filter_part_bytes).ok_or_else(too_large)?;
+        let mut handles = Vec::with_capacity(blocks.len());
+        for block in &blocks {
+            handles.push(self.output.put(block, BlockType::Filter)?);
+        }
+        match handles.as_slice() {
+            [] => Ok(BlockHandle::default()),
+            [whole] => Ok(*whole),
+            parts => {
+                let directory = FilterParts::encode(parts).ok_or_else(too_large)?;
+                self.output.put(&directory, BlockType::Filter)
+            }
+        }
     }
 
     fn put_range_tombstones(&mut self, ranges: &RangeTombstones) -> Result<BlockHandle> {

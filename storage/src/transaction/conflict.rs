@@ -101,7 +101,7 @@ impl ConflictCheck {
             let ranges =
                 reader.range_tombstones().and_then(|ranges| ranges.newest_covering(key, Timestamp::MAX));
             let mut newest = ranges;
-            if reader.may_contain(key_hash(key)) {
+            if reader.may_contain(key_hash(key))? {
                 newest = newest.max(reader.get(key, Timestamp::MAX)?.map(|found| found.timestamp));
             }
             if newest.is_some_and(|newest| newest > *since) {

@@ -28,6 +28,7 @@ pub fn small_options() -> StoreOptions {
         manifest_bytes_min: 2 << 10,
         block_bytes_upper: 256,
         block_bytes_lower: 512,
+        filter_part_bytes: 64,
         l0_compaction_trigger: 2,
         l0_slowdown: 6,
         l0_stop: 10,
