@@ -4,7 +4,7 @@
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 use sheaf_engine::operation::{DeleteOperation, InsertOperation, UpdateOperation};
-use sheaf_engine::{Cursor, Error, Namespace, Result};
+use sheaf_engine::{Cursor, Error, ErrorCode, Namespace, Result};
 
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
 use crate::cursors::{Delivery, cursor_document, deliver};
@@ -13,11 +13,16 @@ use crate::request::{Request, collation, hint};
 use crate::transaction::{check_single, statement_ids};
 use crate::write_batch::{check_len, count_value, is_fatal_in_transaction};
 
+/// Constants of an update are for pipelines.
+const CONSTANTS_WITHOUT_PIPELINE: ErrorCode = ErrorCode(51_198);
+
 /// One operation of the batch.
 enum Operation<'a> {
     Insert(InsertOperation<'a>),
     Update(UpdateOperation<'a>),
     Delete(DeleteOperation<'a>),
+    /// What fails by itself, and leaves the others alone.
+    Refused(Error),
 }
 
 /// What the operations did together.
@@ -128,7 +133,18 @@ fn read<'a>(namespaces: &[Namespace], scope: &str, document: RawDocument<'a>) ->
             let document = arguments.required("document", arguments.document("document")?)?;
             Operation::Insert(InsertOperation::new(namespace(&arguments)?, vec![document]))
         }
-        "update" => Operation::Update(read_update(&arguments, namespace(&arguments)?)?),
+        "update" => {
+            let update = read_update(&arguments, namespace(&arguments)?)?;
+            let has_constants = update.common.let_variables.is_some();
+            if has_constants && !matches!(update.update, ValueRef::Array(_)) {
+                Operation::Refused(Error::new(
+                    CONSTANTS_WITHOUT_PIPELINE,
+                    format!("{scope}.constants is for updates that are pipelines"),
+                ))
+            } else {
+                Operation::Update(update)
+            }
+        }
         "delete" => {
             let filter = arguments.required("filter", arguments.document("filter")?)?;
             let mut operation = DeleteOperation::new(namespace(&arguments)?, filter);
@@ -197,6 +213,7 @@ impl<'a> Operation<'a> {
                 operation.common.max_time = request.generic.max_time;
                 operation.common.let_variables = let_variables;
             }
+            Self::Refused(_) => {}
         }
     }
 
@@ -205,13 +222,14 @@ impl<'a> Operation<'a> {
             Self::Insert(operation) => operation.statements = statement.into_iter().collect(),
             Self::Update(operation) => operation.statement = statement,
             Self::Delete(operation) => operation.statement = statement,
+            Self::Refused(_) => {}
         }
     }
 
     /// Whether it may be about many documents.
     fn is_multi(&self) -> bool {
         match self {
-            Self::Insert(_) => false,
+            Self::Insert(_) | Self::Refused(_) => false,
             Self::Update(operation) => operation.multi,
             Self::Delete(operation) => operation.multi,
         }
@@ -244,6 +262,7 @@ impl<'a> Operation<'a> {
                 totals.deleted += outcome.deleted;
                 Ok(Effect { count: outcome.deleted, ..Effect::default() })
             }
+            Self::Refused(error) => Err(error.clone()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `find`: a filter in, a cursor out.
 
-use sheaf_document::{DocumentBuilder, RawDocument};
+use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 use sheaf_engine::operation::FindOperation;
 use sheaf_engine::{Error, Namespace, Result};
 
@@ -23,6 +23,9 @@ pub(crate) fn read<'a>(
     arguments: &Arguments<'a>,
     namespace: Namespace,
 ) -> Result<(FindOperation<'a>, Delivery)> {
+    if matches!(arguments.value("filter"), Some(ValueRef::Null)) {
+        return Err(arguments.wrong_type("filter", ValueRef::Null, "a document"));
+    }
     let filter = arguments.document("filter")?.unwrap_or(RawDocument::EMPTY);
     let mut operation = FindOperation::new(namespace, filter);
     operation.projection = arguments.document("projection")?;

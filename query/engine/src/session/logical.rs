@@ -55,6 +55,8 @@ pub(crate) struct LogicalSession {
 struct State {
     /// Whether what is stored of it was read.
     is_loaded: bool,
+    /// Whether there may be records of it in the store.
+    is_stored: bool,
     /// The highest number; below 0 before the first.
     number: i64,
     /// What statements of that number did.
@@ -102,6 +104,7 @@ impl State {
     fn new(now_millis: i64) -> Self {
         Self {
             is_loaded: false,
+            is_stored: false,
             number: -1,
             statements: BTreeMap::new(),
             stale: Vec::new(),
@@ -139,6 +142,7 @@ impl State {
     /// Goes on to a higher number. A transaction that still runs is aborted.
     fn go_on_to(&mut self, number: i64, id: &LogicalSessionId) -> Option<OpenTransaction> {
         self.number = number;
+        self.is_stored = true;
         let statements = std::mem::take(&mut self.statements);
         self.stale.extend(statements.keys().map(|statement| key_layout::session_statement(id, *statement)));
         self.end = None;
@@ -300,15 +304,18 @@ impl LogicalSessions {
 impl Database {
     /// The session of this id, marked as used now. Sessions that are gone are swept up on the way.
     fn logical_session(&self, id: &LogicalSessionId) -> Result<Arc<LogicalSession>> {
+        let session = self.touch_session(id)?;
+        session.lock().load(self.tablet(), id)?;
+        Ok(session)
+    }
+
+    fn touch_session(&self, id: &LogicalSessionId) -> Result<Arc<LogicalSession>> {
         let now = self.now_millis();
         if let Some(is_first) = self.logical_sessions().is_due(now) {
             self.sweep_sessions(now, is_first)?;
         }
         let session = self.logical_sessions().session(id, now)?;
-        let mut state = session.lock();
-        state.last_use_millis = now;
-        state.load(self.tablet(), id)?;
-        drop(state);
+        session.lock().last_use_millis = now;
         Ok(session)
     }
 
@@ -317,8 +324,10 @@ impl Database {
         if is_first {
             for_each_record(self.tablet(), key_layout::sessions(), |_, id, _, record| {
                 let session = self.logical_sessions().session(&id, now)?;
+                let mut state = session.lock();
+                state.is_stored = true;
                 if let Some(ValueRef::DateTime(at)) = record.get("at") {
-                    session.lock().last_use_millis = at;
+                    state.last_use_millis = at;
                 }
                 Ok(())
             })?;
@@ -333,10 +342,12 @@ impl Database {
         let mut batch = WriteBatch::new();
         for session in self.logical_sessions().take_idle(now) {
             self.kill_cursors_of(session.lock().abort());
-            let records = key_layout::session(&session.id);
-            batch.delete_range(records.lower, records.upper);
+            if session.lock().is_stored {
+                let records = key_layout::session(&session.id);
+                batch.delete_range(records.lower, records.upper);
+            }
         }
-        if !batch.is_empty() {
+        if !batch.is_empty() && !self.options().store.read_only {
             self.tablet().commit(batch, None)?;
         }
         Ok(())
@@ -355,10 +366,7 @@ impl Database {
 
     /// Marks a session of a client as used now; it begins if it is new.
     pub fn use_logical_session(&self, id: &[u8; 16]) -> Result<()> {
-        let now = self.now_millis();
-        let session = self.logical_sessions().session(id, now)?;
-        session.lock().last_use_millis = now;
-        Ok(())
+        self.touch_session(id).map(drop)
     }
 
     /// The sessions of clients, and when each was used last in milliseconds since 1970.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sheaf_document::{RawDocumentBuf, ValueRef};
 use sheaf_engine::operation::{
-    DeleteOperation, FindAndModifyOperation, InsertOperation, InsertOutcome, Modification, UpdateOperation,
-    UpdateOutcome,
+    AggregateOperation, AggregateTarget, DeleteOperation, FindAndModifyOperation, InsertOperation,
+    InsertOutcome, Modification, UpdateOperation, UpdateOutcome,
 };
 use sheaf_engine::{Database, Result, Session, error_code};
 use sheaf_storage::{ManualClock, MemoryVfs};
@@ -138,4 +138,27 @@ fn records_live_with_their_writes_and_no_longer() {
     increment(&numbered(&session, 1), r#"{"_id":1}"#, false, 0)
         .expect("a session that was forgotten begins anew");
     assert_eq!(find(&session, r#"{"_id":1}"#), [r#"{"_id":1,"x":2}"#]);
+}
+
+#[test]
+fn sessions_that_only_read_are_forgotten_too() {
+    let clock = Arc::new(ManualClock::new(1_700_000_000));
+    let mut options = options();
+    options.store.clock = Arc::clone(&clock) as _;
+    let database = Database::in_memory(options).expect("opens");
+    let session = database.session();
+    let stage = doc(r#"{"$listLocalSessions":{}}"#);
+    let count = || {
+        let stages = vec![ValueRef::Document(stage.as_raw())];
+        let target = AggregateTarget::Database("admin".to_owned());
+        let mut cursor = session.aggregate(&AggregateOperation::new(target, stages)).expect("lists");
+        cursor.next_batch(1_000, 1 << 20).expect("reads").documents.len()
+    };
+    for number in 0..9_u8 {
+        database.use_logical_session(&[number; 16]).expect("begins");
+    }
+    assert_eq!(count(), 9);
+    clock.advance_micros(31 * 60 * 1_000_000);
+    database.use_logical_session(&[99; 16]).expect("begins");
+    assert_eq!(count(), 1);
 }
