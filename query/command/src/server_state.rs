@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sheaf_document::RawDocumentBuf;
 
 use crate::commands::parameters::Parameters;
-use crate::commands::plan_cache::IndexFilter;
 
 /// The state. Nothing of it survives a restart.
 #[derive(Debug, Default)]
@@ -24,8 +23,6 @@ pub(crate) struct ServerState {
     pub(crate) feature_compatibility_version: Option<&'static str>,
     /// Why writes of users are blocked, if they are.
     pub(crate) write_block: Option<&'static str>,
-    /// Index filters by namespace.
-    pub(crate) index_filters: BTreeMap<String, Vec<IndexFilter>>,
 }
 
 /// What the profiler of a database would record.

@@ -27,6 +27,6 @@ pub use error::{Error, Result};
 pub use executor::{SpillStatistics, SpillUse};
 pub use expiry::{ExpiryPass, ExpiryStatistics, TTL_INTERVAL_DEFAULT};
 pub use namespace::{DATABASE_NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Namespace, validate_database_name};
-pub use session::{Session, SessionId};
+pub use session::{QueryShape, Session, SessionId};
 pub use sheaf_language::ErrorCode;
 pub use sheaf_storage::{Durability, Timestamp};

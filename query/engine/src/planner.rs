@@ -15,6 +15,7 @@ mod access;
 mod bounded_scan;
 mod candidate;
 mod find;
+mod index_filter;
 mod near;
 mod partial;
 mod pipeline;
@@ -25,6 +26,7 @@ mod special;
 mod time_series;
 
 pub(crate) use find::{plan_documents, plan_find};
+pub(crate) use index_filter::{IndexFilters, ShapeDocuments};
 pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
 pub(crate) use query::{HintChoice, IndexOptions, Query, QueryCollation, QueryOptions};
 pub(crate) use ranges::key_ranges;

@@ -6,6 +6,7 @@ mod count;
 mod distinct;
 mod explain;
 mod find;
+mod index_filters;
 mod logical;
 mod reading;
 mod retryable;
@@ -16,6 +17,7 @@ mod transaction;
 mod validation;
 mod view;
 
+pub use index_filters::QueryShape;
 pub(crate) use logical::LogicalSessions;
 pub(crate) use reading::ReadOptions;
 pub(crate) use retryable::{Statement, retrying_once};

@@ -14,6 +14,7 @@ use super::time_series::TimeSeries;
 use crate::collection::{Arrivals, OpenBuckets};
 use crate::index::Index;
 use crate::key_layout::CollectionId;
+use crate::planner::IndexFilters;
 use crate::{Namespace, Result};
 
 /// A collection or view.
@@ -38,6 +39,8 @@ pub(crate) struct Collection {
     pub(crate) gate: Arc<RwLock<()>>,
     /// Turns of its writers, if it is capped, and who waits for its documents. Shared like the gate.
     pub(crate) arrivals: Arc<Arrivals>,
+    /// Which indexes queries may use. Shared like the gate.
+    pub(crate) index_filters: Arc<IndexFilters>,
     /// If it holds the buckets of a time series, those that may take more. Shared like the gate.
     pub(crate) open_buckets: Arc<OpenBuckets>,
     /// When it became what it is, as a timestamp's 64 bits; 0 if that was before the database was opened.
@@ -70,6 +73,7 @@ impl Collection {
             validator,
             gate: Arc::default(),
             arrivals: Arc::default(),
+            index_filters: Arc::default(),
             open_buckets: Arc::default(),
             since: AtomicU64::new(0),
         })
@@ -100,7 +104,8 @@ impl Collection {
     ) -> Result<Self> {
         let changed = Self::new(self.id, namespace, self.uuid, options, indexes)?;
         let (gate, arrivals) = (Arc::clone(&self.gate), Arc::clone(&self.arrivals));
-        Ok(Self { gate, arrivals, open_buckets: Arc::clone(&self.open_buckets), ..changed })
+        let index_filters = Arc::clone(&self.index_filters);
+        Ok(Self { gate, arrivals, index_filters, open_buckets: Arc::clone(&self.open_buckets), ..changed })
     }
 
     /// The indexes that have entries of their own. The one on `_id` has some only in a capped collection.

@@ -48,6 +48,11 @@ impl Candidate {
             collator: index.collate(),
             same_as_query: index.specification.collation == query.collation.document,
         };
+        // A search of text has one index and no other way.
+        let is_text = matches!(index.content, IndexContent::Terms(_));
+        if query.allowed.as_ref().is_some_and(|allowed| !is_text && !allowed.have(index)) {
+            return Vec::new();
+        }
         if index.specification.hidden && !is_hinted || !index.has_entries() {
             return Vec::new();
         }

@@ -148,6 +148,9 @@ pub(crate) fn plan_pipeline(
     if let Some(filter) = Arc::get_mut(&mut query.filter) {
         bind_text(filter, source.collection.as_deref())?;
     }
+    if let Some(collection) = &source.collection {
+        query.consult_filters(collection, None);
+    }
     let plan = plan_documents(source.collection.as_ref(), &query)?;
     add_stages(plan, chain.get(used..).unwrap_or_default())
 }
@@ -172,6 +175,7 @@ fn plan_geo_near(
         hint: hint.clone(),
         collation: collation.clone(),
         index: IndexRequest::default(),
+        allowed: None,
         scope: Scope::new(),
     };
     near_plan::plan(collection, &query, &FieldPath::parse(&path), &near.near)
@@ -242,6 +246,7 @@ fn absorb(chain: &[&PreparedStage], collation: &QueryCollation, hint: HintChoice
         hint,
         collation: collation.clone(),
         index: IndexRequest::default(),
+        allowed: None,
         scope: Scope::new(),
     };
     let at = |position: usize| chain.get(position).map(|prepared| prepared.stage.as_ref());

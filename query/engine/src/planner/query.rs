@@ -7,6 +7,7 @@ use sheaf_language::expression::{Environment, Expression, Scope};
 use sheaf_language::projection::ProjectionKind;
 use sheaf_language::{Collation, Filter, Projection, SortSpec};
 
+use super::index_filter::AllowedIndexes;
 use crate::catalog::{Collection, IndexFieldKind};
 use crate::operation::{CommonOptions, Hint};
 use crate::plan::ScanDirection;
@@ -23,6 +24,8 @@ pub(crate) struct Query {
     pub(crate) collation: QueryCollation,
     /// What it asks of the index it uses.
     pub(crate) index: IndexRequest,
+    /// The indexes it may use; any if there is no filter for it.
+    pub(crate) allowed: Option<AllowedIndexes>,
     /// Names for further expressions of the same operation.
     pub(crate) scope: Scope,
 }
@@ -179,7 +182,25 @@ impl Query {
         };
         let limit = options.limit.filter(|limit| *limit > 0);
         let index = IndexRequest::new(options)?;
-        Ok(Self { filter, sort, projection, skip: options.skip, limit, hint, collation, index, scope })
+        let (skip, allowed) = (options.skip, None);
+        let mut query =
+            Self { filter, sort, projection, skip, limit, hint, collation, index, allowed, scope };
+        if let Some(collection) = collection {
+            query.consult_filters(collection, options.projection);
+        }
+        Ok(query)
+    }
+
+    /// Looks whether an index filter is about this query; a hint means nothing then.
+    pub(super) fn consult_filters(&mut self, collection: &Collection, projection: Option<RawDocument<'_>>) {
+        if self.index.has_bounds() {
+            return;
+        }
+        let filters = &collection.index_filters;
+        self.allowed = filters.allowed(&self.filter, self.sort.as_deref(), projection, &self.collation);
+        if self.allowed.is_some() && matches!(self.hint, HintChoice::Index(_)) {
+            self.hint = HintChoice::None;
+        }
     }
 
     /// How strings compare.

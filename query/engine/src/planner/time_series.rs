@@ -56,6 +56,7 @@ fn of_filter(filter: Option<Predicate>, collation: QueryCollation, hint: HintCho
         hint,
         collation,
         index: IndexRequest::default(),
+        allowed: None,
         scope: Scope::new(),
     }
 }

@@ -23,6 +23,8 @@ struct Explained {
     top: Option<&'static str>,
     /// Whether the operators above the access path are stages of a pipeline.
     is_pipeline: bool,
+    /// Whether an index filter was consulted.
+    has_index_filter: bool,
 }
 
 impl Session {
@@ -119,9 +121,10 @@ impl Session {
             namespace: namespace.clone(),
             filter: options.filter.to_buf(),
             plan,
-            collation: query.collation,
+            collation: query.collation.clone(),
             top,
             is_pipeline: false,
+            has_index_filter: query.allowed.is_some(),
         })
     }
 
@@ -141,6 +144,7 @@ impl Session {
             collation: planned.collation,
             top: None,
             is_pipeline: true,
+            has_index_filter: false,
         })
     }
 
@@ -191,7 +195,7 @@ fn write_query(
     out.document("queryPlanner", |planner| {
         planner.append("namespace", explained.namespace.to_string());
         planner.append_ref("parsedQuery", ValueRef::Document(filter));
-        planner.append("indexFilterSet", false);
+        planner.append("indexFilterSet", explained.has_index_filter);
         planner.append("optimizationTimeMillis", 0);
         planner.append("maxIndexedOrSolutionsReached", false);
         planner.append("maxIndexedAndSolutionsReached", false);
