@@ -156,6 +156,8 @@ pub struct Config {
     pub query_bytes: usize,
     /// How long history stays readable, for streams and pages that go on.
     pub history: Duration,
+    /// The file and the id of the master key of an encrypted database.
+    pub master_key: Option<(PathBuf, String)>,
     /// What an acknowledged write means where the request does not say.
     pub durability: DefaultDurability,
 }
@@ -173,6 +175,12 @@ impl Config {
     /// Merges flags (which hold the environment too) over the file over the defaults, and checks the outcome.
     pub fn resolve(flags: Flags, file: FileSettings) -> Result<Self, ConfigError> {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let key_file = flags.master_key_file.or(file.storage.master_key_file);
+        let key_id = flags.master_key_id.or(file.storage.master_key_id);
+        if key_file.is_some() != key_id.is_some() {
+            let reason = "needs storage.master_key_id beside it, and the other way round".to_owned();
+            return Err(ConfigError::OutOfRange { name: "storage.master_key_file", reason });
+        }
         let drain_seconds = flags.drain_seconds.or(file.server.drain_seconds);
         let config = Self {
             data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from("sheaf-data")),
@@ -195,6 +203,7 @@ impl Config {
                 .history_seconds
                 .or(file.storage.history_seconds)
                 .map_or(HISTORY, Duration::from_secs),
+            master_key: key_file.zip(key_id),
             durability: flags.durability.or(file.storage.durability).unwrap_or_default(),
         };
         config.check(flags.insecure || file.listen.insecure.unwrap_or(false))?;

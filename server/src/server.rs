@@ -8,13 +8,14 @@
 //! 4. The database ends its background work and syncs.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sheaf_command::Identity;
 use sheaf_engine::{Database, DatabaseOptions, Error};
 use sheaf_proto::v1::catalog_service_server::CatalogServiceServer;
 use sheaf_proto::v1::document_service_server::DocumentServiceServer;
+use sheaf_storage::{Encryption, MasterKey};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
@@ -64,6 +65,14 @@ pub enum ServerError {
         door: &'static str,
         /// Why.
         message: String,
+    },
+    /// The master key cannot be read.
+    #[error("cannot take the master key from {}: {reason}", path.display())]
+    MasterKey {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// The server's own files cannot be read or written.
     #[error("cannot prepare the server's files in the data directory: {0}")]
@@ -153,11 +162,20 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, Serv
     listener.local_addr().map_err(|source| ServerError::Listen { address: asked, source })
 }
 
+/// The master key in a file.
+fn master_key(path: &Path, id: &str) -> Result<Encryption, ServerError> {
+    let key = |reason: String| ServerError::MasterKey { path: path.to_owned(), reason };
+    let content = std::fs::read(path).map_err(|error| key(error.to_string()))?;
+    MasterKey::parse(id, &content).map(Encryption::new).map_err(|error| key(error.to_string()))
+}
+
 async fn open(config: Config) -> Result<(Database, TokenSeal), ServerError> {
     let opening = tokio::task::spawn_blocking(move || {
         let mut options = DatabaseOptions::default();
         options.store.durability = config.durability.into();
         options.store.retention = config.history;
+        options.store.encryption =
+            config.master_key.as_ref().map(|(path, id)| master_key(path, id)).transpose()?;
         options.store.cache_bytes = config.cache_bytes;
         options.store.memtable_bytes = config.memtable_bytes;
         options.operator_memory_bytes_max = config.query_bytes;

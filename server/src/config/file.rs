@@ -9,7 +9,7 @@ use super::suggestion::nearest;
 use super::{ConfigError, DefaultDurability, LogFormat};
 
 /// Every key there is, with its section. A test holds this list and the structs below together.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 18] = [
     "data",
     "listen.grpc",
     "listen.http",
@@ -25,6 +25,8 @@ pub(super) const KEYS: [&str; 16] = [
     "server.storage_threads_max",
     "storage.durability",
     "storage.history_seconds",
+    "storage.master_key_file",
+    "storage.master_key_id",
     "wire.replica_set",
 ];
 
@@ -84,6 +86,8 @@ pub struct Server {
 pub struct Storage {
     pub durability: Option<DefaultDurability>,
     pub history_seconds: Option<u64>,
+    pub master_key_file: Option<PathBuf>,
+    pub master_key_id: Option<String>,
 }
 
 /// Section `[wire]`.

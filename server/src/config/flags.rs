@@ -59,6 +59,13 @@ pub struct Flags {
     /// How long history stays readable for streams that are resumed, in seconds [default: 300]
     #[arg(long, value_name = "SECONDS", env = "SHEAFD_HISTORY_SECONDS")]
     pub history_seconds: Option<u64>,
+    /// The file with the master key of an encrypted database: 32 bytes, or 64 hexadecimal digits. A database that is made is
+    /// encrypted with it [default: nothing is encrypted]
+    #[arg(long, value_name = "FILE", env = "SHEAFD_MASTER_KEY_FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// The id of that key, by which the database remembers it
+    #[arg(long, value_name = "ID", env = "SHEAFD_MASTER_KEY_ID")]
+    pub master_key_id: Option<String>,
     /// When a write is acknowledged unless its request says otherwise [default: synced]
     #[arg(long, value_name = "WHEN", env = "SHEAFD_DURABILITY")]
     pub durability: Option<DefaultDurability>,

@@ -27,6 +27,8 @@ storage_threads_max = 7
 [storage]
 durability = "written"
 history_seconds = 9
+master_key_file = "/run/keys/sheaf"
+master_key_id = "2026-11"
 [wire]
 replica_set = "rs0"
 "#;
@@ -69,6 +71,7 @@ fn every_known_key_can_be_set_in_a_file() {
             memtable_bytes: 3 << 20,
             query_bytes: 4 << 20,
             history: Duration::from_secs(9),
+            master_key: Some((PathBuf::from("/run/keys/sheaf"), "2026-11".to_owned())),
             durability: DefaultDurability::Written,
         }
     );
@@ -166,5 +169,14 @@ fn every_setting_is_in_the_reference() {
         if let Some(variable) = argument.get_env() {
             assert!(reference.contains(&format!("`{}`", variable.display())), "{}", variable.display());
         }
+    }
+}
+
+#[test]
+fn a_master_key_has_a_file_and_an_id() {
+    for half in ["master_key_file = \"/k\"", "master_key_id = \"k\""] {
+        let file = parse(&format!("[storage]\n{half}")).unwrap();
+        let error = Config::resolve(Flags::default(), file).unwrap_err();
+        assert!(matches!(error, ConfigError::OutOfRange { name: "storage.master_key_file", .. }), "{error}");
     }
 }

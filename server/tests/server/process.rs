@@ -146,6 +146,34 @@ async fn a_drain_tells_health_and_finishes_what_was_begun() {
     assert_eq!(status.code(), Some(0));
 }
 
+#[test]
+fn an_encrypted_database_needs_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let key = |name: &str, digit: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, digit.repeat(64)).unwrap();
+        path
+    };
+    let (right, wrong, short) = (key("right", "a"), key("wrong", "b"), directory.path().join("short"));
+    std::fs::write(&short, "abc").unwrap();
+    let with = |path: &Path| {
+        let mut command = sheafd(&data);
+        command.arg("--master-key-file").arg(path).args(["--master-key-id", "k1"]);
+        command
+    };
+    let mut process = Process::start(with(&right));
+    process.signal("-TERM");
+    assert_eq!(process.wait().code(), Some(0));
+    assert!(data.join("KEYS").exists());
+    assert!(refusal(sheafd(&data)).contains("needs master key \"k1\""));
+    assert!(refusal(with(&wrong)).contains("is not the one it was encrypted with"));
+    assert!(refusal(with(&short)).contains("32 bytes or 64 hexadecimal digits"));
+    let mut process = Process::start(with(&right));
+    process.signal("-TERM");
+    assert_eq!(process.wait().code(), Some(0));
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_kill() {
     let directory = tempfile::tempdir().unwrap();
