@@ -7,11 +7,19 @@ use sheaf_document::{Decimal128, Value, ValueRef};
 use super::Partition;
 use super::frame::{Frame, parse_unit};
 use super::function::Written;
+use super::positional::decimal;
 use crate::expression::date::unit::Unit;
 use crate::expression::number::Number;
 use crate::expression::{Expression, Scope};
 use crate::sort::SortSpec;
 use crate::{Error, ErrorCode, Result};
+
+/// A number and where it lies along the sort.
+#[derive(Clone, Copy)]
+struct Point {
+    position: f64,
+    value: Number,
+}
 
 /// `$derivative` or `$integral`.
 #[derive(Clone)]
@@ -89,7 +97,7 @@ impl Slope {
         frames.into_iter().map(|frame| self.over(frame, inputs, partition)).collect()
     }
 
-    /// Where a document lies along the sort, in units.
+    /// Where a document lies along the sort; dates in milliseconds.
     fn position(&self, partition: &Partition<'_>, place: usize) -> Result<f64> {
         let value = partition.keys.get(place).and_then(|key| key.first()).unwrap_or(&Value::Missing);
         let is_date = matches!(value, Value::DateTime(_));
@@ -97,7 +105,30 @@ impl Slope {
             let expected = if is_date { "a unit, for it sorts by dates" } else { "dates, for it has a unit" };
             return Err(Error::location(5_624_901, format!("{} needs {expected}", self.name())));
         }
-        Ok(sort_position(partition, place, 5_624_902)? / self.unit_millis.unwrap_or(1.0))
+        sort_position(partition, place, 5_624_902)
+    }
+
+    /// The change of value by the change of position between two points; nothing if they are at one position.
+    fn slope(&self, first: Point, last: Point) -> Option<Number> {
+        let (unit, distance) = (self.unit_millis.unwrap_or(1.0), last.position - first.position);
+        if distance == 0.0 {
+            return None;
+        }
+        Some(match minus(last.value, first.value) {
+            Number::Decimal(rise) => Number::Decimal(rise * decimal(unit) / decimal(distance)),
+            rise => Number::Double(rise.to_f64() / (distance / unit)),
+        })
+    }
+
+    /// The area between the positions of two points, under the line between their values.
+    fn area(&self, first: Point, last: Point) -> Number {
+        let (unit, distance) = (self.unit_millis.unwrap_or(1.0), last.position - first.position);
+        match plus(first.value, last.value) {
+            Number::Decimal(sides) => {
+                Number::Decimal(sides * decimal(distance) / (decimal(unit) * Decimal128::from(2)))
+            }
+            sides => Number::Double(distance / unit * sides.to_f64() / 2.0),
+        }
     }
 
     fn over(
@@ -110,7 +141,7 @@ impl Slope {
         for place in frame {
             let value = inputs.get(place).unwrap_or(&Value::Missing);
             match Number::of(value) {
-                Some(number) => points.push((self.position(partition, place)?, number.to_f64())),
+                Some(value) => points.push(Point { position: self.position(partition, place)?, value }),
                 None if value.is_nullish() => {}
                 None => {
                     let reason = format!("{} takes numbers, found {}", self.name(), value.type_name());
@@ -123,14 +154,11 @@ impl Slope {
                 return Ok(Value::Null);
             }
             let pairs = points.iter().zip(points.iter().skip(1));
-            return Ok(Value::Double(pairs.fold(0.0, |sum, (a, b)| sum + (b.0 - a.0) * (a.1 + b.1) / 2.0)));
+            let areas = pairs.map(|(first, last)| self.area(*first, *last));
+            return Ok(areas.reduce(plus).unwrap_or(Number::Double(0.0)).into());
         }
-        Ok(match (points.first(), points.last()) {
-            (Some(first), Some(last)) if last.0 != first.0 => {
-                Value::Double((last.1 - first.1) / (last.0 - first.0))
-            }
-            _ => Value::Null,
-        })
+        let slope = points.first().zip(points.last()).and_then(|(first, last)| self.slope(*first, *last));
+        Ok(slope.map_or(Value::Null, Value::from))
     }
 }
 

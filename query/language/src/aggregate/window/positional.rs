@@ -270,7 +270,7 @@ impl Known {
 }
 
 /// A distance as a decimal; whole distances keep no digits behind the point.
-fn decimal(distance: f64) -> Decimal128 {
+pub(super) fn decimal(distance: f64) -> Decimal128 {
     f64_to_i64_exact(distance).map_or_else(|| Number::Double(distance).to_decimal(), Decimal128::from)
 }
 
