@@ -45,6 +45,7 @@ mod salvage;
 #[doc(hidden)]
 pub mod sstable;
 mod store;
+mod sync;
 mod tablet;
 mod timestamp;
 mod transaction;

@@ -12,6 +12,7 @@ mod demo;
 mod drivers;
 mod fuzz;
 mod golden;
+mod interleavings;
 mod process;
 mod setup;
 mod sheafd;

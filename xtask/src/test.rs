@@ -8,7 +8,7 @@ use clap::Args;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
-use crate::{check, drivers, fuzz, setup};
+use crate::{check, drivers, fuzz, interleavings, setup};
 
 /// How much to run.
 #[derive(Args)]
@@ -144,12 +144,16 @@ fn go_tests(tally: &mut Tally) -> Outcome {
     reading(command.env("SHEAFD", target_dir().join("debug/sheafd")), tally)
 }
 
-/// Runs the deep stages: the fuzz targets, and tests named `deep_*`, optimised, at full length, one after the other.
+/// Runs the deep stages: those that need builds of their own, and tests named `deep_*`, optimised, at full length, one
+/// after the other.
 fn deep(stage: Option<&str>, tally: &mut Tally) -> Outcome {
-    if stage.is_none_or(|stage| "fuzz".contains(stage)) {
-        run_step("fuzz", fuzz::run, tally);
+    let special: [Step; 2] = [("fuzz", fuzz::run), ("interleavings", interleavings::run)];
+    for (name, step) in special {
+        if stage.is_none_or(|stage| name == stage) {
+            run_step(name, step, tally);
+        }
     }
-    if stage == Some("fuzz") {
+    if special.iter().any(|(name, _)| stage == Some(name)) {
         return Ok(());
     }
     let filter = format!("deep_{}", stage.unwrap_or_default());

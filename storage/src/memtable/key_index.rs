@@ -17,7 +17,9 @@
 #![expect(unsafe_code, reason = "tables shared between one writer and many readers; see the essay")]
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::ordered::{AtomicPtr, AtomicU32};
 
 /// Slots of a new index.
 const SLOTS_MIN: usize = 16;

@@ -26,12 +26,13 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering as Memory};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering as Memory;
+use std::sync::{Arc, PoisonError};
 
 use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::memtable::key_index::{KeyIndex, KeyIndexWriter};
+use crate::sync::ordered::{AtomicPtr, AtomicUsize, Mutex};
 use crate::timestamp::Timestamp;
 
 /// With one node in four a level higher, 12 levels serve 4^12 nodes before searches grow.
@@ -465,3 +466,7 @@ impl Cursor {
 #[cfg(test)]
 #[path = "skiplist_tests.rs"]
 mod tests;
+
+#[cfg(all(test, loom))]
+#[path = "skiplist_interleavings.rs"]
+mod interleavings;

@@ -19,12 +19,13 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::limits::GROUP_BYTES_MAX;
 use crate::options::Durability;
+use crate::sync::scheduled::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, yield_now};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::ConflictCheck;
 use crate::write_batch::Operation;
@@ -150,7 +151,7 @@ impl Waiter {
             if self.settled.load(Ordering::Acquire) {
                 break;
             }
-            std::thread::yield_now();
+            yield_now();
         }
         let mut slot = lock(&self.slot);
         while !self.settled.load(Ordering::Acquire) {
@@ -196,7 +197,7 @@ impl CommitQueue {
             if durability != Durability::Sync || lock(&self.state).waiting.len() + 1 >= expected {
                 return;
             }
-            std::thread::yield_now();
+            yield_now();
         }
     }
 
@@ -300,3 +301,7 @@ impl Drop for Abandoned<'_> {
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "commit_queue_schedules.rs"]
+mod schedules;

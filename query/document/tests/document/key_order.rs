@@ -39,7 +39,7 @@ fn image(value: &Value<'_>) -> Vec<u8> {
 
 #[test]
 fn deep_generated_key_order() {
-    let pairs = rounds(100_000, 1_200_000);
+    let pairs = rounds(1_000_000, 3_000_000);
     let mut random = Random(0x5EAF);
     let (mut equal, mut last) = (0usize, Value::Null);
     for _ in 0..pairs {
