@@ -31,6 +31,6 @@ impl Report {
 
     /// The last line. Without peers in the same run there is no ratio to tell.
     pub fn finish(self) {
-        println!("rows {}", self.rows);
+        println!("rows {} geomean - worst - (without peers; --compare measures them)", self.rows);
     }
 }
