@@ -31,11 +31,16 @@ pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<C
         change_stream_pre_and_post_images: images(arguments)?,
         ..CollectionOptions::default()
     };
-    options.pipeline =
-        arguments.documents("pipeline")?.map(|stages| stages.into_iter().map(RawDocument::to_buf).collect());
+    options.pipeline = stages(arguments)?;
     read_sizes(arguments, &mut options)?;
+    if options.view_on.is_some() {
+        ignore_for_views(&mut options);
+    }
     read_expiry(arguments, &mut options)?;
-    options.echoed = echoed(arguments)?;
+    let echoed = echoed(arguments)?;
+    if options.view_on.is_none() {
+        options.echoed = echoed;
+    }
     crate::id_index::check(arguments, &options)?;
     refuse_encryption(arguments)?;
     arguments.ignore(&["autoIndexId", "temp", "flags", "recordIdsReplicated"]);
@@ -44,6 +49,27 @@ pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<C
         return Err(refused("a time series has no pre- and post-images"));
     }
     Ok(options)
+}
+
+/// The stages of a view; nulls among them are left out.
+pub(crate) fn stages(arguments: &Arguments<'_>) -> Result<Option<Vec<RawDocumentBuf>>> {
+    let Some(stages) = arguments.array("pipeline")? else { return Ok(None) };
+    let stages = stages.iter().enumerate().filter(|(_, stage)| !stage.is_nullish());
+    let stages = stages.map(|(index, stage)| match stage {
+        ValueRef::Document(stage) => Ok(stage.to_buf()),
+        other => Err(arguments.wrong_type(&format!("pipeline.{index}"), other, "a document")),
+    });
+    stages.collect::<Result<_>>().map(Some)
+}
+
+/// Options of stored documents, which mean nothing for a view: they are checked, and MongoDB takes no notice then.
+fn ignore_for_views(options: &mut CollectionOptions) {
+    options.capped = false;
+    options.size_bytes = None;
+    options.documents_max = None;
+    options.validator = None;
+    options.validation_level = None;
+    options.validation_action = None;
 }
 
 fn level(arguments: &Arguments<'_>) -> Result<Option<ValidationLevel>> {
@@ -143,7 +169,7 @@ fn clustered_index(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> 
 fn images(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
     let Some(document) = arguments.document("changeStreamPreAndPostImages")? else { return Ok(None) };
     let images = Arguments::new("create.changeStreamPreAndPostImages", document)?;
-    let enabled = images.required("enabled", images.flag("enabled")?)?;
+    let enabled = images.required("enabled", images.boolean("enabled")?)?;
     images.finish()?;
     if !enabled {
         return Ok(None);
@@ -153,10 +179,25 @@ fn images(arguments: &Arguments<'_>) -> Result<Option<RawDocumentBuf>> {
     Ok(Some(out.build()))
 }
 
+/// The storage engine that clients may address; what they tell it means nothing here.
+const STORAGE_ENGINE: &str = "wiredTiger";
+
+fn check_engines(key: &str, document: RawDocument<'_>) -> Result<()> {
+    if key != "storageEngine" {
+        return Ok(());
+    }
+    match document.iter().find(|element| element.key() != STORAGE_ENGINE) {
+        Some(element) => Err(refused(format!("there is no storage engine {:?}", element.key()))),
+        None => Ok(()),
+    }
+}
+
 fn echoed(arguments: &Arguments<'_>) -> Result<RawDocumentBuf> {
     let mut out = DocumentBuilder::new();
     for key in ["storageEngine", "indexOptionDefaults"] {
-        if let Some(document) = arguments.document(key)?.filter(|document| !document.is_empty()) {
+        let document = arguments.document(key)?.filter(|document| !document.is_empty());
+        if let Some(document) = document {
+            check_engines(key, document)?;
             out.append(key, document);
         }
     }
@@ -197,6 +238,7 @@ fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {
     if options.clustered_index.is_some() && options.capped {
         return Err(refused("a clustered collection cannot be capped"));
     }
+    check_system_name(namespace)?;
     let is_buckets = namespace.collection().starts_with(BUCKETS_PREFIX);
     if is_buckets && options.time_series.is_none() {
         return Err(Error::new(
@@ -205,6 +247,29 @@ fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {
         ));
     }
     if options.time_series.is_some() { check_time_series(options) } else { Ok(()) }
+}
+
+/// Collections of the system that may be made by name, as restoring a dump does.
+const SYSTEM_COLLECTIONS: [&str; 7] = [
+    "system.js",
+    "system.preimages",
+    "system.profile",
+    "system.roles",
+    "system.users",
+    "system.version",
+    "system.views",
+];
+
+fn check_system_name(namespace: &Namespace) -> Result<()> {
+    let name = namespace.collection();
+    let is_known = SYSTEM_COLLECTIONS.contains(&name) || name.starts_with(BUCKETS_PREFIX);
+    if !name.starts_with("system.") || is_known {
+        return Ok(());
+    }
+    Err(Error::new(
+        error_code::INVALID_NAMESPACE,
+        format!("{namespace} would be a collection of the system, and there is none of that name"),
+    ))
 }
 
 fn check_time_series(options: &CollectionOptions) -> Result<()> {

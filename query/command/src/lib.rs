@@ -10,6 +10,7 @@ mod change_stream;
 mod clock;
 mod codes;
 mod collection_options;
+mod collection_uuid;
 mod command;
 mod commands;
 mod concern;

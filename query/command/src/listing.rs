@@ -17,7 +17,7 @@ pub(crate) fn filtered(
     let Some(filter) = filter else { return Ok(documents) };
     let mut scope = Scope::new();
     scope.forbid_runtime_constants();
-    let filter = Filter::parse(filter, &mut scope)?;
+    let filter = Filter::parse_stage(filter, &mut scope)?;
     let mut environment = Environment::new(now_millis(), request.commands().random());
     let mut kept = Vec::new();
     for document in documents {

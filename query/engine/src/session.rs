@@ -20,7 +20,7 @@ mod view;
 pub use index_filters::QueryShape;
 pub(crate) use logical::LogicalSessions;
 pub(crate) use reading::ReadOptions;
-pub(crate) use retryable::{Statement, retrying_once};
+pub(crate) use retryable::{Recorded, Statement, retrying_once};
 pub(crate) use transaction::OpenTransaction;
 
 use std::sync::Arc;

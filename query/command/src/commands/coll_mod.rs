@@ -45,10 +45,11 @@ fn refused(message: impl Into<String>) -> Error {
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
     let index = index::read(arguments)?;
     let change = read(arguments)?;
     let dry_run = arguments.flag("dryRun")?.unwrap_or(false);
-    arguments.ignore(&["collectionUUID", "recordIdsReplicated"]);
+    arguments.ignore(&["recordIdsReplicated"]);
     arguments.finish()?;
     let info = lookup::existing(request, &namespace)?;
     change.check(&info, &namespace)?;
@@ -93,9 +94,7 @@ fn read(arguments: &Arguments<'_>) -> Result<Change> {
         level,
         action,
         view_on,
-        pipeline: arguments
-            .documents("pipeline")?
-            .map(|stages| stages.into_iter().map(RawDocument::to_buf).collect()),
+        pipeline: collection_options::stages(arguments)?,
         expiry: expiry(arguments)?,
         capped_size: bounded(arguments, "cappedSize", CAPPED_BYTES_MAX)?,
         capped_max: capped_max(arguments)?,

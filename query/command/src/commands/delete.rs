@@ -14,11 +14,12 @@ use crate::write_batch::{check_len, count_value, is_ordered, run_each};
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
     let deletes = arguments.required("deletes", arguments.documents("deletes")?)?;
     let ordered = is_ordered(arguments)?;
     let common = request.common()?;
     let statements = statement_ids(request, deletes.len())?;
-    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
+    arguments.ignore(&["isTimeseries", "encryptionInformation"]);
     arguments.ignore(&["bypassDocumentValidation"]);
     arguments.finish()?;
     check_len("delete.deletes", deletes.len())?;

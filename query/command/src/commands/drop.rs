@@ -8,7 +8,7 @@ use crate::write_batch::count_value;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let namespace = request.namespace()?;
-    request.arguments.ignore(&["collectionUUID"]);
+    crate::collection_uuid::check(request, &namespace)?;
     request.arguments.finish()?;
     let outcome = request.session.engine().drop_collection(&namespace)?;
     let mut body = DocumentBuilder::new();

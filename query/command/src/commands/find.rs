@@ -10,6 +10,7 @@ use crate::request::{Request, collation, hint};
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
     let name = namespace.to_string();
     let (mut operation, delivery) = read(&request.arguments, namespace)?;
     operation.common.max_time = request.generic.max_time;
@@ -45,7 +46,7 @@ pub(crate) fn read<'a>(
     let single_batch = arguments.flag("singleBatch")?.unwrap_or(false);
     let batch_size = arguments.count("batchSize")?;
     let never_times_out = arguments.flag("noCursorTimeout")?.unwrap_or(false);
-    arguments.ignore(&["oplogReplay", "allowPartialResults", "collectionUUID", "encryptionInformation"]);
+    arguments.ignore(&["oplogReplay", "allowPartialResults", "encryptionInformation"]);
     arguments.ignore(&["$_requestResumeToken", "includeQueryStatsMetrics"]);
     if operation.await_data && !operation.tailable {
         return Err(Error::new(FAILED_TO_PARSE, "find.awaitData needs a tailable cursor"));

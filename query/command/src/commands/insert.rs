@@ -12,11 +12,12 @@ use crate::write_batch::{check_len, count_value, is_ordered};
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
     let documents = arguments.required("documents", arguments.documents("documents")?)?;
     let ordered = is_ordered(arguments)?;
     let bypass_document_validation = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
     let statements = statement_ids(request, documents.len())?;
-    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
+    arguments.ignore(&["isTimeseries", "encryptionInformation"]);
     arguments.finish()?;
     check_len("insert.documents", documents.len())?;
     let operation = InsertOperation {

@@ -21,10 +21,10 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         Some(_) => arguments.flag("dropTarget")?.unwrap_or(false),
     };
     let _stay_temp = arguments.boolean("stayTemp")?;
-    arguments.ignore(&["collectionUUID"]);
+    let (from, to) = (Namespace::parse(from)?, Namespace::parse(to)?);
+    crate::collection_uuid::check(request, &from)?;
     arguments.finish()?;
-    let operation =
-        RenameCollectionOperation { from: Namespace::parse(from)?, to: Namespace::parse(to)?, drop_target };
+    let operation = RenameCollectionOperation { from, to, drop_target };
     request.session.engine().rename_collection(&operation)?;
     Ok(DocumentBuilder::new())
 }

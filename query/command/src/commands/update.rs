@@ -13,12 +13,13 @@ use crate::write_batch::{check_len, count_value, is_ordered, run_each};
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
     let updates = arguments.required("updates", arguments.documents("updates")?)?;
     let ordered = is_ordered(arguments)?;
     let bypass = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
     let common = request.common()?;
     let statements = statement_ids(request, updates.len())?;
-    arguments.ignore(&["isTimeseries", "collectionUUID", "encryptionInformation"]);
+    arguments.ignore(&["isTimeseries", "encryptionInformation"]);
     arguments.finish()?;
     check_len("update.updates", updates.len())?;
     let operations = updates

@@ -6,6 +6,8 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use sheaf_document::DocumentBuilder;
+use sheaf_language::expression::Scope;
+use sheaf_language::filter::Filter;
 use sheaf_storage::WriteBatch;
 
 use super::bucket_index::bucket_specification;
@@ -71,6 +73,7 @@ impl Catalog {
             ));
         }
         view_graph::check(&self.state(), namespace, &options)?;
+        check_validator(namespace, &options)?;
         if options.is_time_series() {
             self.create_buckets(&mut next, namespace, &options, uuid)?;
         }
@@ -251,6 +254,7 @@ impl Catalog {
         let _gate = collection.gate.write().unwrap_or_else(PoisonError::into_inner);
         let current = self.get(&collection.namespace)?;
         view_graph::check(&self.state(), &collection.namespace, &options)?;
+        check_validator(&collection.namespace, &options)?;
         let changed = current.changed(current.namespace.clone(), options, current.indexes.clone())?;
         if !changed.options.is_time_series() {
             return self.replace(changed, WriteBatch::new());
@@ -278,6 +282,25 @@ impl Catalog {
         state.put(changed);
         self.commit_state(batch, || state)
     }
+}
+
+/// Databases whose collections the server itself relies on.
+const SYSTEM_DATABASES: [&str; 3] = ["admin", "config", "local"];
+
+/// A validator says yes or no of one document: nothing in it orders documents or needs an index.
+fn check_validator(namespace: &Namespace, options: &CollectionOptions) -> Result<()> {
+    let Some(validator) = &options.validator else { return Ok(()) };
+    if SYSTEM_DATABASES.contains(&namespace.database()) || namespace.collection().starts_with("system.") {
+        return Err(Error::new(
+            error_code::INVALID_OPTIONS,
+            format!("{namespace} belongs to the system and cannot have a validator"),
+        ));
+    }
+    let filter = Filter::parse_stage(validator.as_raw(), &mut Scope::new())?;
+    if filter.text().is_some() {
+        return Err(Error::new(error_code::BAD_VALUE, "a validator cannot search by text"));
+    }
+    Ok(())
 }
 
 /// The index that a time series with a meta field has from the start: on meta field and time.

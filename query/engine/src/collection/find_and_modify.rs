@@ -79,6 +79,7 @@ impl Session {
             multi: false,
             durability: operation.durability,
             max_time: operation.common.max_time,
+            statement: operation.statement,
         };
         let removed = self.remove_measurements(&removal, series)?;
         let document = removed.last.map(|document| self.returned(&document, &query)).transpose()?;

@@ -10,6 +10,9 @@ use crate::collection_options::check_expiry;
 use crate::number::to_double;
 use crate::request::Request;
 
+/// Largest time to live by an index, in seconds; more becomes this.
+const EXPIRY_SECONDS_MAX: i64 = i32::MAX as i64;
+
 /// The key of a clustered collection cannot be hidden.
 const CLUSTERED_CANNOT_HIDE: ErrorCode = ErrorCode(6_011_800);
 
@@ -49,6 +52,7 @@ pub(super) fn read(arguments: &Arguments<'_>) -> Result<Option<IndexChange>> {
     if unique.is_some() && changes_more {
         return Err(refused("collMod.index.unique stands alone: nothing else changes with it"));
     }
+    let expiry = expiry.map(|seconds| seconds.min(EXPIRY_SECONDS_MAX));
     if let Some(seconds) = expiry {
         check_expiry(seconds)?;
     }
@@ -111,9 +115,7 @@ impl IndexChange {
                 Ok(())
             })?;
         }
-        if let Some(seconds) = expiry
-            && had_expiry != Some(seconds)
-        {
+        if let Some(seconds) = expiry {
             if let Some(before) = had_expiry {
                 body.append("expireAfterSeconds_old", before);
             }

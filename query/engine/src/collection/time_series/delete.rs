@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sheaf_document::{RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_language::expression::Environment;
 use sheaf_storage::Durability;
 
@@ -11,10 +11,10 @@ use super::Series;
 use super::bucket::Bucket;
 use crate::collection::document_id::id_of;
 use crate::collection::matching::Target;
-use crate::collection::write::{DocumentTransaction, retrying};
+use crate::collection::write::DocumentTransaction;
 use crate::operation::{DeleteOperation, DeleteOutcome};
 use crate::planner::{Query, QueryOptions, bucket_query};
-use crate::session::Session;
+use crate::session::{Recorded, Session, retrying_once};
 use crate::{Error, Result, error_code};
 
 /// Which measurements are deleted, and what their acknowledgement means.
@@ -24,6 +24,8 @@ pub(in crate::collection) struct Removal<'a> {
     pub(in crate::collection) multi: bool,
     pub(in crate::collection) durability: Option<Durability>,
     pub(in crate::collection) max_time: Option<Duration>,
+    /// Its number within the command, in a session that records statements. Not with `multi`.
+    pub(in crate::collection) statement: Option<i32>,
 }
 
 /// Measurements that were deleted.
@@ -47,6 +49,7 @@ impl Session {
             multi: operation.multi,
             durability: operation.durability,
             max_time: operation.common.max_time,
+            statement: operation.statement.filter(|_| !operation.multi),
         };
         Ok(DeleteOutcome { deleted: self.remove_measurements(&removal, series)?.count })
     }
@@ -63,6 +66,9 @@ impl Session {
                 "searching by distance or by text in a delete on a time series",
             ));
         }
+        if let Some(done) = self.removed_before(removal, series)? {
+            return Ok(done);
+        }
         let candidates = bucket_query(&series.options, query);
         let mut matches = self.all_matches(&series.buckets, &candidates, removal.max_time)?;
         let mut buckets = Arc::clone(&series.buckets);
@@ -73,7 +79,8 @@ impl Session {
             if part.is_empty() {
                 break;
             }
-            let more = retrying(context, &mut buckets, |transaction, buckets| {
+            let statement = self.statement(removal.statement)?;
+            let more = retrying_once(context, &mut buckets, statement, |transaction, buckets| {
                 let mut removed = Removed::default();
                 let mut environment = self.query_environment(query);
                 let series = Series { buckets: Arc::clone(buckets), ..series.clone() };
@@ -89,6 +96,39 @@ impl Session {
             removed = Removed { count: removed.count + more.count, last: more.last.or(removed.last) };
         }
         Ok(removed)
+    }
+}
+
+impl Session {
+    /// What the statement removed when it was done before; none if it was not.
+    fn removed_before(&self, removal: &Removal<'_>, series: &Series) -> Result<Option<Removed>> {
+        let Some(id) = removal.statement else { return Ok(None) };
+        let statement = self.statement(Some(id))?;
+        if !statement.as_ref().is_some_and(|statement| statement.is_done(id)) {
+            return Ok(None);
+        }
+        let context = self.write_context(removal.durability);
+        let mut buckets = Arc::clone(&series.buckets);
+        retrying_once(context, &mut buckets, statement, |_, _| Ok(Removed::default())).map(Some)
+    }
+}
+
+impl Recorded for Removed {
+    const KIND: &'static str = "remove";
+
+    fn write(&self, record: &mut DocumentBuilder) {
+        record.append("count", i64::try_from(self.count).unwrap_or(i64::MAX));
+        if let Some(last) = &self.last {
+            record.append("last", last.as_raw());
+        }
+    }
+
+    fn read(record: RawDocument<'_>) -> Self {
+        let count = match record.get("count") {
+            Some(ValueRef::Int64(count)) => u64::try_from(count).unwrap_or(0),
+            _ => 0,
+        };
+        Self { count, last: record.get("last").and_then(ValueRef::as_document).map(RawDocument::to_buf) }
     }
 }
 
