@@ -309,31 +309,38 @@ impl Skiplist {
         }
     }
 
-    /// The last node before (key, timestamp), possibly the head.
-    fn find_before(&self, key: &[u8], timestamp: Timestamp) -> Entry<'_> {
-        let mut current = self.head();
-        let mut passed = ptr::null_mut();
+    /// The last node before (key, timestamp), possibly the head, and the entry behind it that ended the search. The link
+    /// between the two may lead to a newer node by now, which belongs before (key, timestamp): it must not be read again.
+    fn find_around(&self, key: &[u8], timestamp: Timestamp) -> (Entry<'_>, Option<Entry<'_>>) {
+        let (mut before, mut after) = (self.head(), None::<Entry<'_>>);
         for level in (0..self.height.load(Memory::Relaxed)).rev() {
-            while let Some(next) = current.next_at(level) {
+            loop {
+                let next = before.next_at(level);
                 // The node that stopped the search one level up stops it here too.
-                if next.node.as_ptr() == passed || next.compare(key, timestamp) != Ordering::Less {
-                    passed = next.node.as_ptr();
-                    break;
+                let stops = next.is_none_or(|next| {
+                    after.is_some_and(|after| after.node == next.node)
+                        || next.compare(key, timestamp) != Ordering::Less
+                });
+                match next {
+                    Some(next) if !stops => before = next,
+                    _ => {
+                        after = next;
+                        break;
+                    }
                 }
-                current = next;
             }
         }
-        current
+        (before, after)
     }
 
     /// The first entry at or after (key, timestamp).
     pub fn seek(&self, key: &[u8], timestamp: Timestamp) -> Option<Entry<'_>> {
-        self.find_before(key, timestamp).next_at(0)
+        self.find_around(key, timestamp).1
     }
 
     /// The last entry before (key, timestamp).
     pub fn seek_before(&self, key: &[u8], timestamp: Timestamp) -> Option<Entry<'_>> {
-        let entry = self.find_before(key, timestamp);
+        let (entry, _) = self.find_around(key, timestamp);
         (entry.node != self.head).then_some(entry)
     }
 
