@@ -141,15 +141,16 @@ async fn a_token_whose_history_is_gone_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = config(directory.path());
     config.history = Duration::ZERO;
-    // Small enough that the writes below flush, and with that drop history.
+    // Small enough that the writes below flush, and with that drop history. Each is below half of it: larger ones would
+    // go past the memtable.
     config.memtable_bytes = 1 << 20;
     let mut fixture = Fixture::start_with(directory, config).await;
     fixture.insert_numbers(20).await;
     let request = v1::FindRequest { batch_size: 5, ..find(Bytes::new()) };
     let token = first_batch(&mut fixture, request.clone()).await.resume_token;
-    for n in 100..110 {
+    for n in 100..140 {
         let large = doc(|document| {
-            document.append("_id", n).append("text", "x".repeat(1 << 20));
+            document.append("_id", n).append("text", "x".repeat(256 << 10));
         });
         fixture.write(vec![insert(large)]).await.unwrap();
     }
