@@ -10,7 +10,7 @@ mod tail;
 
 pub(crate) use execution::Execution;
 pub(crate) use position::Position;
-pub use registry::{CursorRegistry, KilledCursors};
+pub use registry::{CursorRegistry, IdleCursor, KilledCursors};
 pub(crate) use tail::Tail;
 pub use tail::{AWAIT_DEFAULT, AWAIT_MAX};
 

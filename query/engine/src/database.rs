@@ -18,6 +18,7 @@ use crate::entropy::Entropy;
 use crate::executor::{SpillSpace, SpillStatistics};
 use crate::expiry::{ExpiryMonitor, TTL_INTERVAL_DEFAULT};
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
+use crate::log_sink::LogSink;
 use crate::session::{LogicalSessions, Session, SessionId};
 use crate::{Error, Result, error_code};
 
@@ -71,6 +72,7 @@ struct Inner {
     entropy: Entropy,
     expiry: ExpiryMonitor,
     sessions_opened: AtomicU64,
+    log: LogSink,
     /// The last cluster time that was given out, as a timestamp's 64 bits.
     cluster_time: AtomicU64,
     logical_sessions: LogicalSessions,
@@ -116,6 +118,7 @@ impl Database {
             entropy: Entropy::new(seed),
             expiry,
             sessions_opened: AtomicU64::new(0),
+            log: LogSink::default(),
             cluster_time: AtomicU64::new(0),
             logical_sessions: LogicalSessions::default(),
             transaction_lifetime_millis: AtomicU64::new(lifetime),
@@ -177,6 +180,11 @@ impl Database {
     /// The cursors that wait for their next request.
     pub fn cursors(&self) -> &CursorRegistry {
         &self.inner.cursors
+    }
+
+    /// Where it says what no caller is told.
+    pub fn log(&self) -> &LogSink {
+        &self.inner.log
     }
 
     /// The store under it: statistics, checkpoints, verification.

@@ -15,7 +15,7 @@ mod insert;
 mod update;
 mod validation;
 
-pub use aggregate::{AggregateOperation, AggregateTarget};
+pub use aggregate::{AggregateOperation, AggregateTarget, SystemSource};
 pub use catalog::{
     CollectionInfo, CollectionKind, CollectionStatistics, CreateCollectionOperation, CreateIndexesOperation,
     CreateIndexesOutcome, DatabaseInfo, DropCollectionOutcome, DropIndexesOperation, DropIndexesOutcome,

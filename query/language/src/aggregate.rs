@@ -18,6 +18,7 @@ mod put_field;
 mod redact;
 mod replace_root;
 mod sample;
+mod time_series;
 mod unpack_bucket;
 mod unwind;
 mod window;
@@ -35,13 +36,13 @@ pub use densify::Densify;
 pub use documents::evaluate as evaluate_documents;
 pub use geo_near::GeoNear;
 pub use group::{Group, Groups, OneGroup};
-pub use join::{GraphLookup, Lookup, UnionWith};
+pub use join::{GraphLookup, Lookup, UnionWith, Variables};
 pub use redact::Redact;
 pub use replace_root::ReplaceRoot;
 pub use unpack_bucket::UnpackBucket;
 pub use unwind::Unwind;
 pub use window::{SetWindowFields, WindowPartition, WindowValues};
-pub use write_stage::{Merge, Out, Target, WhenMatched, WhenNotMatched};
+pub use write_stage::{Merge, MergeVariable, Out, Target, UNDEFINED_VARIABLE, WhenMatched, WhenNotMatched};
 
 /// Stages one pipeline may have.
 pub const STAGES_MAX: usize = 1_000;
@@ -134,12 +135,23 @@ pub enum Place {
     Facet,
     /// Inside `$lookup`.
     Join,
+    /// Inside `$lookup`, which is inside `$facet`.
+    JoinInFacet,
     /// Inside `$unionWith`.
     Union,
+    /// Inside `$unionWith`, which is inside `$facet`.
+    UnionInFacet,
     /// The change of an update.
     Update,
     /// The definition of a view.
     View,
+}
+
+impl Place {
+    /// Whether a `$facet` is around it.
+    pub const fn is_in_facet(self) -> bool {
+        matches!(self, Self::Facet | Self::JoinInFacet | Self::UnionInFacet)
+    }
 }
 
 impl Stage {

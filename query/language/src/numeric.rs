@@ -20,7 +20,9 @@ pub fn as_whole(value: ValueRef<'_>) -> Option<i64> {
         ValueRef::Int32(number) => Some(i64::from(number)),
         ValueRef::Int64(number) => Some(number),
         #[expect(clippy::cast_possible_truncation, reason = "whole and in range by the guard")]
-        ValueRef::Double(number) if number.fract() == 0.0 && number.abs() < 9.2e18 => Some(number as i64),
+        ValueRef::Double(number) if number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0 => {
+            Some(number as i64)
+        }
         ValueRef::Decimal128(number) => number.to_i64_exact(),
         _ => None,
     }

@@ -18,6 +18,8 @@ mod replacement;
 mod scalar;
 mod tree;
 
+pub use path::FieldName;
+
 use std::borrow::Cow;
 
 use sheaf_document::{DOCUMENT_BYTES_MAX, RawDocument, RawDocumentBuf, Value, ValueRef};

@@ -8,7 +8,6 @@ use sheaf_language::update::{Update, UpdateArguments, UpdateContext};
 use super::document_id::{check_id, check_size, with_id};
 use super::matching::Target;
 use super::update_pipeline;
-use super::validate::validate;
 use super::write::DocumentTransaction;
 use crate::catalog::Collection;
 use crate::planner::Query;
@@ -65,6 +64,7 @@ impl Change {
     /// Changes a document that matched. Returns it as it is now; nothing if it stays as it was.
     pub(in crate::collection) fn apply(
         &self,
+        session: &Session,
         transaction: &mut DocumentTransaction,
         collection: &Collection,
         target: &Target,
@@ -95,7 +95,7 @@ impl Change {
             return Ok(None);
         }
         if !self.bypass_validation {
-            validate(collection, Some(before), after.as_raw(), environment)?;
+            session.validate(collection, Some(before), after.as_raw(), environment)?;
         }
         transaction.replace(collection, &target.document_key, before, after.clone())?;
         Ok(Some(after))
@@ -124,7 +124,7 @@ impl Change {
         }
         let document = with_id(made.as_raw(), || session.database().new_object_id())?;
         if !self.bypass_validation {
-            validate(collection, None, document.as_raw(), environment)?;
+            session.validate(collection, None, document.as_raw(), environment)?;
         }
         transaction.insert(collection, document.clone())?;
         Ok(document)

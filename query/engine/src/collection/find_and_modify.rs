@@ -130,7 +130,7 @@ impl Session {
                 });
             };
             let before = target.document()?.to_buf();
-            let changed = change.apply(transaction, collection, &target, query, &mut environment)?;
+            let changed = change.apply(self, transaction, collection, &target, query, &mut environment)?;
             let shown = match changed {
                 Some(after) if returns_new => after,
                 _ => before,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sheaf_document::{RawDocument, RawDocumentBuf};
 
 use super::document_id::{stamp_zeros, with_id};
-use super::validate::validate;
 use super::write::retrying;
 use crate::catalog::Collection;
 use crate::operation::{InsertOperation, InsertOutcome, WriteError};
@@ -84,7 +83,12 @@ impl Session {
             for (pending, document) in pending.iter().zip(&prepared) {
                 let attempt = document.clone().and_then(|document| {
                     if !operation.bypass_document_validation {
-                        validate(collection, None, document.as_raw(), &mut self.environment(collection))?;
+                        self.validate(
+                            collection,
+                            None,
+                            document.as_raw(),
+                            &mut self.environment(collection),
+                        )?;
                     }
                     transaction.insert(collection, document)
                 });

@@ -62,7 +62,8 @@ impl Session {
             let mut environment = self.query_environment(query);
             match self.first_match(transaction, collection, query, operation.common.max_time)? {
                 Some(target) => {
-                    let changed = change.apply(transaction, collection, &target, query, &mut environment)?;
+                    let changed =
+                        change.apply(self, transaction, collection, &target, query, &mut environment)?;
                     Ok(UpdateOutcome {
                         matched: 1,
                         modified: u64::from(changed.is_some()),
@@ -105,7 +106,8 @@ impl Session {
                     }
                     let weight = weigh(target.document()?);
                     matched += weight;
-                    let changed = change.apply(transaction, collection, &target, query, &mut environment)?;
+                    let changed =
+                        change.apply(self, transaction, collection, &target, query, &mut environment)?;
                     modified += if changed.is_some() { weight } else { 0 };
                 }
                 Ok((matched, modified))

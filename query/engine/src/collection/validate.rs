@@ -4,31 +4,41 @@ use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
 use sheaf_language::expression::Environment;
 
 use crate::catalog::{Collection, ValidationAction, ValidationLevel};
+use crate::session::Session;
 use crate::{Error, Result, error_code};
 
-/// Checks a document that is about to be written against the validator. `before` is what it replaces: at the level
-/// `moderate` a document that did not pass before need not pass now.
-pub(crate) fn validate(
-    collection: &Collection,
-    before: Option<RawDocument<'_>>,
-    after: RawDocument<'_>,
-    environment: &mut Environment,
-) -> Result<()> {
-    let Some(validator) = &collection.validator else { return Ok(()) };
-    let level = collection.options.validation_level.unwrap_or_default();
-    let action = collection.options.validation_action.unwrap_or_default();
-    if level == ValidationLevel::Off || action == ValidationAction::Warn {
-        return Ok(());
+impl Session {
+    /// Checks a document that is about to be written against the validator. `before` is what it replaces: at the level
+    /// `moderate` a document that did not pass before need not pass now. With the action `warn` a document that does
+    /// not pass is written all the same, and the log says so.
+    pub(crate) fn validate(
+        &self,
+        collection: &Collection,
+        before: Option<RawDocument<'_>>,
+        after: RawDocument<'_>,
+        environment: &mut Environment,
+    ) -> Result<()> {
+        let Some(validator) = &collection.validator else { return Ok(()) };
+        let level = collection.options.validation_level.unwrap_or_default();
+        if level == ValidationLevel::Off || validator.matches(after, environment)? {
+            return Ok(());
+        }
+        if let (ValidationLevel::Moderate, Some(before)) = (level, before)
+            && !validator.matches(before, environment)?
+        {
+            return Ok(());
+        }
+        let action = collection.options.validation_action.unwrap_or_default();
+        if action != ValidationAction::Error {
+            let id = after.get("_id").unwrap_or(ValueRef::Null);
+            let outcome = if action == ValidationAction::Warn { "was let in" } else { "was refused" };
+            self.database().log().warn(&format!(
+                "a document that does not pass the validator of {} {outcome}: _id {id:?}",
+                collection.namespace
+            ));
+        }
+        if action == ValidationAction::Warn { Ok(()) } else { Err(failure(collection, after)) }
     }
-    if validator.matches(after, environment)? {
-        return Ok(());
-    }
-    if let (ValidationLevel::Moderate, Some(before)) = (level, before)
-        && !validator.matches(before, environment)?
-    {
-        return Ok(());
-    }
-    Err(failure(collection, after))
 }
 
 fn failure(collection: &Collection, document: RawDocument<'_>) -> Error {

@@ -13,7 +13,7 @@ use crate::catalog::{Collection, CollectionOptions, TimeSeries, buckets_of};
 use crate::cursor::Execution;
 use crate::operation::{AggregateOperation, InsertOperation};
 use crate::session::Session;
-use crate::{Error, Namespace, Result, error_code};
+use crate::{Error, NAMESPACE_BYTES_MAX, Namespace, Result, error_code};
 
 /// `$out` is to make a time series of something else.
 const NOT_A_TIME_SERIES: i32 = 7_268_700;
@@ -34,10 +34,10 @@ impl Session {
     ) -> Result<()> {
         let wanted = out.time_series.as_ref().map(|series| TimeSeries::parse(series.as_raw())).transpose()?;
         let database = out.target.database.as_deref().unwrap_or(namespace.database());
-        let target = Namespace::new(database, &out.target.collection)?;
+        let target = target(database, &out.target.collection)?;
         let catalog = self.database().catalog();
         let existing = catalog.find(&target);
-        check_target(existing.as_ref(), wanted.as_ref())?;
+        check_existing(existing.as_ref(), wanted.as_ref())?;
         let name = format!("tmp.agg_out.{:016x}", self.database().random());
         let temporary = Namespace::new(database, &name)?;
         let mut options =
@@ -111,7 +111,29 @@ impl Session {
     }
 }
 
-fn check_target(existing: Option<&Arc<Collection>>, wanted: Option<&TimeSeries>) -> Result<()> {
+/// The collection that is written: none of the system's own, and none with a name that is too long.
+fn target(database: &str, collection: &str) -> Result<Namespace> {
+    let bytes = database.len() + 1 + collection.len();
+    if bytes > NAMESPACE_BYTES_MAX {
+        return Err(Error::new(
+            error_code::ILLEGAL_OPERATION,
+            format!("$out cannot make a collection whose namespace has {bytes} bytes"),
+        ));
+    }
+    let target = Namespace::new(database, collection)?;
+    if target.is_system() {
+        return Err(Error::location(
+            17_385,
+            format!("$out cannot write to the system's collection {target}"),
+        ));
+    }
+    if matches!(database, "admin" | "config" | "local") {
+        return Err(Error::location(31_321, format!("$out cannot write to the database of {target}")));
+    }
+    Ok(target)
+}
+
+fn check_existing(existing: Option<&Arc<Collection>>, wanted: Option<&TimeSeries>) -> Result<()> {
     let Some(existing) = existing else { return Ok(()) };
     let is_series = existing.options.is_time_series();
     if wanted.is_some() && !is_series {

@@ -46,6 +46,19 @@ enum State {
     },
 }
 
+/// A cursor that waits for its next request.
+#[derive(Clone, Debug)]
+pub struct IdleCursor {
+    /// Its number.
+    pub id: i64,
+    /// What it reads.
+    pub namespace: Namespace,
+    /// Since when it waits, in milliseconds of the clock of who put it there.
+    pub idle_since_millis: u64,
+    /// Whether it waits for ever.
+    pub never_times_out: bool,
+}
+
 /// What became of a request to kill cursors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KilledCursors {
@@ -84,6 +97,22 @@ impl CursorRegistry {
             Entry { owner, namespace, idle_since_millis: now_millis, never_times_out, wake_up, state };
         cursors.insert(id, entry);
         id
+    }
+
+    /// The cursors that wait, by number.
+    pub fn idle(&self) -> Vec<IdleCursor> {
+        let cursors = self.lock();
+        let idle = cursors.iter().filter(|(_, entry)| matches!(entry.state, State::Idle(_)));
+        let mut idle: Vec<IdleCursor> = idle
+            .map(|(id, entry)| IdleCursor {
+                id: *id,
+                namespace: entry.namespace.clone(),
+                idle_since_millis: entry.idle_since_millis,
+                never_times_out: entry.never_times_out,
+            })
+            .collect();
+        idle.sort_by_key(|cursor| cursor.id);
+        idle
     }
 
     /// Takes a cursor out for a request of this session on this namespace.

@@ -85,8 +85,10 @@ impl ExecutionContext {
         });
     }
 
-    /// Fails if the time is up. Called once per batch and while a blocking operator fills.
+    /// Fails if the time is up or the operation was interrupted. Called once per batch and while a blocking operator
+    /// fills.
     pub(crate) fn check_time(&self) -> Result<()> {
+        crate::interrupt::check()?;
         match self.deadline_micros {
             Some(deadline) if self.clock.monotonic_micros() >= deadline => {
                 Err(Error::new(error_code::MAX_TIME_MS_EXPIRED, "the operation passed its time limit"))

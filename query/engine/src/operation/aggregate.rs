@@ -1,10 +1,10 @@
 //! Running a pipeline of stages.
 
-use sheaf_document::ValueRef;
+use sheaf_document::{RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_storage::{Durability, Timestamp};
 
 use super::{CommonOptions, Hint};
-use crate::Namespace;
+use crate::{Namespace, Result};
 
 /// What a pipeline starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,18 @@ pub enum AggregateTarget {
     Collection(Namespace),
     /// A database, for pipelines whose first stage makes its own documents (`$documents`, `$currentOp`, ...).
     Database(String),
+}
+
+/// What the caller knows and the database does not: the documents of stages that read its clients (`$currentOp`,
+/// `$listLocalSessions`, `$listSessions`, `$querySettings`), by the stage's name and argument. Asked for `$collStats` and
+/// `{ns}` it gives one document, the latencies of that collection's operations.
+#[derive(Clone, Copy)]
+pub struct SystemSource<'a>(pub &'a (dyn Fn(&str, RawDocument<'_>) -> Result<Vec<RawDocumentBuf>> + Sync));
+
+impl std::fmt::Debug for SystemSource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemSource")
+    }
 }
 
 /// Runs a pipeline and returns a cursor over its documents.
@@ -34,6 +46,8 @@ pub struct AggregateOperation<'a> {
     pub read_timestamp: Option<Timestamp>,
     /// Go on behind this position, which [`Cursor::position`](crate::Cursor::position) gave for the same operation.
     pub resume_after: Option<&'a [u8]>,
+    /// What stages that read the caller's clients read; without it they find none.
+    pub system: Option<SystemSource<'a>>,
     /// The options every operation has.
     pub common: CommonOptions<'a>,
 }
@@ -50,6 +64,7 @@ impl<'a> AggregateOperation<'a> {
             durability: None,
             read_timestamp: None,
             resume_after: None,
+            system: None,
             common: CommonOptions::default(),
         }
     }

@@ -91,8 +91,10 @@ impl Preparer<'_> {
             Stage::UnionWith(union) => union.from.as_deref(),
             _ => None,
         };
-        let foreign = match from {
-            Some(name) => Some(Arc::new(self.source(&Namespace::new(self.database, name)?)?)),
+        // A name that no collection can have names none, which is no error: there is nothing to join.
+        let foreign = match from.map(|name| Namespace::new(self.database, name)) {
+            Some(Ok(namespace)) => Some(Arc::new(self.source(&namespace)?)),
+            Some(Err(_)) => Some(Arc::new(Source::default())),
             None => None,
         };
         let pipelines: Vec<Pipeline> = match &stage {
@@ -122,7 +124,11 @@ pub(crate) fn plan_pipeline(
         foreign: None,
         inner: Vec::new(),
     });
-    let chain: Vec<&PreparedStage> = source.stages.iter().chain(&own_filter).chain(stages).collect();
+    // Stages that make their own documents stand in front of a filter on them.
+    let makes = usize::from(stages.first().is_some_and(|first| first.stage.is_source()));
+    let (makers, stages) = stages.split_at_checked(makes).unwrap_or((&[], stages));
+    let chain: Vec<&PreparedStage> =
+        source.stages.iter().chain(makers).chain(&own_filter).chain(stages).collect();
     if let Some(first) = chain.first()
         && first.stage.is_source()
     {

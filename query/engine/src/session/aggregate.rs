@@ -37,7 +37,7 @@ impl Session {
             ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
         let execution = self.start(&planned.plan, snapshot, &planned.collation, options);
         if let Some(sink) = &planned.sink {
-            self.write_out(operation, &planned.namespace, sink, execution)?;
+            self.write_out(operation, &planned, sink, execution)?;
             return Ok(Cursor::from_documents(planned.namespace, []));
         }
         let rows = position.map_or(0, |position| position.rows);
@@ -80,7 +80,12 @@ impl Session {
         let plan = match (view_stage, stages.first().map(|first| first.stage.as_ref())) {
             (None, Some(Stage::System { name, argument })) => {
                 let asked = if is_series { buckets_of(&namespace)? } else { namespace.clone() };
-                let documents = self.system_documents(name, argument.as_raw(), &asked, is_collection)?;
+                let documents = self.system_documents(
+                    name,
+                    argument.as_raw(),
+                    (&asked, is_collection),
+                    operation.system,
+                )?;
                 let plan = PhysicalPlan::Ready { name, documents: documents.into() };
                 planner::add_stages(plan, &stages.iter().skip(1).collect::<Vec<_>>())?
             }
@@ -92,13 +97,17 @@ impl Session {
     fn write_out(
         &self,
         operation: &AggregateOperation<'_>,
-        namespace: &Namespace,
+        planned: &PlannedPipeline,
         sink: &PreparedStage,
         execution: Execution,
     ) -> Result<()> {
+        let namespace = &planned.namespace;
         match sink.stage.as_ref() {
             Stage::Out(out) => self.run_out(operation, namespace, out, execution),
-            Stage::Merge(merge) => self.run_merge(operation, namespace, merge, execution),
+            Stage::Merge(merge) => {
+                let collation = planned.collation.document.as_ref();
+                self.run_merge(operation, namespace, merge, collation, execution)
+            }
             other => Err(Error::internal(format!("{} does not write", other.name()))),
         }
     }

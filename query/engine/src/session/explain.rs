@@ -1,6 +1,7 @@
 //! Saying how an operation would run.
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_language::aggregate::Stage;
 use sheaf_storage::Snapshot;
 
 use super::Session;
@@ -130,6 +131,9 @@ impl Session {
 
     fn plan_explained_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<Explained> {
         let planned = self.plan_pipeline(operation)?;
+        if let Some(Stage::Merge(merge)) = planned.sink.as_ref().map(|sink| sink.stage.as_ref()) {
+            self.check_merge(operation, &planned.namespace, merge, planned.collation.document.as_ref())?;
+        }
         let filter = operation
             .pipeline
             .first()

@@ -19,7 +19,7 @@ pub(super) fn document<'a>(stage: &RawDocument<'a>, name: &str) -> Result<RawDoc
         "$listClusterCatalog" => 9_621_302,
         "$listCatalog" => 6_200_600,
         "$querySettings" => 7_746_800,
-        "$listLocalSessions" | "$listSessions" => error_code::TYPE_MISMATCH.0,
+        "$currentOp" | "$listLocalSessions" | "$listSessions" => error_code::TYPE_MISMATCH.0,
         _ => error_code::FAILED_TO_PARSE.0,
     };
     match stage.get(name) {
@@ -149,15 +149,17 @@ pub(super) fn collection_figures(argument: RawDocument<'_>) -> Result<Collection
             }
             _ => None,
         };
-        let allowed: &[&str] = match element.key() {
-            "latencyStats" => &["histograms"],
-            "storageStats" => &["scale", "verbose", "waitForLock", "numericOnly"],
-            "count" | "queryExecStats" => &[],
+        // MongoDB looks at no other option of storageStats than its scale, and refuses none.
+        let allowed: Option<&[&str]> = match element.key() {
+            "latencyStats" => Some(&["histograms"]),
+            "storageStats" => None,
+            "count" | "queryExecStats" => Some(&[]),
             field => return Err(unknown(NAME, field)),
         };
         let Some(options) = options else { continue };
-        if let Some(other) = options.iter().find(|option| !allowed.contains(&option.key())) {
-            if allowed.is_empty() {
+        let is_allowed = |name: &str| allowed.is_none_or(|allowed| allowed.contains(&name));
+        if let Some(other) = options.iter().find(|option| !is_allowed(option.key())) {
+            if allowed.is_some_and(<[&str]>::is_empty) {
                 return Err(Error::location(31_170, format!("{} of {NAME} takes no options", element.key())));
             }
             return Err(unknown(NAME, other.key()));

@@ -5,24 +5,25 @@ use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueR
 use super::Session;
 use super::stage_arguments as arguments;
 use crate::catalog::{CollectionOptions, measurement_specification};
-use crate::operation::{CollectionKind, CollectionStatistics};
+use crate::operation::{CollectionKind, CollectionStatistics, SystemSource};
 use crate::{Error, Namespace, Result, error_code};
 
 impl Session {
-    /// The documents of a system stage.
+    /// The documents of a system stage, of a pipeline on a collection or on a database.
     pub(super) fn system_documents(
         &self,
         name: &str,
         stage: RawDocument<'_>,
-        namespace: &Namespace,
-        is_collection: bool,
+        (namespace, is_collection): (&Namespace, bool),
+        source: Option<SystemSource<'_>>,
     ) -> Result<Vec<RawDocumentBuf>> {
+        let ask = |argument| source.map_or_else(|| Ok(Vec::new()), |source| source.0(name, argument));
         let argument = arguments::document(&stage, name)?;
         match name {
             "$collStats" => {
                 let figures = arguments::collection_figures(argument)?;
                 demand_collection(name, is_collection)?;
-                self.collection_figures(namespace, &figures)
+                self.collection_figures(namespace, &figures, source)
             }
             "$indexStats" => {
                 arguments::flags(name, argument, &[])?;
@@ -38,7 +39,7 @@ impl Session {
             "$querySettings" => {
                 demand_database(name, is_collection, error_code::INVALID_NAMESPACE.0)?;
                 arguments::flags(name, argument, &["showDebugQueryShape"])?;
-                Ok(Vec::new())
+                ask(argument)
             }
             "$listClusterCatalog" => {
                 demand_database(name, is_collection, 9_621_301)?;
@@ -49,7 +50,7 @@ impl Session {
                 demand_database(name, is_collection, error_code::INVALID_NAMESPACE.0)?;
                 arguments::current_op(argument)?;
                 demand_admin(name, namespace)?;
-                Ok(vec![self.own_operation(argument)])
+                ask(argument)
             }
             "$listLocalSessions" | "$listSessions" => {
                 arguments::sessions(name, argument)?;
@@ -67,6 +68,7 @@ impl Session {
         &self,
         namespace: &Namespace,
         figures: &arguments::CollectionFigures,
+        source: Option<SystemSource<'_>>,
     ) -> Result<Vec<RawDocumentBuf>> {
         let Some(collection) = self.find_collection(namespace) else {
             return if figures.storage || figures.count {
@@ -86,16 +88,7 @@ impl Session {
         }
         let mut out = self.figures_head(namespace);
         if figures.latency {
-            out.document("latencyStats", |latency| {
-                for kind in ["reads", "writes", "commands", "transactions"] {
-                    latency.document(kind, |counters| {
-                        counters
-                            .append("latency", 0i64)
-                            .append("ops", 0i64)
-                            .append("queryableEncryptionLatencyMicros", 0i64);
-                    });
-                }
-            });
+            out.append("latencyStats", latencies(namespace, source)?);
         }
         if figures.storage || figures.count {
             let measured = self.collection_statistics(namespace)?;
@@ -188,41 +181,28 @@ impl Session {
         }
         Ok(found)
     }
-
-    /// The one operation that is certainly running: the one that asks.
-    fn own_operation(&self, argument: RawDocument<'_>) -> RawDocumentBuf {
-        let mut out = DocumentBuilder::new();
-        out.append("type", "op")
-            .append("host", HOST)
-            .append("desc", format!("session{}", self.id().0))
-            .append("connectionId", i64::try_from(self.id().0).unwrap_or(i64::MAX))
-            .append("active", true)
-            .append("opid", i64::try_from(self.id().0).unwrap_or(i64::MAX))
-            .append("secs_running", 0i64)
-            .append("microsecs_running", 0i64)
-            .append("op", "command")
-            .append("ns", "admin.$cmd.aggregate");
-        out.document("command", |command| {
-            command.append("aggregate", 1).array("pipeline", |stages| {
-                stages.document(|stage| {
-                    stage.append_ref("$currentOp", ValueRef::Document(argument));
-                });
-            });
-            command.append("$db", "admin");
-        });
-        out.append("numYields", 0)
-            .append("waitingForLock", false)
-            .append("waitingForLatch", false)
-            .append("waitingForFlowControl", false)
-            .append("locks", RawDocument::EMPTY)
-            .append("lockStats", RawDocument::EMPTY)
-            .append("flowControlStats", RawDocument::EMPTY);
-        out.build()
-    }
 }
 
 /// The name of this machine in figures: an embedded database has none of its own.
 const HOST: &str = "localhost";
+
+/// How long operations on a collection took, as the caller counted them; nothing was counted without one.
+fn latencies(namespace: &Namespace, source: Option<SystemSource<'_>>) -> Result<RawDocumentBuf> {
+    let mut asked = DocumentBuilder::new();
+    asked.append("ns", namespace.to_string());
+    let counted = source.map(|source| source.0("$collStats", asked.build().as_raw())).transpose()?;
+    if let Some(counted) = counted.and_then(|mut counted| counted.pop()) {
+        return Ok(counted);
+    }
+    let mut none = DocumentBuilder::new();
+    for kind in ["reads", "writes", "commands", "transactions"] {
+        none.document(kind, |counters| {
+            counters.append("latency", 0i64).append("ops", 0i64);
+            counters.append("queryableEncryptionLatencyMicros", 0i64);
+        });
+    }
+    Ok(none.build())
+}
 
 fn demand_collection(name: &str, is_collection: bool) -> Result<()> {
     if is_collection {

@@ -7,8 +7,12 @@ use super::put_field::{Path, parse_path, put_field};
 use super::{Pipeline, PipelineContext, Place};
 use crate::expression::{Environment, Expression, FieldPath, Scope, VariableId, check_user_variable};
 use crate::filter::Filter;
+use crate::filter::path::{FieldPath as LocalPath, LeafArray, walk};
 use crate::numeric::{as_f64, as_whole};
 use crate::{Error, ErrorCode, Result};
+
+/// Variables of an inner pipeline, each computed from a document outside.
+pub type Variables = Vec<(VariableId, Expression)>;
 
 /// Each document with an array of its matches in another collection.
 #[derive(Clone)]
@@ -16,9 +20,9 @@ pub struct Lookup {
     /// The other collection; nothing if the pipeline makes its own documents.
     pub from: Option<String>,
     /// Local and foreign path that must be equal.
-    pub equality: Option<(FieldPath, String)>,
+    pub equality: Option<(LocalPath, String)>,
     /// Variables for the pipeline, computed from the local document.
-    pub variables: Vec<(VariableId, Expression)>,
+    pub variables: Variables,
     /// What is done to the matches.
     pub pipeline: Option<Pipeline>,
     as_path: Path,
@@ -57,7 +61,7 @@ impl Lookup {
     /// array) is a candidate, and what is missing counts as null.
     pub fn equality_filter(&self, document: RawDocument<'_>) -> Option<RawDocumentBuf> {
         let (local, foreign) = self.equality.as_ref()?;
-        Some(any_equal(foreign, local_values(local.walk(document))))
+        Some(any_equal(foreign, local_values(document, local)))
     }
 
     /// The local values that the equality asks for; none if there is no equality.
@@ -114,15 +118,21 @@ impl GraphLookup {
     }
 }
 
-fn local_values(value: Value<'_>) -> Vec<Value<'_>> {
-    match value {
-        Value::Missing => vec![Value::Null],
-        Value::Array(array) => {
-            let items = array.into_items();
-            if items.is_empty() { vec![] } else { items }
+/// Every value that the local path leads to, arrays by their elements. What is missing, and an array without
+/// elements, counts as null.
+fn local_values<'a>(document: RawDocument<'a>, path: &LocalPath) -> Vec<Value<'a>> {
+    let mut values = Vec::new();
+    let collected = walk(document, path.components(), LeafArray::Whole, &mut |value, _| {
+        match value {
+            Some(ValueRef::Array(array)) => values.extend(array.iter().map(Value::from)),
+            Some(value) => values.push(Value::from(value)),
+            None => {}
         }
-        value => vec![value],
-    }
+        Ok(false)
+    });
+    // The visitor neither stops nor fails.
+    debug_assert!(matches!(collected, Ok(false)));
+    if values.is_empty() { vec![Value::Null] } else { values }
 }
 
 /// `{$or: [{path: {$eq: v}}, ...]}`, which means a regular expression as the value it is; false of no values.
@@ -158,9 +168,20 @@ fn collection_name(stage: &str, value: ValueRef<'_>, wrong_type: ErrorCode) -> R
         }
         ValueRef::String(name) => Ok(name.to_owned()),
         ValueRef::Document(document) => {
-            let key = document.first().map_or("", |first| first.key());
-            let reason = format!("the 'from' of {stage} is a name; '{key}' is not known there");
-            Err(Error::location(40_415, reason))
+            for element in document {
+                let (key, value) = (element.key(), element.value());
+                if !matches!(key, "db" | "coll") {
+                    let reason = format!("the 'from' of {stage} has no field '{key}'");
+                    return Err(Error::location(40_415, reason));
+                }
+                if value.as_str().is_none() && !value.is_nullish() {
+                    let kind = value.kind().name();
+                    let reason = format!("the '{key}' of {stage}'s 'from' is a string, not of type {kind}");
+                    return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
+                }
+            }
+            let reason = format!("the 'from' of {stage} is a name: the collection is of this database");
+            Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason))
         }
         other => {
             let reason =
@@ -190,9 +211,14 @@ fn stages<'a>(stage: &str, value: ValueRef<'a>) -> Result<Vec<ValueRef<'a>>> {
 }
 
 /// Reads a pipeline inside another, with variables of its own.
-fn inner_pipeline(value: ValueRef<'_>, stage: &str, scope: &mut Scope, depth: usize) -> Result<Pipeline> {
-    let place = if stage == "$unionWith" { Place::Union } else { Place::Join };
-    let mut inner = PipelineContext { scope, depth: depth + 1, place };
+fn inner_pipeline(value: ValueRef<'_>, stage: &str, context: &mut PipelineContext<'_>) -> Result<Pipeline> {
+    let place = match (stage, context.place.is_in_facet()) {
+        ("$unionWith", false) => Place::Union,
+        ("$unionWith", true) => Place::UnionInFacet,
+        (_, false) => Place::Join,
+        (_, true) => Place::JoinInFacet,
+    };
+    let mut inner = PipelineContext { scope: context.scope, depth: context.depth + 1, place };
     Pipeline::parse(stages(stage, value)?, &mut inner)
 }
 
@@ -206,13 +232,13 @@ fn starts_with_documents(pipeline: Option<ValueRef<'_>>) -> bool {
 
 pub(super) fn parse_lookup(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Lookup> {
     let document = document_argument("$lookup", ErrorCode::FAILED_TO_PARSE.0, value)?;
-    check_lookup_fields(document)?;
     let pipeline = document.get("pipeline");
     let from = match document.get("from") {
         Some(from) => Some(collection_name("$lookup", from, ErrorCode::FAILED_TO_PARSE)?),
         None if starts_with_documents(pipeline) => None,
         None => return Err(Error::new(ErrorCode::FAILED_TO_PARSE, "$lookup needs a 'from'")),
     };
+    check_lookup_fields(document)?;
     if from.is_some() && starts_with_documents(pipeline) {
         let reason = "$lookup with a pipeline of $documents takes no 'from'";
         return Err(Error::new(ErrorCode::INVALID_NAMESPACE, reason));
@@ -226,25 +252,41 @@ pub(super) fn parse_lookup(value: ValueRef<'_>, context: &mut PipelineContext<'_
             return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
         }
     };
-    let equality = match (document.get("localField"), document.get("foreignField")) {
-        (Some(local), Some(foreign)) => {
-            let local = FieldPath::parse(text("$lookup", "localField", local)?)?;
-            let foreign = text("$lookup", "foreignField", foreign)?;
-            FieldPath::parse(foreign)?;
-            Some((local, foreign.to_owned()))
-        }
-        (None, None) if pipeline.is_some() => None,
-        _ => {
-            let reason = "$lookup needs both 'localField' and 'foreignField', or a 'pipeline'";
-            return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
-        }
-    };
+    let equality = parse_equality(document, pipeline.is_some())?;
     let mark = context.scope.mark();
-    let variables = parse_variables(document.get("let"), context.scope)?;
-    let pipeline =
-        pipeline.map(|value| inner_pipeline(value, "$lookup", context.scope, context.depth)).transpose()?;
+    let variables = parse_variables(document.get("let").filter(|value| !value.is_nullish()), context.scope)?;
+    let pipeline = pipeline.map(|value| inner_pipeline(value, "$lookup", context)).transpose()?;
     context.scope.forget(mark);
     Ok(Lookup { from, equality, variables, pipeline, as_path })
+}
+
+/// The two paths that must be equal. Beside a pipeline they may be left out, or be null or empty, which is the same.
+fn parse_equality(document: RawDocument<'_>, has_pipeline: bool) -> Result<Option<(LocalPath, String)>> {
+    let is_left_out = |value: ValueRef<'_>| value.is_nullish() || value == ValueRef::String("");
+    let path = |name: &str| document.get(name).filter(|value| !has_pipeline || !is_left_out(*value));
+    match (path("localField"), path("foreignField")) {
+        (Some(local), Some(foreign)) => {
+            let local = text("$lookup", "localField", local)?;
+            check_local_path(local)?;
+            let foreign = text("$lookup", "foreignField", foreign)?;
+            FieldPath::parse(foreign)?;
+            Ok(Some((LocalPath::parse(local), foreign.to_owned())))
+        }
+        (None, None) if has_pipeline => Ok(None),
+        _ => {
+            let reason = "$lookup needs both 'localField' and 'foreignField', or a 'pipeline'";
+            Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason))
+        }
+    }
+}
+
+/// A local path may lead into a reference to another document, whose fields start with a dollar.
+fn check_local_path(path: &str) -> Result<()> {
+    let plain: Vec<&str> = path
+        .split('.')
+        .map(|name| if matches!(name, "$ref" | "$id" | "$db") { "ref" } else { name })
+        .collect();
+    FieldPath::parse(&plain.join(".")).map(drop)
 }
 
 fn check_lookup_fields(document: RawDocument<'_>) -> Result<()> {
@@ -253,24 +295,22 @@ fn check_lookup_fields(document: RawDocument<'_>) -> Result<()> {
             return Err(Error::location(40_415, format!("$lookup has no argument '{}'", element.key())));
         }
     }
-    if document.get("let").is_some() && document.get("pipeline").is_none() {
+    let has_variables = document.get("let").is_some_and(|value| !value.is_nullish());
+    if has_variables && document.get("pipeline").is_none() {
         return Err(Error::new(ErrorCode::FAILED_TO_PARSE, "the 'let' of $lookup needs a 'pipeline'"));
     }
     Ok(())
 }
 
 /// The variables are computed outside: none of them sees another.
-pub(super) fn parse_variables(
-    value: Option<ValueRef<'_>>,
-    scope: &mut Scope,
-) -> Result<Vec<(VariableId, Expression)>> {
+pub(super) fn parse_variables(value: Option<ValueRef<'_>>, scope: &mut Scope) -> Result<Variables> {
     let document = match value {
         None => return Ok(Vec::new()),
         Some(ValueRef::Document(document)) => document,
         Some(other) => {
             let reason =
                 format!("'let' is a document of variables, not a value of type {}", other.kind().name());
-            return Err(Error::new(ErrorCode::FAILED_TO_PARSE, reason));
+            return Err(Error::new(ErrorCode::TYPE_MISMATCH, reason));
         }
     };
     let mut expressions = Vec::new();
@@ -373,7 +413,7 @@ pub(super) fn parse_union_with(value: ValueRef<'_>, context: &mut PipelineContex
         return Err(Error::new(ErrorCode::FAILED_TO_PARSE, format!("{STAGE} needs a 'coll'")));
     }
     let pipeline = match pipeline {
-        Some(value) => inner_pipeline(value, STAGE, context.scope, context.depth)?,
+        Some(value) => inner_pipeline(value, STAGE, context)?,
         None => Pipeline::default(),
     };
     Ok(UnionWith { from, pipeline })

@@ -67,6 +67,27 @@ const SYSTEM_STAGES: &[&str] = &[
     "$querySettings",
 ];
 
+/// Stages that cannot stand anywhere in a `$facet`, whether they are there otherwise or not.
+const FACET_REFUSED: &[&str] = &[
+    "$changeStream",
+    "$changeStreamSplitLargeEvent",
+    "$collStats",
+    "$facet",
+    "$geoNear",
+    "$indexStats",
+    "$listSampledQueries",
+    "$listSearchIndexes",
+    "$planCacheStats",
+    "$queryStats",
+    "$rankFusion",
+    "$scoreFusion",
+    "$search",
+    "$searchBeta",
+    "$searchMeta",
+    "$shardedDataDistribution",
+    "$vectorSearch",
+];
+
 /// Stages that the change of an update may have.
 const UPDATE_STAGES: &[&str] =
     &["$addFields", "$fill", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"];
@@ -117,8 +138,8 @@ impl Pipeline {
                 return Err(Error::location(17_313, reason));
             }
             let code = match context.place {
-                Place::Join => Some(51_047),
-                Place::Union => Some(31_441),
+                Place::Join | Place::JoinInFacet => Some(51_047),
+                Place::Union | Place::UnionInFacet => Some(31_441),
                 Place::View => Some(ErrorCode::OPTION_NOT_SUPPORTED_ON_VIEW.0),
                 _ => None,
             };
@@ -151,10 +172,7 @@ fn stage(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<S
         let reason = format!("{name} is not a stage of an update");
         return Err(Error::new(ErrorCode::INVALID_OPTIONS, reason));
     }
-    if context.place == Place::Facet && matches!(name, "$facet" | "$geoNear" | "$out" | "$merge" | "$search")
-    {
-        return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
-    }
+    check_place(name, context.place)?;
     if let Some((_, parser)) = STAGES.iter().find(|(known, _)| *known == name) {
         return parser(element.value(), context);
     }
@@ -162,6 +180,29 @@ fn stage(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<S
         return Ok(vec![Stage::System { name: system, argument: document.to_buf() }]);
     }
     Err(Error::location(40_324, format!("'{name}' is not the name of a pipeline stage")))
+}
+
+/// Refuses stages where they cannot stand. A pipeline inside a `$facet` is as restricted as the `$facet` itself; stages
+/// that are for a whole database find a collection in front of them there.
+fn check_place(name: &str, place: Place) -> Result<()> {
+    let is_nested = !matches!(place, Place::Top | Place::Update | Place::View);
+    let for_database = match name {
+        "$listClusterCatalog" if is_nested && place != Place::Facet => 9_621_301,
+        "$listSessions" if is_nested => ErrorCode::INVALID_NAMESPACE.0,
+        "$currentOp" | "$listLocalSessions" | "$querySettings" if is_nested && place != Place::Facet => {
+            ErrorCode::INVALID_NAMESPACE.0
+        }
+        _ => 0,
+    };
+    if for_database != 0 {
+        return Err(Error::location(for_database, format!("{name} is for a database, not for a collection")));
+    }
+    let writes = matches!(name, "$out" | "$merge");
+    let is_refused = FACET_REFUSED.contains(&name) && place.is_in_facet() || writes && place == Place::Facet;
+    if is_refused {
+        return Err(Error::location(40_600, format!("{name} cannot stand in a $facet")));
+    }
+    Ok(())
 }
 
 pub(super) fn document_argument<'a>(name: &str, code: i32, value: ValueRef<'a>) -> Result<RawDocument<'a>> {

@@ -1,11 +1,14 @@
 //! `$out` and `$merge`: where documents go, and what happens to those that are there.
 
-use sheaf_document::{RawDocumentBuf, ValueRef};
+use sheaf_document::{RawDocument, RawDocumentBuf, ValueRef};
 
 use super::join::parse_variables;
-use super::{Pipeline, PipelineContext, Place};
-use crate::expression::{Expression, VariableId};
+use super::{Pipeline, PipelineContext, Place, time_series};
+use crate::expression::{Expression, Scope, VariableId};
 use crate::{Error, ErrorCode, Result};
+
+/// An expression names a variable that nobody defined.
+pub const UNDEFINED_VARIABLE: ErrorCode = ErrorCode(17_276);
 
 /// A collection, in this database or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Target {
 pub struct Out {
     /// Where.
     pub target: Target,
-    /// Options of a time series collection, as they were written.
+    /// Options of a time series collection, as they were written but for what was null.
     pub time_series: Option<RawDocumentBuf>,
 }
 
@@ -37,7 +40,20 @@ pub struct Merge {
     /// What happens to a document that is not.
     pub when_not_matched: WhenNotMatched,
     /// Variables for the pipeline of `when_matched`, computed from the new document.
-    pub variables: Vec<(VariableId, Expression)>,
+    pub variables: Vec<MergeVariable>,
+}
+
+/// A variable of the pipeline of `when_matched`.
+#[derive(Clone)]
+pub struct MergeVariable {
+    /// What it is called where it is evaluated.
+    pub id: VariableId,
+    /// What it is called where it is written.
+    pub name: Box<str>,
+    /// Its value, of the new document.
+    pub value: Expression,
+    /// Whether the pipeline names it: it must have a value then.
+    pub is_used: bool,
 }
 
 /// What happens to a document that is there.
@@ -51,6 +67,8 @@ pub enum WhenMatched {
     Merge,
     /// A pipeline makes a document of it; the new one is `$$new`.
     Pipeline(Pipeline),
+    /// A pipeline that is wrong. It is looked at when the first document comes, so that without one nothing fails.
+    Refused(Error),
     /// The new one takes its place.
     Replace,
 }
@@ -85,13 +103,15 @@ pub(super) fn parse_out(value: ValueRef<'_>) -> Result<Out> {
     let (target, time_series) = match value {
         ValueRef::String(name) => (Target { database: None, collection: name.to_owned() }, None),
         ValueRef::Document(document) => {
-            let (mut database, mut collection, mut time_series) = (None, None, None);
+            let (mut database, mut collection, mut series) = (None, None, None);
             for element in document {
                 match (element.key(), element.value()) {
                     (_, ValueRef::Null) => {}
                     ("db", ValueRef::String(name)) => database = Some(name.to_owned()),
                     ("coll", ValueRef::String(name)) => collection = Some(name.to_owned()),
-                    ("timeseries", ValueRef::Document(options)) => time_series = Some(options.to_buf()),
+                    ("timeseries", ValueRef::Document(options)) => {
+                        series = Some(time_series::check(options)?);
+                    }
                     (key @ ("db" | "coll" | "timeseries"), other) => {
                         return Err(wrong_type(
                             14,
@@ -107,7 +127,7 @@ pub(super) fn parse_out(value: ValueRef<'_>) -> Result<Out> {
             let missing = |name| Error::location(40_414, format!("$out needs '{name}'"));
             let database = database.ok_or_else(|| missing("db"))?;
             let collection = collection.ok_or_else(|| missing("coll"))?;
-            (Target { database: Some(database), collection }, time_series)
+            (Target { database: Some(database), collection }, series)
         }
         other => return Err(wrong_type(16_990, "$out needs the name of a collection or a document", other)),
     };
@@ -118,7 +138,8 @@ pub(super) fn parse_out(value: ValueRef<'_>) -> Result<Out> {
 /// Reads `"name"` or `{into, on, let, whenMatched, whenNotMatched}`.
 pub(super) fn parse_merge(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Merge> {
     let document = match value {
-        ValueRef::String(_) => {
+        ValueRef::String(name) => {
+            check_collection(name)?;
             return Ok(Merge {
                 target: parse_into(value)?,
                 on: None,
@@ -139,34 +160,77 @@ pub(super) fn parse_merge(value: ValueRef<'_>, context: &mut PipelineContext<'_>
         parse_into(document.get("into").ok_or_else(|| Error::location(40_414, "$merge needs an 'into'"))?)?;
     let on = document.get("on").map(parse_on).transpose()?;
     let is_pipeline = matches!(document.get("whenMatched"), Some(ValueRef::Array(_)));
-    if document.get("let").is_some() && !is_pipeline {
+    let given = document.get("let").filter(|value| !value.is_nullish());
+    if given.is_some() && !is_pipeline {
         return Err(Error::location(51_199, "the 'let' of $merge needs a pipeline in 'whenMatched'"));
     }
     let mark = context.scope.mark();
-    let mut variables = parse_variables(document.get("let"), context.scope)?;
-    if is_pipeline && !variables.iter().any(|_| names_new(document.get("let"))) {
-        variables.push((context.scope.define_variable("new"), Expression::root()));
-    }
-    let when_matched = parse_when_matched(document.get("whenMatched"), context)?;
+    let parsed = parse_changes(document, given, is_pipeline, context);
     context.scope.forget(mark);
+    let (variables, when_matched) = parsed?;
     let when_not_matched = parse_when_not_matched(document.get("whenNotMatched"))?;
     check_modes(&when_matched, when_not_matched)?;
     Ok(Merge { target, on, when_matched, when_not_matched, variables })
 }
 
-fn names_new(variables: Option<ValueRef<'_>>) -> bool {
-    variables.and_then(ValueRef::as_document).is_some_and(|document| document.get("new").is_some())
+/// The variables, and the change that sees them. `$$new` is the new document: a definition of it can only say that.
+fn parse_changes(
+    document: RawDocument<'_>,
+    given: Option<ValueRef<'_>>,
+    is_pipeline: bool,
+    context: &mut PipelineContext<'_>,
+) -> Result<(Vec<MergeVariable>, WhenMatched)> {
+    let own = given.and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
+    if own.get("new").is_some_and(|value| value != ValueRef::String("$$ROOT")) {
+        return Err(Error::location(51_273, "the variable 'new' of $merge is the new document, $$ROOT"));
+    }
+    let change = document.get("whenMatched");
+    let names = own.iter().map(|element| Box::from(element.key()));
+    let mut variables: Vec<MergeVariable> = parse_variables(given, context.scope)?
+        .into_iter()
+        .zip(names)
+        .map(|((id, value), name)| MergeVariable { id, name, value, is_used: false })
+        .collect();
+    if is_pipeline && own.get("new").is_none() {
+        let id = context.scope.define_variable("new");
+        variables.push(MergeVariable { id, name: "new".into(), value: Expression::root(), is_used: false });
+    }
+    let when_matched = parse_when_matched(change, context)?;
+    for position in 0..variables.len() {
+        let is_used = names_variable(change, &variables, position, context);
+        if let Some(variable) = variables.get_mut(position) {
+            variable.is_used = is_used;
+        }
+    }
+    Ok((variables, when_matched))
+}
+
+/// Whether a pipeline names a variable: without its definition it cannot be read.
+fn names_variable(
+    change: Option<ValueRef<'_>>,
+    variables: &[MergeVariable],
+    position: usize,
+    context: &PipelineContext<'_>,
+) -> bool {
+    let mut scope = Scope::new();
+    for (_, variable) in variables.iter().enumerate().filter(|(other, _)| *other != position) {
+        scope.define_variable(&variable.name);
+    }
+    let Some(stages) = change.and_then(ValueRef::as_array) else { return false };
+    let mut inner = PipelineContext { scope: &mut scope, depth: context.depth + 1, place: Place::Update };
+    Pipeline::parse(stages.iter(), &mut inner).is_err_and(|error| error.code == UNDEFINED_VARIABLE)
 }
 
 fn parse_into(value: ValueRef<'_>) -> Result<Target> {
     match value {
+        ValueRef::String("") => Err(Error::location(5_786_800, "the 'into' of $merge is empty")),
         ValueRef::String(name) => {
             check_collection(name)?;
             Ok(Target { database: None, collection: name.to_owned() })
         }
         ValueRef::Document(document) => {
             let name = |key: &str| match document.get(key) {
-                None => Ok(None),
+                None | Some(ValueRef::Null | ValueRef::Undefined) => Ok(None),
                 Some(ValueRef::String(name)) => Ok(Some(name.to_owned())),
                 Some(other) => Err(wrong_type(14, &format!("the '{key}' of 'into' is a string"), other)),
             };
@@ -176,7 +240,7 @@ fn parse_into(value: ValueRef<'_>) -> Result<Target> {
             let collection = name("coll")?
                 .ok_or_else(|| Error::location(5_786_801, "the 'into' of $merge needs a 'coll'"))?;
             check_collection(&collection)?;
-            Ok(Target { database: name("db")?, collection })
+            Ok(Target { database: name("db")?.filter(|database| !database.is_empty()), collection })
         }
         other => Err(wrong_type(51_178, "the 'into' of $merge is a name or a document", other)),
     }
@@ -220,9 +284,15 @@ fn parse_when_matched(value: Option<ValueRef<'_>>, context: &mut PipelineContext
             }
         }),
         Some(ValueRef::Array(stages)) => {
+            if let Some(other) = stages.iter().find(|stage| stage.as_document().is_none()) {
+                return Err(wrong_type(14, "a stage of 'whenMatched' is a document", other));
+            }
             let mut inner =
                 PipelineContext { scope: context.scope, depth: context.depth + 1, place: Place::Update };
-            Ok(WhenMatched::Pipeline(Pipeline::parse(stages.iter(), &mut inner)?))
+            Ok(match Pipeline::parse(stages.iter(), &mut inner) {
+                Ok(pipeline) => WhenMatched::Pipeline(pipeline),
+                Err(error) => WhenMatched::Refused(error),
+            })
         }
         Some(other) => Err(wrong_type(51_191, "the 'whenMatched' of $merge is a mode or a pipeline", other)),
     }
@@ -230,7 +300,7 @@ fn parse_when_matched(value: Option<ValueRef<'_>>, context: &mut PipelineContext
 
 fn parse_when_not_matched(value: Option<ValueRef<'_>>) -> Result<WhenNotMatched> {
     match value {
-        None => Ok(WhenNotMatched::Insert),
+        None | Some(ValueRef::Null | ValueRef::Undefined) => Ok(WhenNotMatched::Insert),
         Some(ValueRef::String(mode)) => Ok(match mode {
             "discard" => WhenNotMatched::Discard,
             "fail" => WhenNotMatched::Fail,
