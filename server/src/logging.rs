@@ -19,3 +19,19 @@ pub fn install(config: &Config) -> Result<(), String> {
     }
     .map_err(|error| format!("the logger cannot be installed: {error}"))
 }
+
+/// A line about commands.
+#[cfg(feature = "wire")]
+pub fn of_commands(line: &sheaf_command::LogLine) {
+    match line.severity {
+        sheaf_command::Severity::Information => {
+            tracing::info!(component = line.component, "{}", line.message)
+        }
+        sheaf_command::Severity::Warning => tracing::warn!(component = line.component, "{}", line.message),
+    }
+}
+
+/// A line that the database writes where it has nobody to answer.
+pub fn of_database(line: &str) {
+    tracing::warn!("{line}");
+}

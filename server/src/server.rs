@@ -105,12 +105,15 @@ impl Server {
         let pool = StoragePool::new(config.storage_threads_max);
         let reflection = config.reflection;
         let (database, seal) = open(config).await?;
+        database.log().listen(std::sync::Arc::new(crate::logging::of_database));
         let metrics = Metrics::default();
         let door =
             Door::new(database.clone(), pool.clone(), metrics.clone(), seal).map_err(ServerError::Files)?;
         let (health, router) = router(door, reflection).await?;
         let (stop, stopping) = shutdown::channel();
-        let identity = wire_address.map(|address| Identity { replica_set, address: address.to_string() });
+        let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let identity =
+            wire_address.map(|address| Identity { replica_set, address: address.to_string(), arguments });
         let wire = wire.zip(identity);
         let doors = Doors { grpc, http, wire, router, health, metrics, pool };
         let task = tokio::spawn(run(doors, stopping, drain, database));
@@ -308,6 +311,7 @@ async fn serve_wire(
 ) {
     let Some((listener, identity)) = door else { return };
     let commands = sheaf_command::Commands::new(database, identity);
+    commands.listen_to_log(std::sync::Arc::new(crate::logging::of_commands));
     crate::wire::Door::new(commands, pool, metrics).serve(listener, stopping, drain).await;
 }
 

@@ -64,6 +64,12 @@ impl<'a> Arguments<'a> {
         self.fields.iter().map(|field| (field.key, field.value))
     }
 
+    /// The fields that nobody asked for; they count as asked for now.
+    pub(crate) fn untaken(&self) -> Vec<(&'a str, ValueRef<'a>)> {
+        let untaken = self.fields.iter().filter(|field| !field.is_taken.replace(true));
+        untaken.map(|field| (field.key, field.value)).collect()
+    }
+
     /// The value of a field, null included.
     pub(crate) fn value(&self, key: &str) -> Option<ValueRef<'a>> {
         let field = self.fields.iter().find(|field| field.key == key)?;

@@ -70,6 +70,8 @@ pub(crate) struct Generic<'a> {
     pub(crate) durability: Option<Durability>,
     /// Whether a write concern was sent.
     pub(crate) has_write_concern: bool,
+    /// The level of the read concern, if one was sent.
+    pub(crate) read_level: Option<&'a str>,
     /// Whether only commands and options of the stable API are allowed.
     pub(crate) api_strict: bool,
     /// Why the write concern cannot be satisfied after the write.
@@ -101,6 +103,7 @@ pub(crate) fn read<'a>(
         generic.is_linearizable = read.is_linearizable;
         generic.reads_snapshot = read.is_snapshot;
         generic.at_cluster_time = read.at;
+        generic.read_level = document.get("level").and_then(ValueRef::as_str);
     }
     if let Some(document) = arguments.document("writeConcern")? {
         generic.has_write_concern = true;

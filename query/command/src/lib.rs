@@ -5,6 +5,8 @@
 //! the engine's typed operation and shapes the reply. What every command may carry (session, concerns, time limit,
 //! the stable API) is read once before it (`generic`, `concern`).
 
+mod access;
+mod activity;
 mod arguments;
 mod change_stream;
 mod clock;
@@ -19,17 +21,23 @@ pub mod error_catalogue;
 mod generic;
 mod id_index;
 mod listing;
+mod log_lines;
 mod logical_session;
 mod lookup;
 mod number;
+mod process_memory;
+mod profiler;
+mod query_shape;
 mod reply;
 mod request;
 mod server_state;
 mod service;
+mod stored;
 mod transaction;
 mod version;
 mod write_batch;
 
 pub use command::{Command, Flag, all as commands, find as find_command, run_command};
+pub use log_lines::{LogLine, LogListener, Severity};
 pub use reply::CommandReply;
 pub use service::{CommandSession, Commands, Identity};

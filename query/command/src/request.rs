@@ -5,6 +5,7 @@ use sheaf_engine::operation::{CommonOptions, Hint};
 use sheaf_engine::{Durability, Error, Namespace, Result, SessionId, error_code};
 
 use crate::arguments::{Arguments, FAILED_TO_PARSE};
+use crate::commands::query_settings::QuerySettings;
 use crate::generic::Generic;
 use crate::service::{CommandSession, Commands};
 
@@ -20,6 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) arguments: Arguments<'a>,
     /// What every command may have.
     pub(crate) generic: Generic<'a>,
+    /// What was set for queries of its shape.
+    pub(crate) settings: Option<QuerySettings>,
 }
 
 impl<'a> Request<'a> {

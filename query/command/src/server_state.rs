@@ -1,16 +1,24 @@
 //! What administrative commands set and others show.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sheaf_document::RawDocumentBuf;
 
 use crate::commands::parameters::Parameters;
+use crate::commands::query_settings::QuerySettings;
 
 /// The state. Nothing of it survives a restart.
 #[derive(Debug, Default)]
 pub(crate) struct ServerState {
     /// How often `fsync` with `lock` was called without its `fsyncUnlock`.
     pub(crate) fsync_locks: u32,
+    /// Writes that wait for the lock.
+    pub(crate) fsync_waiters: u32,
+    /// The time limit of reads that bring none, once it was read from the store; zero is no limit.
+    pub(crate) default_read_millis: Option<u64>,
+    /// What `setQuerySettings` set, once it was read from the store.
+    pub(crate) query_settings: Option<Arc<Vec<QuerySettings>>>,
     /// Profiling by database.
     pub(crate) profiles: BTreeMap<String, Profile>,
     /// Concerns of commands that send none.
@@ -34,11 +42,13 @@ pub(crate) struct Profile {
     pub(crate) slow_millis: i32,
     /// Which share of slow operations is recorded.
     pub(crate) sample_rate: f64,
+    /// Which records are kept, instead of the slow ones.
+    pub(crate) filter: Option<RawDocumentBuf>,
 }
 
 impl Default for Profile {
     fn default() -> Self {
-        Self { level: 0, slow_millis: 100, sample_rate: 1.0 }
+        Self { level: 0, slow_millis: 100, sample_rate: 1.0, filter: None }
     }
 }
 

@@ -1,15 +1,18 @@
 //! What commands share beside the database: how the server presents itself, and who is connected.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sheaf_document::ObjectId;
 use sheaf_engine::{Database, Session, SessionId};
 
+use crate::activity::Activity;
 use crate::clock::now_millis;
 use crate::cursors::registry_millis;
+use crate::log_lines::{LogLine, LogLines, LogListener, Severity};
 use crate::logical_session::LogicalSessions;
 use crate::server_state::ServerState;
 
@@ -20,12 +23,18 @@ pub struct Identity {
     pub replica_set: Option<String>,
     /// Address under which clients reach it.
     pub address: String,
+    /// The arguments the server was started with, its own name first.
+    pub arguments: Vec<String>,
 }
 
 impl Default for Identity {
     /// A replica set of one member, so that transactions and change streams work out of the box.
     fn default() -> Self {
-        Self { replica_set: Some("rs0".to_owned()), address: "localhost:27017".to_owned() }
+        Self {
+            replica_set: Some("rs0".to_owned()),
+            address: "localhost:27017".to_owned(),
+            arguments: vec!["sheafd".to_owned()],
+        }
     }
 }
 
@@ -44,7 +53,12 @@ struct Inner {
     random_drawn: AtomicU64,
     sessions: LogicalSessions,
     state: Mutex<ServerState>,
-    counters: Mutex<HashMap<&'static str, u64>>,
+    /// Told when `fsync` lets writes in again.
+    unlocked: Condvar,
+    activity: Activity,
+    log: Arc<LogLines>,
+    /// The connections that are open.
+    connections: Mutex<BTreeMap<i64, String>>,
 }
 
 impl Commands {
@@ -59,8 +73,21 @@ impl Commands {
             random_drawn: AtomicU64::new(0),
             sessions: LogicalSessions::default(),
             state: Mutex::default(),
-            counters: Mutex::default(),
+            unlocked: Condvar::new(),
+            activity: Activity::default(),
+            log: Arc::default(),
+            connections: Mutex::default(),
         };
+        let log = Arc::downgrade(&inner.log);
+        inner.database.log().listen(Arc::new(move |message: &str| {
+            if let Some(log) = log.upgrade() {
+                let message = message.to_owned();
+                // Whoever opened the database listens to it.
+                let _listener =
+                    log.keep(&LogLine { severity: Severity::Warning, component: "STORAGE", message });
+            }
+        }));
+        inner.log.warn_of_start("nobody is authenticated: whoever reaches the server may do anything");
         Self { inner: Arc::new(inner) }
     }
 
@@ -72,6 +99,9 @@ impl Commands {
     /// A client's way in; a door opens one for every connection. `peer` is how the client is told where it comes from.
     pub fn connect_from(&self, peer: String) -> CommandSession {
         let id = self.inner.connections_opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut connections = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.insert(id, peer.clone());
+        drop(connections);
         let engine = self.inner.database.session();
         CommandSession { commands: self.clone(), engine, connection_id: id, peer, is_bound: false }
     }
@@ -124,16 +154,38 @@ impl Commands {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a command that was run.
-    pub(crate) fn count_command(&self, name: &'static str) {
-        let mut counters = self.inner.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        *counters.entry(name).or_default() += 1;
+    /// Sets who else hears the lines of the log: the server's own log, say.
+    pub fn listen_to_log(&self, listener: LogListener) {
+        self.inner.log.listen(listener);
     }
 
-    /// How often this command was run.
-    pub(crate) fn command_count(&self, name: &str) -> u64 {
-        let counters = self.inner.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.get(name).copied().unwrap_or(0)
+    /// The lines of the log.
+    pub(crate) fn log(&self) -> &LogLines {
+        &self.inner.log
+    }
+
+    /// What runs, and what was run.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.inner.activity
+    }
+
+    /// The connections that are open, and where they come from.
+    pub(crate) fn connections(&self) -> BTreeMap<i64, String> {
+        self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a moment, or until somebody tells of a change of the state.
+    pub(crate) fn wait_for_change<'a>(
+        &self,
+        state: MutexGuard<'a, ServerState>,
+        limit: Duration,
+    ) -> MutexGuard<'a, ServerState> {
+        self.inner.unlocked.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Tells those who wait that the state changed.
+    pub(crate) fn tell_of_change(&self) {
+        self.inner.unlocked.notify_all();
     }
 
     /// 64 bits that nobody guesses: the keyed hash of a counter, under a key drawn at start.
@@ -165,6 +217,8 @@ impl Drop for CommandSession {
     fn drop(&mut self) {
         if !self.is_bound {
             self.commands.database().cursors().kill_session(self.engine.id());
+            let mut open = self.commands.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            open.remove(&self.connection_id);
         }
     }
 }

@@ -1,17 +1,19 @@
 //! `aggregate`: stages in, a cursor out.
 
-use sheaf_document::{DocumentBuilder, ValueRef};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_engine::operation::{
-    AggregateOperation, AggregateTarget, ExplainOperation, ExplainTarget, Verbosity,
+    AggregateOperation, AggregateTarget, ExplainOperation, ExplainTarget, SystemSource, Verbosity,
 };
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
+use crate::activity::Usage;
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
 use crate::change_stream;
-use crate::commands::write_block;
+use crate::commands::{current_op, query_settings, write_block};
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::number::to_integer;
 use crate::request::{Request, collation, hint};
+use crate::service::CommandSession;
 use crate::transaction::check_pipeline;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
@@ -31,6 +33,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     }
     check_search(&operation.pipeline)?;
     change_stream::check(request.commands(), &operation.pipeline)?;
+    if let Some(level) = request.generic.read_level {
+        check_read_level(&operation.pipeline, level)?;
+    }
     if explain {
         if request.generic.has_write_concern {
             return Err(Error::new(
@@ -60,24 +65,68 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         }
         write_block::check(request)?;
     }
+    if let (None, Some(settings), AggregateTarget::Collection(namespace)) =
+        (operation.hint, &request.settings, &operation.target)
+    {
+        let first = operation.pipeline.first().and_then(|stage| stage.as_document());
+        let filter = first.and_then(|stage| stage.get("$match")).and_then(ValueRef::as_document);
+        operation.hint = settings.hint(request, namespace, filter.unwrap_or(RawDocument::EMPTY))?;
+    }
     let name = match &operation.target {
         AggregateTarget::Collection(namespace) => namespace.to_string(),
         AggregateTarget::Database(database) => format!("{database}.$cmd.aggregate"),
     };
+    let session = request.session;
+    let system = |stage: &str, argument: RawDocument<'_>| system_documents(session, stage, argument);
+    operation.system = Some(SystemSource(&system));
     let cursor = request.session.engine().aggregate(&operation)?;
     deliver(request, cursor, &name, delivery)
 }
 
 /// Refuses the search service of Atlas, whose stages come first.
 fn check_search(pipeline: &[ValueRef<'_>]) -> Result<()> {
-    let first = pipeline.first().and_then(|stage| stage.as_document()).and_then(|stage| stage.first());
-    match first.map(|stage| stage.key()) {
-        Some(name @ ("$listSearchIndexes" | "$search" | "$searchMeta" | "$vectorSearch")) => Err(Error::new(
+    match stage_name(pipeline.first()) {
+        name @ ("$listSearchIndexes" | "$search" | "$searchMeta" | "$vectorSearch") => Err(Error::new(
             crate::codes::SEARCH_NOT_ENABLED,
             format!("{name} is refused: the search service of MongoDB Atlas is not part of this server"),
         )),
         _ => Ok(()),
     }
+}
+
+/// The documents of stages that read the server's clients.
+fn system_documents(
+    session: &CommandSession,
+    stage: &str,
+    argument: RawDocument<'_>,
+) -> Result<Vec<RawDocumentBuf>> {
+    match stage {
+        "$currentOp" => Ok(current_op::stage(session, argument)),
+        "$querySettings" => query_settings::stage(session, argument),
+        "$collStats" => Ok(vec![latencies(session, argument)]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// How long operations on a collection took: the `latencyStats` of `$collStats`.
+fn latencies(session: &CommandSession, argument: RawDocument<'_>) -> RawDocumentBuf {
+    let namespace = argument.get("ns").and_then(ValueRef::as_str).unwrap_or_default();
+    let usage = session.commands().activity().usage_of(namespace);
+    let long = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut out = DocumentBuilder::new();
+    let none = Usage::default();
+    for (name, usage) in [
+        ("reads", usage.reads),
+        ("writes", usage.writes),
+        ("commands", usage.commands),
+        ("transactions", none),
+    ] {
+        out.document(name, |counter| {
+            counter.append("latency", long(usage.micros)).append("ops", long(usage.count));
+            counter.append("queryableEncryptionLatencyMicros", 0_i64);
+        });
+    }
+    out.build()
 }
 
 /// What the first field names: a collection, or the database by the number 1.
@@ -135,6 +184,27 @@ fn delivery(arguments: &Arguments<'_>) -> Result<Option<Delivery>> {
     }
 }
 
+/// Stages that write do not wait for the newest majority, and stages that read the system know one level only.
+fn check_read_level(pipeline: &[ValueRef<'_>], level: &str) -> Result<()> {
+    let (first, last) = (stage_name(pipeline.first()), stage_name(pipeline.last()));
+    let refused = if level == "linearizable" && write_block::writes(pipeline) {
+        last
+    } else if level != "local" && matches!(first, "$listClusterCatalog" | "$planCacheStats") {
+        first
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        crate::codes::INVALID_OPTIONS,
+        format!("{refused} does not take the read concern level {level:?}"),
+    ))
+}
+
+fn stage_name<'a>(stage: Option<&ValueRef<'a>>) -> &'a str {
+    let stage = stage.and_then(|stage| stage.as_document()).and_then(RawDocument::first);
+    stage.map_or("", |name| name.key())
+}
+
 /// Stages that version 1 of the stable API leaves out.
 const UNSTABLE_STAGES: [&str; 8] = [
     "$currentOp",
@@ -162,8 +232,7 @@ fn check_api_strict(pipeline: &[ValueRef<'_>], explain: bool) -> Result<()> {
         if UNSTABLE_STAGES.contains(&stage.key()) {
             return refused(stage.key());
         }
-        let only_counts =
-            |options: sheaf_document::RawDocument<'_>| options.iter().all(|option| option.key() == "count");
+        let only_counts = |options: RawDocument<'_>| options.iter().all(|option| option.key() == "count");
         if stage.key() == "$collStats" && !stage.value().as_document().is_some_and(only_counts) {
             return refused("$collStats with more than count");
         }

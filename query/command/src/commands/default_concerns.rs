@@ -3,7 +3,7 @@
 //! One member keeps every level it accepts, so a default changes what is shown, and the durability asked of writes
 //! only by the levels a single member can tell apart.
 
-use sheaf_document::{DocumentBuilder, RawDocument, Value};
+use sheaf_document::{DocumentBuilder, RawDocument, Timestamp, Value};
 use sheaf_engine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, BAD_VALUE};
@@ -23,8 +23,8 @@ pub(crate) fn get(request: &Request<'_>) -> Result<DocumentBuilder> {
     }
     let mut body = DocumentBuilder::new();
     append(request, &mut body);
-    if let Some(in_memory) = in_memory {
-        body.append("inMemory", in_memory);
+    if in_memory == Some(true) {
+        body.append("inMemory", true);
     }
     Ok(body)
 }
@@ -97,6 +97,8 @@ fn append(request: &Request<'_>, body: &mut DocumentBuilder) {
         }),
     };
     if let Some(millis) = defaults.updated_millis {
+        let seconds = u32::try_from(millis / 1000).unwrap_or(u32::MAX);
+        body.append("updateOpTime", Timestamp { seconds, increment: 1 });
         body.append_value("updateWallClockTime", &Value::DateTime(millis));
     }
     body.append("defaultWriteConcernSource", source(defaults.write.is_some()));

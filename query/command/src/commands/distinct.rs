@@ -14,6 +14,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let mut operation = read(&request.arguments, request.namespace()?)?;
     operation.common.max_time = request.generic.max_time;
     request.arguments.finish()?;
+    if let (None, Some(settings)) = (operation.hint, &request.settings) {
+        operation.hint = settings.hint(request, &operation.namespace, operation.filter)?;
+    }
     let values = request.session.engine().distinct(&operation)?;
     let mut body = DocumentBuilder::new();
     body.append("values", values);

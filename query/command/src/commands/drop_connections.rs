@@ -10,6 +10,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let hosts = arguments.required("hostAndPort", arguments.array("hostAndPort")?)?;
     for (index, host) in hosts.iter().enumerate() {
+        if host.is_nullish() {
+            continue;
+        }
         let ValueRef::String(host) = host else {
             return Err(arguments.wrong_type(&format!("hostAndPort.{index}"), host, "a string"));
         };

@@ -4,14 +4,16 @@ use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 use sheaf_engine::operation::{ExplainOperation, ExplainTarget, Verbosity};
 use sheaf_engine::{Error, Namespace, Result, error_code};
 
-use crate::arguments::{Arguments, FAILED_TO_PARSE};
+use crate::arguments::Arguments;
 use crate::commands::{aggregate, count, delete, distinct, find, find_and_modify, update};
 use crate::request::Request;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
-    let ValueRef::Document(command) = request.subject() else {
-        return Err(arguments.wrong_type("explain", request.subject(), "a document"));
+    let command = match request.subject() {
+        ValueRef::Document(command) => command,
+        ValueRef::Null | ValueRef::Undefined => return arguments.required("explain", None),
+        other => return Err(arguments.wrong_type("explain", other, "a document")),
     };
     let verbosity = verbosity(arguments)?;
     arguments.finish()?;
@@ -40,7 +42,7 @@ fn verbosity(arguments: &Arguments<'_>) -> Result<Verbosity> {
 
 fn target<'a>(request: &Request<'a>, command: RawDocument<'a>) -> Result<ExplainTarget<'a>> {
     let Some(first) = command.first() else {
-        return Err(Error::new(FAILED_TO_PARSE, "explain needs a command"));
+        return Err(Error::new(crate::codes::COMMAND_NOT_FOUND, "explain needs a command"));
     };
     let name = first.key();
     let arguments = Arguments::new(name, command)?;
@@ -87,10 +89,12 @@ fn target<'a>(request: &Request<'a>, command: RawDocument<'a>) -> Result<Explain
             only_statement(&arguments, "deletes")?,
         )?),
         other => {
-            return Err(Error::new(
-                crate::codes::COMMAND_NOT_FOUND,
-                format!("the command {other:?} cannot be explained"),
-            ));
+            // A command that is known is refused in another way than one that nobody knows.
+            let code = match crate::command::find(other) {
+                Some(_) => error_code::ILLEGAL_OPERATION,
+                None => crate::codes::COMMAND_NOT_FOUND,
+            };
+            return Err(Error::new(code, format!("the command {other:?} cannot be explained")));
         }
     };
     arguments.finish()?;

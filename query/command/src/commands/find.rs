@@ -15,6 +15,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let (mut operation, delivery) = read(&request.arguments, namespace)?;
     operation.common.max_time = request.generic.max_time;
     request.arguments.finish()?;
+    if let (None, Some(settings)) = (operation.hint, &request.settings) {
+        operation.hint = settings.hint(request, &operation.namespace, operation.filter)?;
+    }
     let cursor = request.session.engine().find(&operation)?;
     deliver(request, cursor, &name, delivery)
 }

@@ -1,7 +1,7 @@
 //! `fsync` and `fsyncUnlock`: syncs to disk, and keeps writes out meanwhile.
 //!
 //! Every acknowledged write of a durable database is synced already, so a flush has nothing left to do. While the
-//! lock is held, commands that write are refused at once instead of waiting.
+//! lock is held, commands that write wait; a few at a time, because each holds a thread, the others are refused.
 
 use sheaf_document::DocumentBuilder;
 use sheaf_engine::{Error, Result, error_code};
@@ -32,12 +32,15 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
 }
 
 pub(crate) fn unlock(request: &Request<'_>) -> Result<DocumentBuilder> {
-    request.arguments.finish()?;
-    let mut state = request.commands().state();
+    // Further fields are no error, as in MongoDB.
+    let commands = request.commands();
+    let mut state = commands.state();
     let Some(left) = state.fsync_locks.checked_sub(1) else {
         return Err(Error::new(error_code::ILLEGAL_OPERATION, "fsyncUnlock: no lock is held"));
     };
     state.fsync_locks = left;
+    drop(state);
+    commands.tell_of_change();
     let mut body = DocumentBuilder::new();
     body.append("info", "unlocked").append("lockCount", i64::from(left));
     Ok(body)

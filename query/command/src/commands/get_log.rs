@@ -1,4 +1,4 @@
-//! `getLog`: the lines of the log. They go to standard error as they happen; none are kept here.
+//! `getLog`: the newest lines of the log.
 
 use sheaf_document::{DocumentBuilder, Value, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Result};
@@ -20,10 +20,19 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let mut body = DocumentBuilder::new();
     if name == "*" {
         body.append("names", LOGS.into_iter().map(Value::from).collect::<Vec<_>>());
-    } else if LOGS.contains(&name) {
-        body.append("totalLinesWritten", 0).append("log", Vec::<Value<'_>>::new());
+    } else if name == "global" {
+        let (written, lines) = request.commands().log().newest();
+        append(&mut body, written, lines);
+    } else if name == "startupWarnings" {
+        let lines = request.commands().log().startup_warnings();
+        append(&mut body, u64::try_from(lines.len()).unwrap_or(u64::MAX), lines);
     } else {
         return Err(Error::new(OPERATION_FAILED, format!("there is no log {name:?}")));
     }
     Ok(body)
+}
+
+fn append(body: &mut DocumentBuilder, written: u64, lines: Vec<String>) {
+    body.append("totalLinesWritten", i32::try_from(written).unwrap_or(i32::MAX));
+    body.append("log", lines.into_iter().map(Value::from).collect::<Vec<_>>());
 }

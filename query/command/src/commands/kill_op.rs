@@ -1,4 +1,4 @@
-//! `killOp`: `{killOp: 1, op: number}`.
+//! `killOp`: `{killOp: 1, op: number}`. The operation ends at its next check, as when its time is up.
 
 use sheaf_document::DocumentBuilder;
 use sheaf_engine::{Error, ErrorCode, Result};
@@ -22,10 +22,11 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let Some(op) = to_exact_integer(op) else {
         return Err(Error::new(BAD_VALUE, "killOp.op must be a whole number"));
     };
-    if i32::try_from(op).is_err() {
+    let Ok(op) = i32::try_from(op) else {
         return Err(Error::new(OUT_OF_RANGE, format!("killOp.op must fit into 32 bits, but is {op}")));
-    }
-    // Operations end by themselves or by their time limit: there is none by this number any more.
+    };
+    // One that has ended meanwhile is no error: the caller cannot know.
+    let _was_there = request.commands().activity().kill(op);
     let mut body = DocumentBuilder::new();
     body.append("info", "attempting to kill op");
     Ok(body)

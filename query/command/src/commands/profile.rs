@@ -1,10 +1,13 @@
-//! `profile`: what the profiler of a database is told. Nothing is recorded yet: a level is kept and shown.
+//! `profile`: what the profiler of a database is told: 0 records nothing, 1 slow operations, 2 all of them.
 
-use sheaf_document::{DocumentBuilder, ValueRef};
-use sheaf_engine::{Error, Result};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
+use sheaf_engine::{Error, Namespace, Result};
+use sheaf_language::expression::Scope;
+use sheaf_language::filter::Filter;
 
 use crate::arguments::{Arguments, BAD_VALUE};
 use crate::number::{to_double, to_integer};
+use crate::profiler;
 use crate::request::Request;
 use crate::server_state::Profile;
 
@@ -16,21 +19,23 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     };
     let before = request.commands().state().profiles.get(request.database).cloned().unwrap_or_default();
     let mut after = before.clone();
+    // Any other level shows what is set.
     if (0..=2).contains(&level) {
         after.level = i32::try_from(level).unwrap_or(0);
     }
     read_options(arguments, &mut after)?;
     arguments.finish()?;
-    if level > 0 {
-        return Err(Error::new(
-            crate::codes::COMMAND_NOT_SUPPORTED,
-            "the profiler is not there yet: only the levels 0 and -1 (show) are taken",
-        ));
+    if after.level > 0 {
+        profiler::create(request.session, &Namespace::new(request.database, profiler::COLLECTION)?)?;
     }
     request.commands().state().profiles.insert(request.database.to_owned(), after);
     let mut body = DocumentBuilder::new();
     body.append("was", before.level).append("slowms", before.slow_millis);
     body.append("sampleRate", before.sample_rate);
+    if let Some(filter) = before.filter {
+        body.append("filter", filter);
+        body.append("note", "with a filter, slowms and sampleRate decide nothing");
+    }
     Ok(body)
 }
 
@@ -51,10 +56,41 @@ fn read_options(arguments: &Arguments<'_>, profile: &mut Profile) -> Result<()> 
         profile.sample_rate = number;
     }
     match arguments.value("filter") {
-        None | Some(ValueRef::Document(_) | ValueRef::String("unset")) => Ok(()),
+        None => Ok(()),
+        Some(ValueRef::String("unset")) => {
+            profile.filter = None;
+            Ok(())
+        }
+        Some(ValueRef::Document(filter)) => {
+            Filter::parse(filter, &mut Scope::new())?;
+            profile.filter = Some(spelled_out(filter));
+            Ok(())
+        }
         Some(other) => Err(Error::new(
             BAD_VALUE,
             format!("profile.filter must be a document or \"unset\", not {other:?}"),
         )),
     }
+}
+
+/// The filter with `{field: value}` written as `{field: {$eq: value}}`.
+fn spelled_out(filter: RawDocument<'_>) -> RawDocumentBuf {
+    let mut out = DocumentBuilder::new();
+    for element in filter {
+        let is_condition = match element.value() {
+            ValueRef::Document(document) => {
+                document.first().is_some_and(|first| first.key().starts_with('$'))
+            }
+            ValueRef::Regex { .. } => true,
+            _ => false,
+        };
+        if is_condition || element.key().starts_with('$') {
+            out.append_element(element);
+        } else {
+            out.document(element.key(), |equal| {
+                equal.append_element_as("$eq", element);
+            });
+        }
+    }
+    out.build()
 }

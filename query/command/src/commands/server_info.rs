@@ -11,11 +11,25 @@ fn nothing() -> Vec<Value<'static>> {
     Vec::new()
 }
 
-/// `getCmdLineOpts`: the server's own arguments are the door's business and not shown to clients.
+/// `getCmdLineOpts`: what the server was started with, as it was typed and by name.
 pub(crate) fn command_line(request: &Request<'_>) -> Result<DocumentBuilder> {
     request.arguments.finish()?;
+    let arguments = &request.commands().identity().arguments;
     let mut body = DocumentBuilder::new();
-    body.append("argv", vec![Value::from("sheafd")]).document("parsed", |_| {});
+    body.append("argv", arguments.iter().map(|argument| Value::from(argument.as_str())).collect::<Vec<_>>());
+    body.document("parsed", |parsed| {
+        let mut rest = arguments.iter().skip(1).peekable();
+        while let Some(argument) = rest.next() {
+            let Some(name) = argument.strip_prefix("--") else { continue };
+            if let Some((name, value)) = name.split_once('=') {
+                parsed.append(name, value);
+            } else if let Some(value) = rest.next_if(|next| !next.starts_with("--")) {
+                parsed.append(name, value.as_str());
+            } else {
+                parsed.append(name, true);
+            }
+        }
+    });
     Ok(body)
 }
 
@@ -38,7 +52,12 @@ pub(crate) fn connection_status(request: &Request<'_>) -> Result<DocumentBuilder
             info.append("authenticatedUserPrivileges", nothing());
         }
     });
-    body.document("uuid", |_| {});
+    let id = request.commands().started_millis().to_be_bytes();
+    let mut uuid = [0u8; 16];
+    for (byte, known) in uuid.iter_mut().rev().zip(id.iter().rev()) {
+        *byte = *known;
+    }
+    body.append_ref("uuid", ValueRef::Binary(sheaf_document::Binary { subtype: 4, bytes: &uuid }));
     Ok(body)
 }
 

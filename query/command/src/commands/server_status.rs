@@ -1,8 +1,10 @@
 //! `serverStatus`: figures of the running server.
 
-use sheaf_document::{DocumentBuilder, Timestamp, Value};
+use sheaf_document::{DocumentBuilder, Timestamp, Value, ValueRef};
 use sheaf_engine::Result;
+use sheaf_engine::operation::CollectionKind;
 
+use crate::activity::{OperationKind, Usage};
 use crate::clock::now_millis;
 use crate::request::Request;
 use crate::version::SPOKEN_VERSION;
@@ -11,8 +13,9 @@ use crate::version::SPOKEN_VERSION;
 type Section = fn(&Request<'_>, &mut DocumentBuilder);
 
 /// Sections that are there unless they are switched off by name: `{serverStatus: 1, section: 0}`.
-const SECTIONS: [(&str, Section); 14] = [
+const SECTIONS: [(&str, Section); 16] = [
     ("asserts", asserts),
+    ("catalogStats", catalog),
     ("connections", connections),
     ("defaultRWConcern", default_concerns),
     ("extra_info", extra_info),
@@ -22,6 +25,7 @@ const SECTIONS: [(&str, Section); 14] = [
     ("mem", memory),
     ("metrics", metrics),
     ("network", network),
+    ("opLatencies", operation_latencies),
     ("opcounters", operation_counters),
     ("opcountersRepl", no_operations),
     ("storageEngine", storage_engine),
@@ -80,11 +84,14 @@ fn asserts(_: &Request<'_>, section: &mut DocumentBuilder) {
 }
 
 fn connections(request: &Request<'_>, section: &mut DocumentBuilder) {
-    let opened = i32::try_from(request.commands().connections_opened()).unwrap_or(i32::MAX);
-    section.append("current", opened).append("available", i32::MAX - opened);
-    section.append("totalCreated", i64::from(opened)).append("rejected", 0).append("active", 1);
-    section.append("threaded", opened).append("exhaustIsMaster", 0).append("exhaustHello", 0);
-    section.append("awaitingTopologyChanges", 0).append("loadBalanced", 0);
+    let commands = request.commands();
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let current = count(commands.connections().len());
+    let active = count(commands.activity().running().len());
+    section.append("current", current).append("available", i32::MAX - current);
+    section.append("totalCreated", commands.connections_opened()).append("rejected", 0);
+    section.append("active", active).append("threaded", current).append("exhaustIsMaster", 0);
+    section.append("exhaustHello", 0).append("awaitingTopologyChanges", 0).append("loadBalanced", 0);
 }
 
 fn default_concerns(_: &Request<'_>, section: &mut DocumentBuilder) {
@@ -118,16 +125,24 @@ fn logical_sessions(request: &Request<'_>, section: &mut DocumentBuilder) {
 }
 
 fn memory(_: &Request<'_>, section: &mut DocumentBuilder) {
-    section.append("bits", 64).append("resident", 0).append("virtual", 0).append("supported", true);
+    section.append("bits", 64);
+    match crate::process_memory::megabytes() {
+        Some((resident, virtual_size)) => {
+            section.append("resident", resident).append("virtual", virtual_size).append("supported", true);
+        }
+        None => {
+            section.append("supported", false);
+        }
+    }
 }
 
 fn metrics(request: &Request<'_>, section: &mut DocumentBuilder) {
     let commands = request.commands();
     section.document("commands", |list| {
         for command in crate::command::all() {
-            let total = commands.command_count(command.name);
+            let count = commands.activity().command_count(command.name);
             list.document(command.name, |item| {
-                item.append("failed", 0_i64).append("total", long(total));
+                item.append("failed", long(count.failed)).append("total", long(count.total));
             });
         }
     });
@@ -138,7 +153,11 @@ fn metrics(request: &Request<'_>, section: &mut DocumentBuilder) {
             figures.append("noTimeout", 0_i64).append("pinned", 0_i64).append("total", open);
         });
     });
-    for name in ["document", "operation", "queryExecutor", "record"] {
+    section.document("operation", |operation| {
+        operation.append("killedDueToClientDisconnect", 0_i64);
+        operation.append("killedByOperator", long(commands.activity().killed()));
+    });
+    for name in ["document", "queryExecutor", "record"] {
         section.document(name, |_| {});
     }
     let expiry = commands.database().expiry_statistics();
@@ -182,13 +201,54 @@ fn network(_: &Request<'_>, section: &mut DocumentBuilder) {
 }
 
 fn operation_counters(request: &Request<'_>, section: &mut DocumentBuilder) {
-    let count = |names: &[&str]| -> i64 {
-        names.iter().map(|name| long(request.commands().command_count(name))).sum()
-    };
-    section.append("insert", count(&["insert"])).append("query", count(&["find"]));
-    section.append("update", count(&["update", "findAndModify"])).append("delete", count(&["delete"]));
-    section.append("getmore", count(&["getMore"]));
-    section.append("command", count(&["aggregate", "count", "distinct", "hello", "ping", "serverStatus"]));
+    let totals = request.commands().activity().totals();
+    let count = |kind| long(totals.by_kind.get(&kind).map_or(0, |usage| usage.count));
+    section.append("insert", count(OperationKind::Insert)).append("query", count(OperationKind::Query));
+    section.append("update", count(OperationKind::Update)).append("delete", count(OperationKind::Remove));
+    section.append("getmore", count(OperationKind::GetMore));
+    section.append("command", count(OperationKind::Command));
+}
+
+/// How long operations took: what was read, what was written, and everything else.
+fn operation_latencies(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let totals = request.commands().activity().totals();
+    let none = Usage::default();
+    for (name, usage) in [
+        ("reads", totals.reads),
+        ("writes", totals.writes),
+        ("commands", totals.commands),
+        ("transactions", none),
+    ] {
+        section.document(name, |counter| {
+            counter.append("latency", long(usage.micros)).append("ops", long(usage.count));
+            counter.append("queryableEncryptionLatencyMicros", 0_i64);
+        });
+    }
+}
+
+/// How many collections there are of which kind.
+fn catalog(request: &Request<'_>, section: &mut DocumentBuilder) {
+    let (mut plain, mut capped, mut views, mut series) = (0, 0, 0, 0);
+    let (mut internal_collections, mut internal_views) = (0, 0);
+    let engine = request.session.engine();
+    // Figures are of the moment; a database that is dropped meanwhile has none.
+    for database in engine.list_databases().unwrap_or_default() {
+        let is_internal = matches!(database.name.as_str(), "admin" | "config" | "local");
+        for info in engine.list_collections(&database.name).unwrap_or_default() {
+            match info.kind {
+                CollectionKind::View if is_internal => internal_views += 1,
+                CollectionKind::View => views += 1,
+                CollectionKind::TimeSeries => series += 1,
+                CollectionKind::Collection if is_internal => internal_collections += 1,
+                CollectionKind::Collection => plain += 1,
+            }
+            let is_capped = info.options.as_raw().get("capped") == Some(ValueRef::Boolean(true));
+            capped += i32::from(is_capped);
+        }
+    }
+    section.append("collections", plain).append("capped", capped).append("clustered", 0);
+    section.append("timeseries", series).append("views", views);
+    section.append("internalCollections", internal_collections).append("internalViews", internal_views);
 }
 
 fn no_operations(_: &Request<'_>, section: &mut DocumentBuilder) {

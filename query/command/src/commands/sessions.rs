@@ -56,6 +56,7 @@ pub(crate) fn kill(request: &Request<'_>) -> Result<DocumentBuilder> {
         end_all(request);
     }
     for id in ids {
+        request.commands().activity().kill_session(id);
         end_one(request, id);
     }
     Ok(DocumentBuilder::new())

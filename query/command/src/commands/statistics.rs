@@ -137,7 +137,7 @@ pub(crate) fn data_size(request: &Request<'_>) -> Result<DocumentBuilder> {
     let namespace = Namespace::parse(name)?;
     let key = arguments.document("keyPattern")?;
     let (min, max) = (arguments.document("min")?, arguments.document("max")?);
-    let estimate = arguments.flag("estimate")?.unwrap_or(false);
+    let estimate = arguments.flag("estimate")?;
     arguments.finish()?;
     let info = lookup::find(request, &namespace)?;
     if info.as_ref().is_some_and(|info| info.kind != CollectionKind::Collection) {
@@ -155,8 +155,8 @@ pub(crate) fn data_size(request: &Request<'_>) -> Result<DocumentBuilder> {
         }
     };
     let mut body = DocumentBuilder::new();
-    if estimate {
-        body.append("estimate", true);
+    if let Some(estimate) = estimate {
+        body.append("estimate", estimate);
     }
     body.append("size", long(bytes)).append("numObjects", long(documents)).append("millis", 0);
     Ok(body)

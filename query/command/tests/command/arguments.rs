@@ -99,14 +99,3 @@ fn a_server_alone_names_no_set() {
         assert!(reply.is_ok());
     }
 }
-
-#[test]
-fn writes_wait_outside_while_fsync_holds_its_lock() {
-    let session = connect(None);
-    let insert = command(&[("insert", "c".into()), ("documents", vec![document(&[])].into())]);
-    assert_eq!(code(&session, &command(&[("fsyncUnlock", 1.into())])), Some(20));
-    assert_eq!(code(&session, &command(&[("fsync", 1.into()), ("lock", true.into())])), None);
-    assert_eq!(code(&session, &insert), Some(24));
-    assert_eq!(code(&session, &command(&[("fsyncUnlock", 1.into())])), None);
-    assert_ne!(code(&session, &insert), Some(24));
-}

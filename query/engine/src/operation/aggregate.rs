@@ -16,7 +16,7 @@ pub enum AggregateTarget {
 }
 
 /// What the caller knows and the database does not: the documents of stages that read its clients (`$currentOp`,
-/// `$listLocalSessions`, `$listSessions`, `$querySettings`), by the stage's name and argument. Asked for `$collStats` and
+/// `$querySettings`), by the stage's name and argument. Asked for `$collStats` and
 /// `{ns}` it gives one document, the latencies of that collection's operations.
 #[derive(Clone, Copy)]
 pub struct SystemSource<'a>(pub &'a (dyn Fn(&str, RawDocument<'_>) -> Result<Vec<RawDocumentBuf>> + Sync));

@@ -1,6 +1,6 @@
 //! Stages that read the system instead of a collection's documents. They read it when the pipeline starts.
 
-use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value};
 
 use super::Session;
 use super::stage_arguments as arguments;

@@ -66,7 +66,7 @@ impl Lookup {
 
     /// The local values that the equality asks for; none if there is no equality.
     pub fn local_values<'a>(&self, document: RawDocument<'a>) -> Option<Vec<Value<'a>>> {
-        self.equality.as_ref().map(|(local, _)| local_values(local.walk(document)))
+        self.equality.as_ref().map(|(local, _)| local_values(document, local))
     }
 
     /// Gives the pipeline's variables their values for a local document.
