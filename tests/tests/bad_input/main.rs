@@ -8,6 +8,7 @@ mod deep_path;
 mod fixture;
 mod foreign_cursor;
 mod full_disk;
+mod hostile_commands;
 mod large_document;
 mod large_index_key;
 mod malformed_bson;
