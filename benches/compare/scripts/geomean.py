@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One line: rows N geomean R worst W (row). usage: geomean.py results/kv.jsonl --us ENGINE [--metric ops_s]
 
-Per row (workload, threads): the median over rounds of our figure divided by the best peer's of the same round. sled is no peer
+Per row (workload, threads, connections): the median over rounds of our figure divided by the best peer's of the same round. sled is no peer
 in fillsync: it answers before the disk has the write."""
 import argparse, json, math, statistics
 from collections import defaultdict
@@ -13,7 +13,7 @@ for line in open(options.file):
     row = json.loads(line)
     if row["workload"] in ("warmup", "ycsb_load") or not row.get(options.metric) or row["workload"].endswith("_closed_size"): continue
     if row["workload"] == "fillsync" and row["engine"] == "sled": continue
-    cells[(row["workload"], row.get("threads", 1))][row["round"]][row["engine"]] = row[options.metric]
+    cells[(row["workload"], row.get("threads", 1), row.get("conns", 1))][row["round"]][row["engine"]] = row[options.metric]
 ratios = {}
 for name, rounds in cells.items():
     of_round = []

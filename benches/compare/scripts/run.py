@@ -7,7 +7,7 @@
   run.py phys [--rounds 3]
 Results are appended to results/<kind>.jsonl (one JSON object per line).
 """
-import argparse, os, subprocess, sys, time, signal
+import argparse, json, os, subprocess, sys, time, signal
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def binp(n):
     c = [os.path.join(ROOT, t, "release", n) for t in ("target", "target_np", "target_doc", "target_surreal")]
@@ -58,7 +58,7 @@ def kv(a):
                 run(cmd, pre=pre)
         print("round", r, "done", time.strftime("%T"), flush=True)
 def doc(a):
-    engines = (a.engines or "polodb,sqlite_json,sqlite_jsonb,postgres,secantus,surrealdb").split(",")
+    engines = (a.engines or "sheaf,polodb,sqlite_json,sqlite_jsonb,postgres,secantus,surrealdb").split(",")
     out = os.path.join(ROOT, "results", "doc.jsonl")
     for r in range(a.first, a.first + a.rounds):
         for i in range(len(engines)):
@@ -83,15 +83,28 @@ def doc(a):
             for x in srv or []:
                 x.send_signal(signal.SIGTERM); x.wait(20)
         print("round", r, "done", time.strftime("%T"), flush=True)
+def sheafd():
+    """a server of ours on an empty directory; (process, url of gRPC)"""
+    import shutil
+    d = os.path.join(ROOT, "data", "sheafd"); shutil.rmtree(d, ignore_errors=True)
+    b = os.environ.get("SHEAFD", os.path.join(ROOT, "../../target/release/sheafd"))
+    srv = subprocess.Popen([b, "--data", d, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    ready = json.loads(srv.stdout.readline())
+    return srv, "http://" + ready["grpc"]
 def net(a):
+    kinds = (a.engines or "sheaf,tcp,grpc,pg").split(",")
     out = os.path.join(ROOT, "results", "net.jsonl"); b = binp("netbench")
-    pgpid = open(os.path.join(ROOT, "data/pg/postmaster.pid")).readline().strip()
+    pgpid = open(os.path.join(ROOT, "data/pg/postmaster.pid")).readline().strip() if "pg" in kinds else None
     for r in range(a.first, a.first + a.rounds):
         srv = subprocess.Popen([b, "serve"], stdout=subprocess.PIPE); srv.stdout.readline()
-        kinds = ["tcp", "grpc", "pg"]
-        for i in range(3):
-            k = kinds[(i + r) % 3]; gate(a.gate)
-            run([b, k, "--pid", pgpid if k == "pg" else str(srv.pid), "--round", str(r), "--out", out, "--secs", str(a.secs)])
+        for i in range(len(kinds)):
+            k = kinds[(i + r) % len(kinds)]; gate(a.gate)
+            ours, extra = None, []
+            if k == "sheaf":
+                ours, url = sheafd(); extra = ["--url", url]
+            pid = pgpid if k == "pg" else str((ours or srv).pid)
+            run([b, k, "--pid", pid, "--round", str(r), "--out", out, "--secs", str(a.secs)] + extra)
+            if ours: ours.terminate(); ours.wait(30)
         srv.terminate(); srv.wait()
         print("round", r, "done", time.strftime("%T"), flush=True)
 def phys(a):
