@@ -31,6 +31,24 @@ pub enum Advice {
     Report,
 }
 
+impl Advice {
+    /// What a person is told to do.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::FixRequest => "change the request; sent again as it is, it fails again",
+            Self::CheckData => "look at the data: the request and the data do not fit together",
+            Self::Retry => "send the request again",
+            Self::RestartTransaction => "start the transaction again",
+            Self::RestartQuery => "begin the query or the change stream again; its position is gone",
+            Self::FindPrimary => "ask the server that is the primary now",
+            Self::AskPermission => "authenticate, or ask for the right to do this",
+            Self::MakeRoom => "make room, or raise the limit that the message names",
+            Self::Unsupported => "do without: this server does not do it",
+            Self::Report => "report it: it is a defect of the server",
+        }
+    }
+}
+
 /// A line of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -212,9 +230,9 @@ catalogue! {
     14031 "OutOfDiskSpace" MakeRoom,
     17280 "KeyTooLong" CheckData,
     31082 "SearchNotEnabled" Unsupported,
-    40415 "IDLUnknownField" FixRequest,
-    40414 "IDLFailedToParse" FixRequest,
     40413 "IDLDuplicateField" FixRequest,
+    40414 "IDLFailedToParse" FixRequest,
+    40415 "IDLUnknownField" FixRequest,
 }
 
 /// The line of a code, if it is named.

@@ -4,6 +4,7 @@
 mod banned_words;
 mod compat;
 mod crate_edges;
+mod errors;
 mod links;
 mod sizes;
 mod sources;
