@@ -4,7 +4,7 @@ use sheaf_document::{ArrayBuilder, RawArray, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Namespace, Result};
 
 use super::built_in;
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, BAD_VALUE};
 use crate::request::Request;
 use crate::stored;
 
@@ -58,6 +58,18 @@ pub(crate) fn store() -> Result<Namespace> {
 /// Reads names.
 pub(crate) fn read_all(scope: &str, names: RawArray<'_>, database: &str) -> Result<Vec<RoleName>> {
     names.iter().map(|name| RoleName::read(scope, name, database)).collect()
+}
+
+/// The roles that a command gives or takes.
+pub(crate) fn given(request: &Request<'_>) -> Result<Vec<RoleName>> {
+    let arguments = &request.arguments;
+    let roles = arguments.required("roles", arguments.array("roles")?)?;
+    arguments.finish()?;
+    let roles = read_all(request.name, roles, request.database)?;
+    if roles.is_empty() {
+        return Err(Error::new(BAD_VALUE, format!("{} needs at least one role", request.name)));
+    }
+    Ok(roles)
 }
 
 /// The names that a stored document lists under `roles`.

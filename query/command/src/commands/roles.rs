@@ -260,21 +260,9 @@ pub(crate) fn revoke_privileges(request: &Request<'_>) -> Result<DocumentBuilder
     Ok(DocumentBuilder::new())
 }
 
-/// The roles that a command gives or takes.
-fn named_roles(request: &Request<'_>) -> Result<Vec<RoleName>> {
-    let arguments = &request.arguments;
-    let roles = arguments.required("roles", arguments.array("roles")?)?;
-    arguments.finish()?;
-    let roles = role_name::read_all(request.name, roles, request.database)?;
-    if roles.is_empty() {
-        return Err(Error::new(BAD_VALUE, format!("{} needs at least one role", request.name)));
-    }
-    Ok(roles)
-}
-
 pub(crate) fn grant_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
     let name = name(request)?;
-    let roles = named_roles(request)?;
+    let roles = role_name::given(request)?;
     check_roles(request, &name, &roles)?;
     let mut role = existing(request, &name)?;
     role_name::add(&mut role.roles, roles);
@@ -284,7 +272,7 @@ pub(crate) fn grant_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
 
 pub(crate) fn revoke_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
     let name = name(request)?;
-    let roles = named_roles(request)?;
+    let roles = role_name::given(request)?;
     let mut role = existing(request, &name)?;
     role.roles.retain(|inner| !roles.contains(inner));
     role.put(request)?;

@@ -210,21 +210,9 @@ pub(crate) fn drop_all(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(body)
 }
 
-/// The roles that a command gives or takes.
-fn named_roles(request: &Request<'_>) -> Result<Vec<RoleName>> {
-    let arguments = &request.arguments;
-    let roles = arguments.required("roles", arguments.array("roles")?)?;
-    arguments.finish()?;
-    let roles = role_name::read_all(request.name, roles, request.database)?;
-    if roles.is_empty() {
-        return Err(Error::new(BAD_VALUE, format!("{} needs at least one role", request.name)));
-    }
-    Ok(roles)
-}
-
 pub(crate) fn grant_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
     let name = name(request)?;
-    let granted = named_roles(request)?;
+    let granted = role_name::given(request)?;
     role_name::check(request, &granted)?;
     let user = existing(request, name)?;
     let mut roles = role_name::stored_names(user.as_raw().get("roles"));
@@ -235,7 +223,7 @@ pub(crate) fn grant_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
 
 pub(crate) fn revoke_roles(request: &Request<'_>) -> Result<DocumentBuilder> {
     let name = name(request)?;
-    let revoked = named_roles(request)?;
+    let revoked = role_name::given(request)?;
     role_name::check(request, &revoked)?;
     let user = existing(request, name)?;
     let mut roles = role_name::stored_names(user.as_raw().get("roles"));
