@@ -51,6 +51,8 @@ pub enum Geometry {
     LineString(Vec<Position>),
     /// An outer ring and the rings of its holes.
     Polygon(Vec<Ring>),
+    /// All that is to the left of a ring, be it more than half of the sphere (strict winding).
+    Left(Ring),
     /// Several positions.
     MultiPoint(Vec<Position>),
     /// Several lines.
@@ -65,7 +67,7 @@ pub enum Geometry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Region {
     /// A polygon or several, on the sphere.
-    Polygons(Vec<Vec<Ring>>),
+    Polygons(Shape),
     /// All that is at most `radius` radians away from `center`, on the sphere.
     Cap {
         /// The middle.
@@ -100,7 +102,7 @@ impl Region {
     /// Whether the whole geometry lies in the region.
     pub fn contains(&self, geometry: &Geometry) -> bool {
         match self {
-            Self::Polygons(polygons) => sphere::polygons_contain(polygons, geometry),
+            Self::Polygons(shape) => sphere::polygons_contain(&shape.solids, &sphere::solids(geometry)),
             Self::Cap { center, radius } => sphere::cap_contains(*center, *radius, geometry),
             Self::Box { low, high } => {
                 plane::point(geometry).is_some_and(|at| plane::in_box(*low, *high, at))
@@ -113,23 +115,44 @@ impl Region {
     }
 }
 
-impl Geometry {
+/// A geometry on the sphere, made ready to be compared with many others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    geometry: Geometry,
+    solids: Vec<sphere::Solid>,
+}
+
+impl Shape {
+    /// Makes a geometry ready.
+    pub fn new(geometry: Geometry) -> Self {
+        let solids = sphere::solids(&geometry);
+        Self { geometry, solids }
+    }
+
     /// Reads the operand of `$geoIntersects`: `{$geometry: ...}`.
     pub fn parse_intersects(operand: ValueRef<'_>) -> Result<Self> {
-        parse::intersects(operand)
+        parse::intersects(operand).map(Self::new)
     }
 
-    /// Whether the two have a position in common, on the sphere.
+    /// What it was made of.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Whether the two have a position in common.
     pub fn intersects(&self, other: &Geometry) -> bool {
-        sphere::intersect(self, other)
+        sphere::intersect(&self.solids, &sphere::solids(other))
     }
+}
 
-    /// Hands every part that is a point, a line or a polygon to `visit`.
+impl Geometry {
+    /// Hands every part that is a point, a line or an area to `visit`.
     fn each_part<'g>(&'g self, visit: &mut dyn FnMut(Part<'g>)) {
         match self {
             Self::Point { position, .. } => visit(Part::Point(*position)),
             Self::LineString(line) => visit(Part::Line(line)),
             Self::Polygon(rings) => visit(Part::Polygon(rings)),
+            Self::Left(ring) => visit(Part::Left(ring)),
             Self::MultiPoint(points) => points.iter().for_each(|point| visit(Part::Point(*point))),
             Self::MultiLineString(lines) => lines.iter().for_each(|line| visit(Part::Line(line))),
             Self::MultiPolygon(polygons) => polygons.iter().for_each(|rings| visit(Part::Polygon(rings))),
@@ -150,6 +173,7 @@ enum Part<'g> {
     Point(Position),
     Line(&'g [Position]),
     Polygon(&'g [Ring]),
+    Left(&'g Ring),
 }
 
 fn bad(reason: impl Into<String>) -> Error {

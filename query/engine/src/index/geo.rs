@@ -59,8 +59,8 @@ impl Index {
     pub(crate) fn place_bounds(&self, kind: KeyKind, place: &Place) -> Option<FieldBounds> {
         match (kind, place) {
             (KeyKind::SphereCell, Place::Within(region)) => sphere::region_cells(region).map(on_sphere),
-            (KeyKind::SphereCell, Place::Intersects(geometry)) => {
-                Some(on_sphere(sphere::shape_cells(geometry)))
+            (KeyKind::SphereCell, Place::Intersects(shape)) => {
+                Some(on_sphere(sphere::shape_cells(shape.geometry())))
             }
             (KeyKind::PlaneCell, Place::Within(region)) => self.plane?.region_cells(region).map(on_plane),
             (_, Place::Near(near)) => self.near_bounds(kind, near, near.distance_max),

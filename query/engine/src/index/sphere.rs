@@ -6,7 +6,9 @@
 //! wanted if an edge is near or if its middle is inside. Caps far apart cannot share a position; there is no
 //! antimeridian and no pole to look after.
 
-use sheaf_language::geometry::{Distance, EARTH_RADIUS_METRES, Geometry, Near, Position, Region, Ring};
+use sheaf_language::geometry::{
+    Distance, EARTH_RADIUS_METRES, Geometry, Near, Position, Region, Ring, Shape,
+};
 
 use super::cell::{Cell, LEVEL_MAX, Overlap, cover};
 
@@ -40,7 +42,7 @@ struct Cap {
 pub(super) struct Outline {
     caps: Vec<Cap>,
     /// Polygons: their inside counts.
-    areas: Vec<Geometry>,
+    areas: Vec<Shape>,
 }
 
 fn vector(position: Position) -> Vector {
@@ -144,7 +146,7 @@ impl Outline {
     fn of_region(region: &Region) -> Option<Self> {
         let mut outline = Self::default();
         match region {
-            Region::Polygons(polygons) => polygons.iter().for_each(|rings| outline.add_polygon(rings)),
+            Region::Polygons(shape) => outline.add(shape.geometry()),
             Region::Cap { center, radius } => {
                 outline.caps.push(Cap { center: vector(*center), radius: *radius });
             }
@@ -158,6 +160,7 @@ impl Outline {
             Geometry::Point { position, .. } => self.add_point(*position),
             Geometry::LineString(line) => self.add_line(line),
             Geometry::Polygon(rings) => self.add_polygon(rings),
+            Geometry::Left(_) => self.add_everything(),
             Geometry::MultiPoint(points) => points.iter().for_each(|point| self.add_point(*point)),
             Geometry::MultiLineString(lines) => lines.iter().for_each(|line| self.add_line(line)),
             Geometry::MultiPolygon(polygons) => polygons.iter().for_each(|rings| self.add_polygon(rings)),
@@ -198,10 +201,15 @@ impl Outline {
         match middle.filter(|middle| corners().all(|corner| angle(*middle, corner) < 1.3)) {
             Some(_) => {
                 rings.iter().for_each(|ring| self.add_line(ring));
-                self.areas.push(Geometry::Polygon(rings.to_vec()));
+                self.areas.push(Shape::new(Geometry::Polygon(rings.to_vec())));
             }
-            None => self.caps.push(Cap { center: [1.0, 0.0, 0.0], radius: std::f64::consts::PI }),
+            None => self.add_everything(),
         }
+    }
+
+    /// What may be nearly all of the sphere is not outlined.
+    fn add_everything(&mut self) {
+        self.caps.push(Cap { center: [1.0, 0.0, 0.0], radius: std::f64::consts::PI });
     }
 
     /// Puts caps that follow each other together where there are too many.
@@ -340,7 +348,7 @@ mod tests {
             vec![(-80.0, 40.0), (-10.0, 41.0), (60.0, 40.0), (-10.0, 39.0)],
         ] {
             let rings = vec![ring(&corners)];
-            let region = Region::Polygons(vec![rings.clone()]);
+            let region = Region::Polygons(Shape::new(Geometry::Polygon(rings.clone())));
             let cells = region_cells(&region).expect("on the sphere");
             let mut outside = 0;
             for at in positions(20_000) {

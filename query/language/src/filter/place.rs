@@ -10,7 +10,7 @@ use sheaf_document::{RawDocument, ValueRef};
 use super::path::FieldPath;
 use super::predicate::{Condition, Predicate};
 use super::{Filter, parse::invalid};
-use crate::geometry::{Geometry, Near, Region, stored_geometry};
+use crate::geometry::{Near, Region, Shape, stored_geometry};
 use crate::{Error, Result};
 
 /// A condition on a place.
@@ -19,7 +19,7 @@ pub enum Place {
     /// `$geoWithin`: lies in it whole.
     Within(Region),
     /// `$geoIntersects`: has a position in common.
-    Intersects(Geometry),
+    Intersects(Shape),
     /// `$near`, `$nearSphere`: lies in the range of distances.
     Near(Near),
 }
@@ -33,7 +33,7 @@ impl Place {
     ) -> Result<Option<Arc<Self>>> {
         let place = match name {
             "$geoWithin" | "$within" => Self::Within(Region::parse(operand)?),
-            "$geoIntersects" => Self::Intersects(Geometry::parse_intersects(operand)?),
+            "$geoIntersects" => Self::Intersects(Shape::parse_intersects(operand)?),
             "$near" | "$nearSphere" | "$geoNear" => {
                 refuse_siblings(name, operators)?;
                 Self::Near(Near::parse(operand, operators, name == "$nearSphere")?)

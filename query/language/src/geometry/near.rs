@@ -2,7 +2,7 @@
 
 use sheaf_document::{RawDocument, ValueRef};
 
-use super::{EARTH_RADIUS_METRES, Geometry, Position, bad, parse, plane, sphere};
+use super::{EARTH_RADIUS_METRES, Geometry, Position, Shape, bad, parse, plane, sphere};
 use crate::Result;
 
 /// In which units a distance is meant.
@@ -81,8 +81,11 @@ impl Near {
             };
             nearest = Some(nearest.map_or(distance, |other| other.min(distance)));
         }
+        // A point is where it is; anything else may have the center in it.
         let inside = self.distance != Distance::Planar
-            && geometry.intersects(&Geometry::Point { position: self.center, legacy: false });
+            && !matches!(geometry, Geometry::Point { .. })
+            && Shape::new(geometry.clone())
+                .intersects(&Geometry::Point { position: self.center, legacy: false });
         if inside { Some(0.0) } else { nearest }
     }
 
@@ -98,6 +101,7 @@ fn positions(geometry: &Geometry) -> Vec<Position> {
         super::Part::Point(at) => positions.push(at),
         super::Part::Line(line) => positions.extend(line),
         super::Part::Polygon(rings) => positions.extend(rings.iter().flatten()),
+        super::Part::Left(ring) => positions.extend(ring),
     });
     positions
 }

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use sheaf_document::{RawArray, RawDocument, Value, ValueRef};
 
-use super::{Geometry, Position, Region, Ring, bad};
+use super::{Geometry, Position, Region, Ring, Shape, bad};
 use crate::numeric::as_f64;
 use crate::{Error, Result};
 
 /// Deepest nesting of geometry collections that is read.
 const COLLECTION_DEPTH_MAX: usize = 8;
+
+/// The reference system in which a polygon is what is left of its ring.
+const STRICT_WINDING: &str = "urn:x-mongodb:crs:strictwinding:EPSG:4326";
 
 /// Code of a distance that is no number.
 const DISTANCE_TYPE: i32 = 16_893;
@@ -140,7 +143,11 @@ fn geo_json(document: RawDocument<'_>, depth: usize) -> Result<Geometry> {
         }
         None => return Err(bad("GeoJSON needs a 'type'")),
     };
-    check_reference_system(document, kind)?;
+    if reference_system(document, kind)? == Some(STRICT_WINDING) {
+        return Err(bad(
+            "a polygon of the strict winding order can be searched for, by itself; it cannot be stored",
+        ));
+    }
     if kind == "GeometryCollection" {
         let members = array("the 'geometries' of a collection", document.get("geometries"))?;
         let members: Vec<Geometry> = members
@@ -173,22 +180,37 @@ fn geo_json(document: RawDocument<'_>, depth: usize) -> Result<Geometry> {
     }
 }
 
-/// Only WGS 84 is supported; the strict winding order of big polygons is refused, it would change what is inside.
-fn check_reference_system(document: RawDocument<'_>, kind: &str) -> Result<()> {
-    let Some(system) = document.get("crs") else { return Ok(()) };
+/// The name of the coordinate reference system, if the geometry has one that is known: WGS 84, and for a polygon the one
+/// that makes the direction of its ring say what is inside.
+fn reference_system<'a>(document: RawDocument<'a>, kind: &str) -> Result<Option<&'a str>> {
+    let Some(system) = document.get("crs") else { return Ok(None) };
     let name = system
         .as_document()
+        .filter(|system| system.get("type").and_then(ValueRef::as_str) == Some("name"))
         .and_then(|system| system.get("properties"))
         .and_then(ValueRef::as_document)
         .and_then(|properties| properties.get("name"))
         .and_then(ValueRef::as_str)
-        .ok_or_else(|| bad("a coordinate reference system has 'properties' with a 'name'"))?;
+        .ok_or_else(|| bad("a coordinate reference system is {type: 'name', properties: {name: ...}}"))?;
     match name {
-        "EPSG:4326" | "urn:ogc:def:crs:OGC:1.3:CRS84" => Ok(()),
-        "urn:x-mongodb:crs:strictwinding:EPSG:4326" if kind == "Polygon" => {
-            Err(bad("polygons larger than a hemisphere (strict winding) are not supported"))
-        }
+        "EPSG:4326" | "urn:ogc:def:crs:OGC:1.3:CRS84" => Ok(Some(name)),
+        STRICT_WINDING if kind == "Polygon" => Ok(Some(name)),
         other => Err(bad(format!("the coordinate reference system '{other}' is not known for a {kind}"))),
+    }
+}
+
+/// The polygon of the strict winding order, which only queries can ask for: what is left of its one ring.
+fn left_of_ring(document: RawDocument<'_>) -> Result<Option<Geometry>> {
+    if document.get("type").and_then(ValueRef::as_str) != Some("Polygon")
+        || reference_system(document, "Polygon")? != Some(STRICT_WINDING)
+    {
+        return Ok(None);
+    }
+    let coordinates = array("the 'coordinates' of GeoJSON", document.get("coordinates"))?;
+    let mut rings = polygon(ValueRef::Array(coordinates))?;
+    match (rings.pop(), rings.is_empty()) {
+        (Some(ring), true) => Ok(Some(Geometry::Left(ring))),
+        _ => Err(bad("a polygon of the strict winding order has one ring and no holes")),
     }
 }
 
@@ -198,7 +220,10 @@ fn query_geometry(value: Option<ValueRef<'_>>) -> Result<Geometry> {
         Some(ValueRef::Document(document))
             if document.get("type").is_some() || document.get("coordinates").is_some() =>
         {
-            let geometry = geo_json(document, 0)?;
+            let geometry = match left_of_ring(document)? {
+                Some(area) => area,
+                None => geo_json(document, 0)?,
+            };
             geometry.check_rings()?;
             Ok(geometry)
         }
@@ -235,8 +260,9 @@ pub(super) fn region(operand: ValueRef<'_>) -> Result<Region> {
     let (shape, value) = only_argument("$geoWithin", operand)?;
     match shape {
         "$geometry" => match query_geometry(Some(value))? {
-            Geometry::Polygon(rings) => Ok(Region::Polygons(vec![rings])),
-            Geometry::MultiPolygon(polygons) => Ok(Region::Polygons(polygons)),
+            area @ (Geometry::Polygon(_) | Geometry::MultiPolygon(_) | Geometry::Left(_)) => {
+                Ok(Region::Polygons(Shape::new(area)))
+            }
             _ => Err(bad("$geoWithin needs a Polygon or a MultiPolygon: nothing else has an inside")),
         },
         "$box" => planar_box(value),

@@ -3,7 +3,7 @@
 use sheaf_document::{ArrayBuilder, DocumentBuilder, RawDocumentBuf, ValueRef};
 
 use super::simple::check_ring;
-use super::{Geometry, Near, Position, Region, Ring, sphere, stored_geometry};
+use super::{Geometry, Near, Position, Region, Ring, Shape, sphere, stored_geometry};
 
 fn at(x: f64, y: f64) -> Position {
     Position { x, y }
@@ -17,6 +17,16 @@ fn square(low: f64, high: f64) -> Ring {
     vec![at(low, low), at(high, low), at(high, high), at(low, high), at(low, low)]
 }
 
+fn polygons(polygons: Vec<Vec<Ring>>) -> Region {
+    Region::Polygons(Shape::new(Geometry::MultiPolygon(polygons)))
+}
+
+fn meet(one: &Geometry, other: &Geometry) -> bool {
+    let meet = Shape::new(one.clone()).intersects(other);
+    assert_eq!(meet, Shape::new(other.clone()).intersects(one), "{one:?} and {other:?}");
+    meet
+}
+
 fn pair(x: f64, y: f64) -> RawDocumentBuf {
     let mut array = ArrayBuilder::new();
     array.push(x).push(y);
@@ -25,7 +35,7 @@ fn pair(x: f64, y: f64) -> RawDocumentBuf {
 
 #[test]
 fn a_polygon_has_its_inside_and_its_border_but_not_its_holes() {
-    let region = Region::Polygons(vec![vec![square(-10.0, 10.0), square(-5.0, 5.0)]]);
+    let region = polygons(vec![vec![square(-10.0, 10.0), square(-5.0, 5.0)]]);
     assert!(region.contains(&point(7.0, 7.0)));
     assert!(region.contains(&point(10.0, 3.0)), "the border belongs to it");
     assert!(!region.contains(&point(0.0, 0.0)), "a hole does not");
@@ -35,7 +45,7 @@ fn a_polygon_has_its_inside_and_its_border_but_not_its_holes() {
 
 #[test]
 fn edges_are_great_circles() {
-    let region = Region::Polygons(vec![vec![vec![
+    let region = polygons(vec![vec![vec![
         at(-60.0, 60.0),
         at(60.0, 60.0),
         at(60.0, 30.0),
@@ -48,7 +58,7 @@ fn edges_are_great_circles() {
 
 #[test]
 fn a_polygon_may_cross_the_date_line_and_surround_a_pole() {
-    let across = Region::Polygons(vec![vec![vec![
+    let across = polygons(vec![vec![vec![
         at(178.0, -2.0),
         at(-178.0, -2.0),
         at(-178.0, 2.0),
@@ -57,14 +67,13 @@ fn a_polygon_may_cross_the_date_line_and_surround_a_pole() {
     ]]]);
     assert!(across.contains(&point(179.0, 0.0)) && across.contains(&point(-179.0, 0.0)));
     assert!(!across.contains(&point(0.0, 0.0)));
-    let pole =
-        Region::Polygons(vec![vec![vec![at(0.0, 60.0), at(120.0, 60.0), at(-120.0, 60.0), at(0.0, 60.0)]]]);
+    let pole = polygons(vec![vec![vec![at(0.0, 60.0), at(120.0, 60.0), at(-120.0, 60.0), at(0.0, 60.0)]]]);
     assert!(pole.contains(&point(37.0, 89.0)) && !pole.contains(&point(37.0, -89.0)));
 }
 
 #[test]
 fn lines_and_polygons_are_contained_whole_or_not() {
-    let region = Region::Polygons(vec![vec![square(-10.0, 10.0), square(-1.0, 1.0)]]);
+    let region = polygons(vec![vec![square(-10.0, 10.0), square(-1.0, 1.0)]]);
     assert!(region.contains(&Geometry::LineString(vec![at(5.0, 5.0), at(6.0, -6.0)])));
     assert!(
         !region.contains(&Geometry::LineString(vec![at(5.0, 0.0), at(-5.0, 0.0)])),
@@ -89,13 +98,13 @@ fn geometries_intersect() {
         Geometry::Polygon(vec![square(-9.0, 9.0)]),
         Geometry::Collection(vec![point(50.0, 50.0), Geometry::Polygon(vec![square(0.5, 3.0)])]),
     ] {
-        assert!(polygon.intersects(&other) && other.intersects(&polygon), "{other:?}");
+        assert!(meet(&polygon, &other), "{other:?}");
     }
     for other in [point(2.0, 2.0), point(180.0, 0.0), Geometry::LineString(vec![at(5.0, 5.0), at(6.0, 6.0)])]
     {
-        assert!(!polygon.intersects(&other) && !other.intersects(&polygon), "{other:?}");
+        assert!(!meet(&polygon, &other), "{other:?}");
     }
-    assert!(point(180.0, 0.0).intersects(&point(-180.0, 0.0)), "the date line is one line");
+    assert!(meet(&point(180.0, 0.0), &point(-180.0, 0.0)), "the date line is one line");
 }
 
 #[test]
@@ -204,4 +213,153 @@ fn comparing_the_edges_of_a_ring_has_an_end() {
     ]);
     assert!(check_ring(&ring, 10_000).is_ok());
     assert!(check_ring(&ring, 1_000).is_err());
+}
+
+#[test]
+fn a_ring_has_the_smaller_part_of_the_sphere_either_way_around_and_however_long_it_is() {
+    // A band around the equator that is open at 0 degrees: no hemisphere has all of it.
+    let east: Vec<Position> = (1..36).map(|step| at(f64::from(step) * 10.0 - 180.0, 5.0)).collect();
+    let mut band = east.clone();
+    band.extend(east.iter().rev().map(|north| at(north.x, -5.0)));
+    band.extend(band.first().copied());
+    let mut backwards = band.clone();
+    backwards.reverse();
+    for ring in [band, backwards] {
+        let region = polygons(vec![vec![ring]]);
+        for x in [-165.0, -90.0, 3.0, 90.0, 165.0] {
+            assert!(region.contains(&point(x, 0.0)), "{x}");
+            assert!(!region.contains(&point(x, 20.0)) && !region.contains(&point(x, -80.0)), "{x}");
+        }
+        assert!(!region.contains(&point(179.0, 0.0)), "where the band is open");
+    }
+}
+
+#[test]
+fn neighbours_share_their_border_and_nothing_else() {
+    let west = polygons(vec![vec![vec![at(0.0, 0.0), at(7.0, 3.0), at(3.0, 9.0), at(0.0, 0.0)]]]);
+    let east = polygons(vec![vec![vec![at(7.0, 3.0), at(11.0, 8.0), at(3.0, 9.0), at(7.0, 3.0)]]]);
+    let mut shared = 0;
+    for step in 0..2_000_u32 {
+        let place = point(f64::from(step % 50) * 0.21 + 0.37, f64::from(step / 50) * 0.21 + 0.11);
+        shared += u32::from(west.contains(&place) && east.contains(&place));
+    }
+    assert_eq!(shared, 0);
+    let line = Geometry::LineString(vec![at(7.0, 3.0), at(3.0, 9.0)]);
+    assert!(west.contains(&line) && east.contains(&line), "the border is of both");
+}
+
+#[test]
+fn rings_without_an_inside_and_edges_without_a_way_are_borne() {
+    // Vertices that differ as numbers but not as places, that are opposite each other, or lie on each other.
+    let odd = [
+        vec![at(0.0, 90.0), at(90.0, 90.0), at(10.0, 90.0), at(0.0, 90.0)],
+        vec![at(0.0, 0.0), at(180.0, 0.0), at(90.0, 0.0), at(0.0, 0.0)],
+        vec![at(-180.0, 0.0), at(180.0, 0.0), at(0.0, 90.0), at(-180.0, 0.0)],
+        vec![at(0.0, 0.0), at(10.0, 0.0), at(5.0, 0.0), at(0.0, 0.0)],
+        vec![at(0.0, 0.0), at(10.0, 10.0), at(10.0, 0.0), at(0.0, 10.0), at(0.0, 0.0)],
+        vec![at(0.0, -90.0), at(0.0, 90.0), at(90.0, 0.0), at(0.0, -90.0)],
+        vec![at(0.0, 0.0), at(1e-200, 0.0), at(0.0, 1e-200), at(0.0, 0.0)],
+        vec![at(0.0, 0.0), at(1e-15, 0.0), at(0.0, 1e-15), at(0.0, 0.0)],
+    ];
+    for ring in &odd {
+        let polygon = Geometry::Polygon(vec![ring.clone()]);
+        let (region, shape) = (polygons(vec![vec![ring.clone()]]), Shape::new(polygon.clone()));
+        for corner in ring {
+            assert!(region.contains(&point(corner.x, corner.y)), "{corner:?} of {ring:?}");
+        }
+        for other in &odd {
+            let other = Geometry::Polygon(vec![other.clone()]);
+            assert_eq!(shape.intersects(&other), Shape::new(other).intersects(&polygon), "{ring:?}");
+        }
+    }
+}
+
+#[test]
+fn polygons_that_share_no_more_than_a_border_do_not_intersect() {
+    let square = |x: f64, y: f64, side: f64| {
+        let ring = vec![at(x, y), at(x + side, y), at(x + side, y + side), at(x, y + side), at(x, y)];
+        Geometry::Polygon(vec![ring])
+    };
+    let one = square(0.0, 0.0, 10.0);
+    for apart in
+        [square(10.0, 0.0, 10.0), square(10.0, 10.0, 3.0), square(-4.0, -4.0, 4.0), square(10.0, 0.0, 3.0)]
+    {
+        assert!(!meet(&one, &apart), "{apart:?}");
+    }
+    for other in [one.clone(), square(0.0, 0.0, 3.0), square(2.0, 2.0, 3.0), square(9.0, -1.0, 3.0)] {
+        assert!(meet(&one, &other), "{other:?}");
+    }
+    let turned = Geometry::Polygon(vec![vec![
+        at(0.0, 0.0),
+        at(0.0, 10.0),
+        at(10.0, 10.0),
+        at(10.0, 0.0),
+        at(0.0, 0.0),
+    ]]);
+    assert!(meet(&one, &turned), "the same the other way around");
+}
+
+#[test]
+fn what_is_left_of_a_ring_may_be_nearly_everything() {
+    let ring = square(-10.0, 10.0);
+    let mut clockwise = ring.clone();
+    clockwise.reverse();
+    let (small, large) = (Geometry::Left(ring), Geometry::Left(clockwise));
+    for (area, near, far) in [(small, true, false), (large, false, true)] {
+        let region = Region::Polygons(Shape::new(area));
+        assert_eq!(region.contains(&point(0.0, 0.0)), near);
+        assert_eq!(region.contains(&point(180.0, 0.0)), far);
+        assert_eq!(region.contains(&point(20.0, 80.0)), far);
+        assert!(region.contains(&point(10.0, 10.0)), "the border is of both");
+    }
+}
+
+#[test]
+fn holes_lie_in_their_polygon_and_apart() {
+    let check = |holes: &[Ring]| {
+        let rings = std::iter::once(square(0.0, 20.0)).chain(holes.iter().cloned()).collect();
+        Geometry::Polygon(rings).check_rings().map_err(|error| error.code.0)
+    };
+    assert_eq!(check(&[square(1.0, 5.0), square(6.0, 9.0)]), Ok(()));
+    let corner: Ring = vec![at(0.0, 0.0), at(3.0, 2.0), at(2.0, 3.0), at(0.0, 0.0)];
+    assert_eq!(check(&[corner]), Ok(()), "one position in common is no edge");
+    for holes in [
+        vec![square(-1.0, 21.0)],
+        vec![square(19.0, 22.0)],
+        vec![square(30.0, 40.0)],
+        vec![square(0.0, 2.0)],
+        vec![square(1.0, 5.0), square(2.0, 3.0)],
+        vec![square(1.0, 5.0), square(4.0, 8.0)],
+        vec![square(1.0, 5.0), square(1.0, 5.0)],
+    ] {
+        assert_eq!(check(&holes), Err(2), "{holes:?}");
+    }
+}
+
+#[test]
+fn whatever_rings_are_made_of_they_can_be_compared() {
+    let numbers = [0.0, -0.0, 5e-324, 1e-200, 1e-15, -1e-9, 1e-3, 30.0, 45.0, 89.999_999_999, 90.0, -90.0];
+    let wide = [180.0, -180.0, 179.999_999_999_999_97, 120.0, -120.0, 135.0];
+    let mut state = 11_u64;
+    let mut draw = |from: &[f64]| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        from[usize::try_from(state >> 33).unwrap() % from.len()]
+    };
+    let all: Vec<f64> = numbers.iter().chain(&wide).copied().collect();
+    let mut ring = |corners: usize| {
+        let mut ring: Ring = (0..corners).map(|_| at(draw(&all), draw(&numbers))).collect();
+        ring.extend(ring.first().copied());
+        ring
+    };
+    for round in 0..2_000 {
+        let (one, other) = (ring(3 + round % 3), ring(3 + round % 4));
+        let holed = Geometry::Polygon(vec![one.clone(), other.clone()]);
+        let _either_is_fine = holed.check_rings();
+        let (a, b) = (Geometry::Polygon(vec![one.clone()]), Geometry::Polygon(vec![other.clone()]));
+        meet(&a, &b);
+        meet(&holed, &Geometry::LineString(other.clone()));
+        let region = polygons(vec![vec![one.clone()]]);
+        let _either_is_fine = region.contains(&b) || region.contains(&Geometry::LineString(other));
+        assert!(one.iter().all(|corner| region.contains(&point(corner.x, corner.y))), "{one:?}");
+    }
 }
