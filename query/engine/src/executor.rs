@@ -9,6 +9,7 @@ mod context;
 mod documents;
 mod fetch;
 mod filter;
+mod fusion;
 mod geo_near;
 mod id_lookup;
 mod identity;

@@ -12,6 +12,7 @@ pub(crate) use pipeline::{PreparedStage, Source};
 use std::sync::Arc;
 
 use sheaf_document::{RawDocumentBuf, Value};
+use sheaf_language::aggregate::Fusion;
 use sheaf_language::expression::Expression;
 use sheaf_language::filter::path::FieldPath;
 use sheaf_language::geometry::Near;
@@ -52,6 +53,8 @@ pub(crate) enum PhysicalPlan {
     },
     /// Emits the rows that match.
     Filter { filter: Arc<Filter>, input: Box<PhysicalPlan> },
+    /// Emits the documents that any input finds, each once, by the score they have together; buffers all of them.
+    Fusion { fusion: Arc<Fusion>, inputs: Vec<PhysicalPlan> },
     /// Emits the document with this `_id`, if there is one and it matches.
     IdLookup {
         collection: Arc<Collection>,
@@ -149,7 +152,7 @@ impl PhysicalPlan {
             | Self::Skip { input, .. }
             | Self::Sort { input, .. }
             | Self::Stage { input, .. } => std::slice::from_ref(input),
-            Self::Union { inputs } => inputs,
+            Self::Fusion { inputs, .. } | Self::Union { inputs } => inputs,
         }
     }
 
@@ -175,6 +178,7 @@ impl PhysicalPlan {
             Self::Empty => "EOF",
             Self::Fetch { .. } => "FETCH",
             Self::Filter { .. } => "MATCH",
+            Self::Fusion { fusion, .. } => fusion.name(),
             Self::GeoNear(near) if near.kind() == KeyKind::PlaneCell => "GEO_NEAR_2D",
             Self::GeoNear(_) => "GEO_NEAR_2DSPHERE",
             Self::IdLookup { .. } => "IDHACK",

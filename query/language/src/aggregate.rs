@@ -9,6 +9,7 @@ mod bucket_auto;
 mod densify;
 mod documents;
 mod fill;
+mod fusion;
 mod geo_near;
 mod group;
 mod join;
@@ -26,7 +27,7 @@ mod write_stage;
 
 use sheaf_document::RawDocumentBuf;
 
-use crate::expression::{Expression, Scope};
+use crate::expression::{Expression, MetadataSet, Scope};
 use crate::filter::Filter;
 use crate::projection::Projection;
 use crate::sort::SortSpec;
@@ -34,6 +35,7 @@ use crate::sort::SortSpec;
 pub use bucket_auto::{BucketAuto, Buckets, Granularity};
 pub use densify::Densify;
 pub use documents::evaluate as evaluate_documents;
+pub use fusion::{Finding, Fusion, FusionInput, FusionMethod, Normalization, Score, raw_score};
 pub use geo_near::GeoNear;
 pub use group::{Group, Groups, OneGroup};
 pub use join::{GraphLookup, Lookup, UnionWith, Variables};
@@ -55,6 +57,10 @@ pub const PIPELINE_DEPTH_MAX: usize = 20;
 pub struct Pipeline {
     /// The stages, first to last.
     pub stages: Vec<Stage>,
+    /// The metadata that expressions ask for and no stage before them gives: the source has to.
+    pub asked: MetadataSet,
+    /// The metadata that the stages give.
+    given: MetadataSet,
 }
 
 /// A compiled stage. Each variant says what it emits and what it holds meanwhile.
@@ -70,6 +76,8 @@ pub enum Stage {
     Documents(Expression),
     /// `$facet`: one document with the results of each pipeline over the same input; holds the input and the results.
     Facet(Vec<(Box<str>, Pipeline)>),
+    /// `$rankFusion`, `$scoreFusion`: the documents that several pipelines find, each once; holds them.
+    Fusion(Box<Fusion>),
     /// `$geoNear`: the documents by their distance from a place; holds everything.
     GeoNear(Box<GeoNear>),
     /// `$graphLookup`: each document with what can be reached from it; holds what it reached.
@@ -94,6 +102,8 @@ pub enum Stage {
     ReplaceRoot(ReplaceRoot),
     /// `$sample`: this many documents by chance; holds them.
     Sample(u64),
+    /// `$score`: the documents with a score; holds everything if scores are scaled by their range.
+    Score(Box<Score>),
     /// `$setWindowFields`: each document with what a window of its neighbours gives; holds everything.
     SetWindowFields(Box<SetWindowFields>),
     /// `$skip`: all but the first documents; holds nothing.
@@ -133,6 +143,8 @@ pub enum Place {
     Top,
     /// Inside `$facet`.
     Facet,
+    /// Inside `$rankFusion` or `$scoreFusion`.
+    Fusion,
     /// Inside `$lookup`.
     Join,
     /// Inside `$lookup`, which is inside `$facet`.
@@ -163,6 +175,7 @@ impl Stage {
             Self::Densify(_) => "$densify",
             Self::Documents(_) => "$documents",
             Self::Facet(_) => "$facet",
+            Self::Fusion(fusion) => fusion.name(),
             Self::GeoNear(_) => "$geoNear",
             Self::GraphLookup(_) => "$graphLookup",
             Self::Group(_) => "$group",
@@ -175,6 +188,7 @@ impl Stage {
             Self::Redact(_) => "$redact",
             Self::ReplaceRoot(_) => "$replaceRoot",
             Self::Sample(_) => "$sample",
+            Self::Score(_) => "$score",
             Self::SetWindowFields(_) => "$setWindowFields",
             Self::Skip(_) => "$skip",
             Self::Sort(_) => "$sort",

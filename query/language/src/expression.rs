@@ -56,6 +56,7 @@ pub use explain::Dependencies;
 pub use field_path::FieldPath;
 pub(crate) use field_path::check_field_name;
 pub use measure::heap_bytes;
+pub use metadata::MetadataSet;
 pub use scope::{Scope, VariableId, check_user_variable};
 pub use truth::is_truthy;
 

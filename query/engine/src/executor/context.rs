@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sheaf_document::RawDocumentBuf;
-use sheaf_language::expression::Environment;
+use sheaf_language::expression::{Environment, Metadata};
 use sheaf_storage::{Clock, Snapshot};
 
 use super::SpillSpace;
@@ -26,6 +26,8 @@ pub(crate) struct ExecutionContext {
     clock: Arc<dyn Clock>,
     /// When the operation gives up, in microseconds of the clock.
     deadline_micros: Option<u64>,
+    /// Whether the environment has the metadata of a row.
+    shows_metadata: bool,
 }
 
 impl ExecutionContext {
@@ -46,13 +48,23 @@ impl ExecutionContext {
             is_timed: false,
             clock,
             deadline_micros: None,
+            shows_metadata: false,
         }
     }
 
     /// Makes what the plan knows about a row known to its expressions.
     pub(crate) fn show_metadata(&mut self, row: &super::Row) {
-        if let Some(metadata) = &row.metadata {
-            self.environment.metadata.clone_from(metadata);
+        match &row.metadata {
+            Some(metadata) => {
+                self.environment.metadata.clone_from(metadata);
+                self.shows_metadata = true;
+            }
+            // What was known of another row is not known of this one.
+            None if self.shows_metadata => {
+                self.environment.metadata = Metadata::default();
+                self.shows_metadata = false;
+            }
+            None => {}
         }
     }
 

@@ -32,6 +32,7 @@ impl FilterRows {
                 return Ok(());
             }
             for row in self.candidates.drain(..) {
+                context.show_metadata(&row);
                 if self.filter.matches(row.document()?, &mut context.environment)? {
                     rows.push(row);
                 }

@@ -4,6 +4,7 @@ use super::collection_scan::CollectionScan;
 use super::documents::Documents;
 use super::fetch::Fetch;
 use super::filter::FilterRows;
+use super::fusion::FusionRows;
 use super::geo_near::GeoNear;
 use super::id_lookup::IdLookup;
 use super::identity::{Identified, Identity};
@@ -46,6 +47,7 @@ enum Kind {
     Empty,
     Fetch(Fetch),
     Filter(FilterRows),
+    Fusion(FusionRows),
     GeoNear(Box<GeoNear>),
     IdLookup(IdLookup),
     Identity(Identity),
@@ -76,6 +78,10 @@ impl Operator {
             }
             PhysicalPlan::Filter { filter, input: inner } => {
                 Kind::Filter(FilterRows::new(filter.clone(), input(inner)))
+            }
+            PhysicalPlan::Fusion { fusion, inputs } => {
+                let inputs = inputs.iter().map(Self::build).collect();
+                Kind::Fusion(FusionRows::new(fusion.clone(), inputs))
             }
             PhysicalPlan::GeoNear(near) => Kind::GeoNear(Box::new(GeoNear::new(near))),
             PhysicalPlan::IdLookup { collection, document_key, filter, .. } => {
@@ -167,6 +173,7 @@ impl Operator {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
             | Kind::Empty
+            | Kind::Fusion(_)
             | Kind::GeoNear(_)
             | Kind::IdLookup(_)
             | Kind::IndexScan(_)
@@ -201,6 +208,7 @@ impl Operator {
             Kind::Empty => Ok(()),
             Kind::Fetch(fetch) => fetch.pull(context, wanted, rows),
             Kind::Filter(filter) => filter.pull(context, wanted, rows),
+            Kind::Fusion(fusion) => fusion.pull(context, wanted, rows),
             Kind::GeoNear(near) => near.pull(context, wanted, rows),
             Kind::IdLookup(lookup) => lookup.pull(context, rows),
             Kind::Identity(identity) => identity.pull(context, wanted, rows),
@@ -227,6 +235,7 @@ impl Operator {
         match &self.kind {
             Kind::CollectionScan(_)
             | Kind::Documents(_)
+            | Kind::Fusion(_)
             | Kind::GeoNear(_)
             | Kind::IndexScan(_)
             | Kind::Rows(_)
@@ -287,6 +296,7 @@ impl Operator {
             Kind::Skip(skip) => std::slice::from_ref(&skip.input),
             Kind::Sort(sort) => std::slice::from_ref(&sort.input),
             Kind::Stage(stage) => std::slice::from_ref(&stage.input),
+            Kind::Fusion(fusion) => &fusion.inputs,
             Kind::Union(union) => &union.inputs,
         }
     }

@@ -10,6 +10,7 @@ mod group;
 mod hash_side;
 mod lookup;
 mod sample;
+mod score;
 mod subpipeline;
 mod window;
 
@@ -107,14 +108,20 @@ impl StageRows {
             Stage::Group(group) => self.groups(group, context),
             Stage::SetWindowFields(windows) => self.windows(&stage, windows, context),
             Stage::BucketAuto(_) | Stage::Densify(_) | Stage::Facet(_) | Stage::Sample(_) => {
-                if std::mem::replace(&mut self.is_filled, true) {
-                    return Ok(false);
-                }
-                self.ready = self.block(&stage, context)?;
-                Ok(true)
+                self.fill_once(&stage, context)
             }
+            Stage::Score(score) if score::blocks(score) => self.fill_once(&stage, context),
             streaming => self.stream(streaming, context),
         }
+    }
+
+    /// Reads the input of a blocking stage, the first time.
+    fn fill_once(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<bool> {
+        if std::mem::replace(&mut self.is_filled, true) {
+            return Ok(false);
+        }
+        self.ready = self.block(stage, context)?;
+        Ok(true)
     }
 
     fn block(&mut self, stage: &Stage, context: &mut ExecutionContext) -> Result<VecDeque<Row>> {
@@ -130,6 +137,10 @@ impl StageRows {
             Stage::Facet(facets) => {
                 let inner = &self.prepared.inner;
                 vec![facet::run(facets, inner, &mut self.input, context, &mut self.used)?]
+            }
+            Stage::Score(score) => {
+                let input = read_all(&mut self.input, context, "$score")?;
+                return score::apply(score, input, context).map(VecDeque::from);
             }
             Stage::Sample(size) => return sample::run(*size, &mut self.input, context).map(VecDeque::from),
             other => return Err(Error::internal(format!("{} does not block", other.name()))),
@@ -175,8 +186,15 @@ impl StageRows {
         if batch.is_empty() {
             return Ok(false);
         }
+        if let Stage::Score(score) = stage {
+            self.ready.extend(score::apply(score, batch, context)?);
+            return Ok(true);
+        }
         for row in batch {
+            context.show_metadata(&row);
             let document = row.document()?;
+            // What is known of a document is known of what is made of it.
+            let with = |made| Row { metadata: row.metadata.clone(), ..Row::built(made) };
             let made: Option<RawDocumentBuf> = match stage {
                 Stage::Redact(redact) => redact.apply(document, &mut context.environment)?,
                 Stage::ReplaceRoot(replace) => Some(replace.apply(document, &mut context.environment)?),
@@ -191,7 +209,7 @@ impl StageRows {
                 Stage::Unwind(unwind) => {
                     let ready = &mut self.ready;
                     unwind.each(document, |made| {
-                        ready.push_back(Row::built(made));
+                        ready.push_back(with(made));
                         Ok::<(), Error>(())
                     })?;
                     None
@@ -205,7 +223,7 @@ impl StageRows {
                     let distance = metadata.and_then(|metadata| metadata.geo_distance).unwrap_or_default();
                     let place = metadata.and_then(|metadata| metadata.geo_point.as_ref());
                     let made = near.attach(document, distance, place);
-                    self.ready.push_back(Row { metadata: row.metadata.clone(), ..Row::built(made) });
+                    self.ready.push_back(with(made));
                     None
                 }
                 Stage::GraphLookup(lookup) => {
@@ -214,7 +232,7 @@ impl StageRows {
                 }
                 other => return Err(Error::not_supported(format_args!("the stage {}", other.name()))),
             };
-            self.ready.extend(made.map(Row::built));
+            self.ready.extend(made.map(with));
         }
         Ok(true)
     }

@@ -47,6 +47,7 @@ impl fmt::Display for Line<'_> {
                 f.write_str(if filter.is_some() { "Fetch: filtered" } else { "Fetch" })
             }
             PhysicalPlan::Filter { .. } => f.write_str("Filter"),
+            PhysicalPlan::Fusion { fusion, .. } => f.write_str(fusion.name()),
             PhysicalPlan::GeoNear(near) => {
                 write!(f, "GeoNear: {} by {}", near.path, near.scan.index.specification.name)?;
                 f.write_str(if near.filter.is_some() { ", filtered" } else { "" })

@@ -98,6 +98,7 @@ impl Preparer<'_> {
             None => None,
         };
         let pipelines: Vec<Pipeline> = match &stage {
+            Stage::Fusion(fusion) => fusion.inputs.iter().map(|input| input.pipeline.clone()).collect(),
             Stage::Facet(facets) => facets.iter().map(|(_, pipeline)| pipeline.clone()).collect(),
             Stage::Lookup(lookup) => lookup.pipeline.iter().cloned().collect(),
             Stage::UnionWith(union) => vec![union.pipeline.clone()],
@@ -135,6 +136,11 @@ pub(crate) fn plan_pipeline(
         let plan = source_stage(&first.stage)?;
         return add_stages(plan, chain.get(1..).unwrap_or_default());
     }
+    let fusion_at = chain.iter().position(|prepared| matches!(prepared.stage.as_ref(), Stage::Fusion(_)));
+    if let Some((below, [fusion, behind @ ..])) = fusion_at.and_then(|at| chain.split_at_checked(at)) {
+        let plan = plan_fusion(source.collection.as_ref(), below, fusion, (collation, hint))?;
+        return add_stages(plan, behind);
+    }
     if let Some(Stage::GeoNear(near)) = chain.first().map(|first| first.stage.as_ref()) {
         let plan = plan_geo_near(source.collection.as_ref(), near, collation, &hint)?;
         return add_stages(plan, &chain);
@@ -159,6 +165,27 @@ pub(crate) fn plan_pipeline(
     }
     let plan = plan_documents(source.collection.as_ref(), &query)?;
     add_stages(plan, chain.get(used..).unwrap_or_default())
+}
+
+/// The inputs of a fusion, each behind the same stages: those of a view, or a filter.
+fn plan_fusion(
+    collection: Option<&Arc<Collection>>,
+    below: &[&PreparedStage],
+    prepared: &PreparedStage,
+    (collation, hint): (&QueryCollation, HintChoice),
+) -> Result<PhysicalPlan> {
+    let Stage::Fusion(fusion) = prepared.stage.as_ref() else {
+        return Err(Error::internal("the plan of a fusion was asked of another stage"));
+    };
+    let buckets = below.iter().any(|stage| matches!(stage.stage.as_ref(), Stage::UnpackBucket(_)));
+    if buckets {
+        return Err(Error::location(10_557_301, format!("{} cannot search a time series", fusion.name())));
+    }
+    let below = below.iter().map(|stage| (*stage).clone()).collect();
+    let source = Source { collection: collection.cloned(), stages: below };
+    let inputs =
+        prepared.inner.iter().map(|inner| plan_pipeline(&source, None, inner, collation, hint.clone()));
+    Ok(PhysicalPlan::Fusion { fusion: Arc::new((**fusion).clone()), inputs: inputs.collect::<Result<_>>()? })
 }
 
 /// The documents that a `$geoNear` measures, nearest first.
@@ -286,7 +313,11 @@ pub(crate) fn add_stages(mut plan: PhysicalPlan, stages: &[&PreparedStage]) -> R
             Stage::AddFields(projection) | Stage::Project(projection) => {
                 PhysicalPlan::Project { projection: Arc::new(projection.clone()), filter: None, input }
             }
-            stage @ (Stage::Documents(_) | Stage::System { .. } | Stage::Out(_) | Stage::Merge(_)) => {
+            stage @ (Stage::Documents(_)
+            | Stage::Fusion(_)
+            | Stage::System { .. }
+            | Stage::Out(_)
+            | Stage::Merge(_)) => {
                 return Err(Error::internal(format!("the stage {} has no operator", stage.name())));
             }
             _ => PhysicalPlan::Stage { prepared: (*prepared).clone(), input },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sheaf_document::{Collate, RawDocument, RawDocumentBuf, ValueRef};
-use sheaf_language::expression::{Environment, Expression, Scope};
+use sheaf_language::expression::{Environment, Expression, MetadataSet, Scope};
 use sheaf_language::projection::ProjectionKind;
 use sheaf_language::{Collation, Filter, Projection, SortSpec};
 
@@ -180,6 +180,14 @@ impl Query {
             Some(document) => Some(Arc::new(Projection::parse(document, ProjectionKind::Find, &mut scope)?)),
             None => None,
         };
+        let mut given = MetadataSet::default();
+        if filter.text().is_some() {
+            given.insert(MetadataSet::TEXT);
+        }
+        if filter.near().is_some() {
+            given.insert(MetadataSet::DISTANCE);
+        }
+        scope.metadata.check_given(given)?;
         let limit = options.limit.filter(|limit| *limit > 0);
         let index = IndexRequest::new(options)?;
         let (skip, allowed) = (options.skip, None);

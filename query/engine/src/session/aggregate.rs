@@ -2,6 +2,7 @@
 
 use sheaf_document::{RawDocument, ValueRef};
 use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
+use sheaf_language::expression::MetadataSet;
 
 use super::Session;
 use super::reading::{Fingerprint, ReadOptions};
@@ -65,6 +66,10 @@ impl Session {
         let mut context = PipelineContext { scope: &mut query.scope, depth: 0, place: Place::Top };
         let pipeline = Pipeline::parse(operation.pipeline.iter().copied(), &mut context)?;
         check_target(&pipeline, is_collection)?;
+        // The stages of a view may give what the pipeline asks for.
+        if collection.as_ref().is_none_or(|found| found.options.view_on.is_none()) {
+            pipeline.asked.check_given(MetadataSet::default())?;
+        }
         let mut preparer = Preparer {
             state: &state,
             database: namespace.database(),

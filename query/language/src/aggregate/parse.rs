@@ -4,9 +4,10 @@ use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
 
 use super::{
     BucketAuto, Densify, GeoNear, Group, PIPELINE_DEPTH_MAX, Pipeline, PipelineContext, Place, Redact,
-    ReplaceRoot, STAGES_MAX, SetWindowFields, Stage, Unwind, bucket, documents, fill, join, limits, sample,
-    write_stage,
+    ReplaceRoot, STAGES_MAX, Score, SetWindowFields, Stage, Unwind, bucket, documents, fill, fusion, join,
+    limits, sample, write_stage,
 };
+use crate::expression::MetadataSet;
 use crate::filter::Filter;
 use crate::projection::{Projection, ProjectionKind};
 use crate::sort::SortSpec;
@@ -38,10 +39,13 @@ const STAGES: &[(&str, Parser)] = &[
     ("$merge", |value, context| one(write_stage::parse_merge(value, context).map(Box::new), Stage::Merge)),
     ("$out", |value, _| one(write_stage::parse_out(value), Stage::Out)),
     ("$project", project),
+    ("$rankFusion", fusion::parse_rank_fusion),
     ("$redact", |value, context| one(Redact::parse(value, context.scope), Stage::Redact)),
     ("$replaceRoot", |value, context| one(ReplaceRoot::parse_root(value, context.scope), Stage::ReplaceRoot)),
     ("$replaceWith", |value, context| one(ReplaceRoot::parse_with(value, context.scope), Stage::ReplaceRoot)),
     ("$sample", |value, _| one(sample::parse(value), Stage::Sample)),
+    ("$score", |value, context| Score::parse(value, context.scope)),
+    ("$scoreFusion", fusion::parse_score_fusion),
     ("$set", |value, context| add_fields("$set", value, context)),
     ("$setWindowFields", |value, context| {
         one(SetWindowFields::parse(value, context.scope).map(Box::new), Stage::SetWindowFields)
@@ -92,6 +96,13 @@ const FACET_REFUSED: &[&str] = &[
 const UPDATE_STAGES: &[&str] =
     &["$addFields", "$fill", "$project", "$replaceRoot", "$replaceWith", "$set", "$unset"];
 
+/// Whether a stage has this name, here or elsewhere.
+pub(super) fn is_stage(name: &str) -> bool {
+    STAGES.iter().any(|(known, _)| *known == name)
+        || SYSTEM_STAGES.contains(&name)
+        || FACET_REFUSED.contains(&name)
+}
+
 fn one<T>(parsed: Result<T>, stage: fn(T) -> Stage) -> Result<Vec<Stage>> {
     Ok(vec![stage(parsed?)])
 }
@@ -114,10 +125,36 @@ impl Pipeline {
                 let reason = format!("a pipeline has at most {STAGES_MAX} stages");
                 return Err(Error::location(7_749_501, reason));
             }
-            pipeline.stages.extend(stage(value, context)?);
+            // What an expression asks of a document besides its fields comes from the stages before, or from outside.
+            let outer = std::mem::take(&mut context.scope.metadata);
+            let parsed = stage(value, context)?;
+            let asked = std::mem::replace(&mut context.scope.metadata, outer);
+            pipeline.note_metadata(asked, &parsed);
+            pipeline.stages.extend(parsed);
         }
         pipeline.check_order(context)?;
         Ok(pipeline)
+    }
+
+    /// Keeps account of the metadata that the next stages ask for and give.
+    fn note_metadata(&mut self, asked: MetadataSet, stages: &[Stage]) {
+        self.asked.insert(asked.without(self.given));
+        for stage in stages {
+            match stage {
+                Stage::Match(filter) if filter.text().is_some() => self.given.insert(MetadataSet::TEXT),
+                Stage::GeoNear(_) => self.given.insert(MetadataSet::DISTANCE),
+                Stage::Fusion(fusion) => self.given.insert(MetadataSet::score(fusion.details)),
+                Stage::Score(score) => self.given.insert(MetadataSet::score(score.has_details())),
+                // These make documents of their own. What they lack is missing, as it was never asked of the source.
+                Stage::BucketAuto(_)
+                | Stage::Densify(_)
+                | Stage::Documents(_)
+                | Stage::Facet(_)
+                | Stage::Group(_)
+                | Stage::System { .. } => self.given = MetadataSet::ALL,
+                _ => {}
+            }
+        }
     }
 
     fn check_order(&self, context: &PipelineContext<'_>) -> Result<()> {
@@ -132,6 +169,10 @@ impl Pipeline {
                     code,
                     format!("{name} can only be the first stage of a pipeline"),
                 ));
+            }
+            if matches!(stage, Stage::Fusion(_)) && position > 0 {
+                let reason = format!("{name} can only be the first stage of a pipeline");
+                return Err(Error::location(10_170_100, reason));
             }
             if matches!(stage, Stage::Match(filter) if position > 0 && filter.text().is_some()) {
                 let reason = "a $match with $text can only be the first stage of a pipeline";
@@ -321,6 +362,7 @@ fn facet(value: ValueRef<'_>, context: &mut PipelineContext<'_>) -> Result<Vec<S
             PipelineContext { scope: context.scope, depth: context.depth + 1, place: Place::Facet };
         let pipeline = Pipeline::parse(stages.iter(), &mut inner)?;
         context.scope.forget(mark);
+        context.scope.metadata.insert(pipeline.asked);
         facets.push((name.into(), pipeline));
     }
     Ok(vec![Stage::Facet(facets)])

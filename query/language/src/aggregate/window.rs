@@ -16,6 +16,7 @@ mod frame;
 mod function;
 mod numeric;
 mod positional;
+mod scaler;
 
 use std::cmp::Ordering;
 

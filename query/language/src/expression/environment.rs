@@ -17,6 +17,7 @@ pub struct Metadata {
     pub search_score: Option<f64>,
     pub vector_search_score: Option<f64>,
     pub score: Option<f64>,
+    pub score_details: Option<Value<'static>>,
     pub random: Option<f64>,
     pub geo_distance: Option<f64>,
     pub geo_point: Option<Value<'static>>,

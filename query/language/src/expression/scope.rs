@@ -6,6 +6,7 @@ use sheaf_document::{Collate, Value};
 
 use super::Node;
 use super::environment::Environment;
+use super::metadata::MetadataSet;
 use crate::{Error, ErrorCode, Result};
 
 /// A variable that whoever runs the query gives its value (see [`Environment::set_variable`]), such as those of
@@ -38,6 +39,8 @@ pub struct Scope {
     /// The first error among constants. It counts once the whole expression has been read: what is written wrongly
     /// comes before what cannot be computed.
     pub(super) deferred: Option<Error>,
+    /// The metadata that was asked for by `$meta` since somebody last took this out.
+    pub metadata: MetadataSet,
     /// What constants are folded in.
     pub(super) folding: Environment,
 }
@@ -58,6 +61,7 @@ impl Scope {
             without_runtime_constants: false,
             depth: 0,
             deferred: None,
+            metadata: MetadataSet::default(),
             folding: Environment::new(0, 0),
         }
     }

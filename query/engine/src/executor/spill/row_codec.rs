@@ -87,6 +87,9 @@ fn encode_metadata(metadata: &Metadata, out: &mut DocumentBuilder) {
     if let Some(key) = &metadata.sort_key {
         out.append_value("sortKey", key);
     }
+    if let Some(details) = &metadata.score_details {
+        out.append_value("scoreDetails", details);
+    }
 }
 
 fn decode_metadata(written: RawDocument<'_>) -> Metadata {
@@ -100,6 +103,7 @@ fn decode_metadata(written: RawDocument<'_>) -> Metadata {
         search_score: number("searchScore"),
         vector_search_score: number("vectorSearchScore"),
         score: number("score"),
+        score_details: value("scoreDetails"),
         random: number("random"),
         geo_distance: number("geoDistance"),
         geo_point: value("geoPoint"),

@@ -137,6 +137,7 @@ fn rows_come_back_with_all_they_have() {
         geo_distance: Some(2.5),
         geo_point: Some(Value::Int32(9)),
         record_id: Some(7),
+        score_details: Some(Value::Boolean(true)),
         sort_key: Some(Value::Null),
         ..Metadata::default()
     }));

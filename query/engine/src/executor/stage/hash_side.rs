@@ -118,7 +118,7 @@ impl Joining {
 /// distance want the collection itself.
 fn stays_the_same(prepared: &PreparedStage) -> bool {
     let searches = |prepared: &PreparedStage| match prepared.stage.as_ref() {
-        Stage::GeoNear(_) => true,
+        Stage::Fusion(_) | Stage::GeoNear(_) => true,
         Stage::Match(filter) => {
             let mut searches = false;
             filter.predicate().visit(&mut |predicate| searches |= matches!(predicate, Predicate::Text(_)));

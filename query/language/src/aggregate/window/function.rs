@@ -5,6 +5,7 @@ use sheaf_document::{RawDocument, Value, ValueRef};
 use super::frame::Frame;
 use super::numeric::Slope;
 use super::positional::Positional;
+use super::scaler::Scaler;
 use super::{Column, Partition};
 use crate::accumulator::{AccumulatorSpec, Input};
 use crate::expression::number::Number;
@@ -19,6 +20,8 @@ pub(super) enum Function {
     Accumulator { spec: Box<AccumulatorSpec>, frame: Frame },
     /// `$covariancePop`, `$covarianceSamp`.
     Covariance { x: Expression, y: Expression, sample: bool, frame: Frame },
+    /// `$minMaxScaler`.
+    Scaler(Box<Scaler>),
     /// By the place of the document in its partition.
     Positional(Box<Positional>),
     /// `$derivative`, `$integral`.
@@ -65,6 +68,9 @@ pub(super) fn parse_output(
         "$covariancePop" | "$covarianceSamp" => parse_covariance(&written, frame, scope),
         "$derivative" | "$integral" => {
             Slope::parse(&written, frame, sort_by, scope).map(|slope| Function::Slope(Box::new(slope)))
+        }
+        "$minMaxScaler" => {
+            Scaler::parse(written.argument, frame, scope).map(|scaler| Function::Scaler(Box::new(scaler)))
         }
         name if AccumulatorSpec::exists(name) => {
             let spec = AccumulatorSpec::parse_windowed(name, written.argument, scope)?;
@@ -120,6 +126,7 @@ impl Function {
         Ok(match self {
             Self::Covariance { x, y, .. } => vec![value(x)?, value(y)?],
             Self::Positional(positional) => positional.input().map(value).transpose()?.into_iter().collect(),
+            Self::Scaler(scaler) => vec![value(scaler.input())?],
             Self::Slope(slope) => vec![value(slope.input())?],
             Self::Accumulator { spec, .. } => vec![spec.input(document, environment)?.into_owned()],
         })
@@ -140,6 +147,7 @@ impl Function {
                 super::numeric::covariance(&values(next()), &values(next()), *sample, frame, partition)
             }
             Self::Positional(positional) => positional.evaluate(values(next()), partition, environment),
+            Self::Scaler(scaler) => scaler.evaluate(&values(next()), partition),
             Self::Slope(slope) => slope.evaluate(&values(next()), partition),
         }
     }
