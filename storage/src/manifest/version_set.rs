@@ -340,7 +340,7 @@ impl Manifest {
             let sealed = cipher.encrypt(record_offset(self.written), &[], &mut record, 0);
             sealed.map_err(|malformed| Error::invalid(malformed.0))?;
         }
-        frame(&mut framed, self.written, context, &record, synced);
+        frame(&mut framed, self.written, context, [&record, &[]], synced);
         self.file.append(&framed).map_err(|error| Error::io("write", &self.path, error))?;
         self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
         self.written += framed.len() as u64;

@@ -99,9 +99,9 @@ fn tear(inode: &Inode, dice: &mut Dice, survive_percent: u8) -> Inode {
         }
     }
     if !dice.happens(survive_percent / 2) {
-        bytes.truncate(end);
+        bytes.truncate(end.max(content.synced_length));
     }
-    Inode { content: Content { synced: bytes.len(), bytes }.into() }
+    Inode { content: Content::durable(bytes).into() }
 }
 
 #[cfg(test)]
@@ -155,6 +155,28 @@ mod tests {
             holes += u32::from(bytes.windows(2).any(|pair| pair == [0, 2]));
         }
         assert!(holes > 10);
+    }
+
+    #[test]
+    fn what_was_written_into_synced_room_is_lost_as_zeros() {
+        let path = Path::new("/d/a");
+        let vfs = with_file(|vfs| {
+            let file = vfs.create(path).unwrap();
+            vfs.sync_dir(Path::new("/d")).unwrap();
+            file.append(&[1; 100]).unwrap();
+            file.reserve(2000).unwrap();
+            file.sync().unwrap();
+            file.append(&[2; 1500]).unwrap();
+            assert_eq!(file.len().unwrap(), 2100);
+        });
+        let lost = vfs.crash_clone(1, 0).contents(path).unwrap();
+        assert_eq!((lost.len(), &lost[..100]), (2100, &[1; 100][..]));
+        assert!(lost[100..].iter().all(|byte| *byte == 0));
+        let kept = vfs.crash_clone(1, 100).contents(path).unwrap();
+        assert_eq!((kept[99], kept[100], kept[1599], kept[1600], kept.len()), (1, 2, 2, 0, 2100));
+        let file = vfs.open_append(path).unwrap();
+        file.append(b"x").unwrap();
+        assert_eq!(file.len().unwrap(), 2101);
     }
 
     #[test]

@@ -4,9 +4,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{MappedBytes, Vfs, VfsFile, VfsLock};
 
@@ -19,6 +19,8 @@ pub struct DiskVfs;
 struct DiskFile {
     /// The system's handle.
     file: File,
+    /// How many bytes were written: where the next append goes. Room reserved lies behind it.
+    written: Mutex<u64>,
 }
 
 /// A held lock; the system releases it with the handle.
@@ -28,22 +30,26 @@ struct DiskLock {
     _file: File,
 }
 
-/// Wraps a handle.
-fn opened(file: File) -> Arc<dyn VfsFile> {
-    Arc::new(DiskFile { file })
+/// Wraps a handle on a file with so many bytes.
+fn opened(file: File, written: u64) -> Arc<dyn VfsFile> {
+    Arc::new(DiskFile { file, written: Mutex::new(written) })
 }
 
 impl Vfs for DiskVfs {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        OpenOptions::new().read(true).append(true).create_new(true).open(path).map(opened)
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(opened(file, 0))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        File::open(path).map(opened)
+        let file = File::open(path)?;
+        Ok(opened(file, 0))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        OpenOptions::new().read(true).append(true).open(path).map(opened)
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let length = file.metadata()?.len();
+        Ok(opened(file, length))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -98,6 +104,24 @@ impl Vfs for DiskVfs {
     }
 }
 
+impl DiskFile {
+    #[cfg(unix)]
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let (mut offset, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let count = std::os::windows::fs::FileExt::seek_write(&self.file, rest, offset)?;
+            rest = rest.get(count..).filter(|_| count > 0).ok_or(io::ErrorKind::WriteZero)?;
+            offset += count as u64;
+        }
+        Ok(())
+    }
+}
+
 impl VfsFile for DiskFile {
     #[cfg(unix)]
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -115,7 +139,18 @@ impl VfsFile for DiskFile {
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(bytes)
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_all_at(*written, bytes)?;
+        *written += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        // Zeros that are written, not only allocated: to turn allocated blocks into written ones the file system has to
+        // change its records again, which costs a sync as much as a new length does.
+        let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = usize::try_from(bytes).map_err(|_| io::ErrorKind::StorageFull)?;
+        self.write_all_at(written, &vec![0; bytes])
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -160,6 +195,13 @@ mod tests {
         assert!(file.read_exact_at(7, &mut buffer).is_err());
         let mapped = file.map().unwrap().unwrap();
         assert_eq!((*mapped).as_ref(), b"hello world");
+        file.reserve(5000).unwrap();
+        file.append(b"!").unwrap();
+        file.read_exact_at(10, &mut buffer[..2]).unwrap();
+        assert_eq!(&buffer[..2], b"d!");
+        assert_eq!(file.len().unwrap(), 5011);
+        vfs.open_append(&path("a/y")).unwrap().append(b"?").unwrap();
+        assert_eq!(file.len().unwrap(), 5012);
         let lock = vfs.lock(&path("LOCK")).unwrap();
         assert_eq!(vfs.lock(&path("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);

@@ -11,7 +11,7 @@
 //! full 1MiB                       appends fail as on a full disk after this many bytes in all
 //! ```
 //!
-//! Operations: `create open read write sync rename link remove list mkdir syncdir len lock map any`. A pattern with `*`
+//! Operations: `create open read write reserve sync rename link remove list mkdir syncdir len lock map any`. A pattern with `*`
 //! must match the whole file name; one without must occur in the path. A hook sees every call before it happens.
 
 use std::fmt;
@@ -350,6 +350,11 @@ impl VfsFile for FaultFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.base.append(bytes)
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        self.faults.pass("reserve", &self.path)?;
+        self.base.reserve(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {

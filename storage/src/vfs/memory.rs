@@ -68,13 +68,24 @@ pub(super) struct Inode {
     pub(super) content: RwLock<Content>,
 }
 
-/// A file's bytes and how many of them are synced.
+/// A file's bytes and how many of them are synced. `synced <= written <= bytes.len()` and `synced_length <= bytes.len()`.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// All bytes.
+    /// All bytes, with the zeros of room reserved.
     pub(super) bytes: Vec<u8>,
+    /// How many were written: where the next append goes.
+    pub(super) written: usize,
     /// The first this many survive any power cut.
     pub(super) synced: usize,
+    /// So long is the file after any power cut.
+    pub(super) synced_length: usize,
+}
+
+impl Content {
+    /// Bytes that are all durable.
+    pub(super) fn durable(bytes: Vec<u8>) -> Content {
+        Content { written: bytes.len(), synced: bytes.len(), synced_length: bytes.len(), bytes }
+    }
 }
 
 /// An open file.
@@ -105,8 +116,7 @@ impl MemoryVfs {
     pub fn overwrite(&self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         let inode = self.shared.inode(path)?;
         let mut content = inode.content.write().unwrap_or_else(PoisonError::into_inner);
-        content.synced = bytes.len();
-        content.bytes = bytes;
+        *content = Content::durable(bytes);
         Ok(())
     }
 
@@ -202,6 +212,10 @@ impl Vfs for MemoryVfs {
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+        let inode = self.shared.inode(path)?;
+        let mut content = inode.content.write().unwrap_or_else(PoisonError::into_inner);
+        content.written = content.bytes.len();
+        drop(content);
         self.shared.open(path)
     }
 
@@ -311,14 +325,33 @@ impl VfsFile for MemoryFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let _moment = self.shared.moment.read().unwrap_or_else(PoisonError::into_inner);
         let mut content = self.inode.content.write().unwrap_or_else(PoisonError::into_inner);
-        content.bytes.extend_from_slice(bytes);
+        let content = &mut *content;
+        let room = content.bytes.len() - content.written;
+        let (into_room, beyond) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        let end = content.written + into_room.len();
+        if let Some(reserved) = content.bytes.get_mut(content.written..end) {
+            reserved.copy_from_slice(into_room);
+        }
+        content.bytes.extend_from_slice(beyond);
+        content.written += bytes.len();
+        Ok(())
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let _moment = self.shared.moment.read().unwrap_or_else(PoisonError::into_inner);
+        let mut content = self.inode.content.write().unwrap_or_else(PoisonError::into_inner);
+        let bytes = usize::try_from(bytes).map_err(|_| io::ErrorKind::StorageFull)?;
+        let length = content.written.checked_add(bytes).ok_or(io::ErrorKind::StorageFull)?;
+        if length > content.bytes.len() {
+            content.bytes.resize(length, 0);
+        }
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let _moment = self.shared.moment.read().unwrap_or_else(PoisonError::into_inner);
         let mut content = self.inode.content.write().unwrap_or_else(PoisonError::into_inner);
-        content.synced = content.bytes.len();
+        (content.synced, content.synced_length) = (content.written, content.bytes.len());
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Every byte of input and output goes through this small interface, so that tests can cut the power at any call
 //! ([`MemoryVfs::crash_clone`]) and make any call fail ([`FaultVfs`]). Files are written once from front to end and
-//! never overwritten. What is durable when:
+//! never overwritten, but for the zeros of room reserved. What is durable when:
 //!
 //! - a file's bytes and length after [`VfsFile::sync`];
 //! - a name (created, renamed, linked, removed) after [`Vfs::sync_dir`] of its directory.
@@ -59,8 +59,15 @@ pub trait Vfs: Send + Sync + fmt::Debug {
 pub trait VfsFile: Send + Sync + fmt::Debug {
     /// Reads at most `buffer.len()` bytes from `offset`; fewer only at the end of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Writes all of `bytes` at the end of the file.
+    /// Writes all of `bytes` behind what was written before.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes room for that many bytes behind what was written, so that appends that fill it change neither the length nor
+    /// the place of the file's bytes. The room reads as zeros and counts in the length; who opens the file again appends
+    /// behind it. Where a file system has no such thing, nothing happens.
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let _nothing_to_do = bytes;
+        Ok(())
+    }
     /// Makes all bytes appended so far durable.
     fn sync(&self) -> io::Result<()>;
     /// The length in bytes.

@@ -82,10 +82,11 @@ pub fn record_offset(offset: u64) -> u64 {
     if room < CHUNK_HEADER_BYTES as u64 { offset + room } else { offset }
 }
 
-/// Appends `record`, cut into chunks, to `out`, whose first byte lies at `out_offset` of the file; earlier bytes of
-/// `out` are counted. `synced` is the promise: this much of the file is synced now.
-pub fn frame(out: &mut Vec<u8>, out_offset: u64, context: ChunkContext, record: &[u8], synced: u64) {
-    let mut rest = record;
+/// Appends a record, cut into chunks, to `out`, whose first byte lies at `out_offset` of the file; earlier bytes of
+/// `out` are counted. The record comes in two parts, one behind the other, so that nobody has to put them together.
+/// `synced` is the promise: this much of the file is synced now.
+pub fn frame(out: &mut Vec<u8>, out_offset: u64, context: ChunkContext, record: [&[u8]; 2], synced: u64) {
+    let [mut head, mut body] = record;
     let mut first = true;
     loop {
         let at = out_offset + out.len() as u64;
@@ -95,10 +96,12 @@ pub fn frame(out: &mut Vec<u8>, out_offset: u64, context: ChunkContext, record: 
             out.resize(out.len() + room, 0);
             continue;
         };
-        let (payload, after) = rest.split_at_checked(payload_room).unwrap_or((rest, &[]));
-        let last = after.is_empty();
+        let (head_now, head_after) = head.split_at_checked(payload_room).unwrap_or((head, &[]));
+        let body_room = payload_room - head_now.len();
+        let (body_now, body_after) = body.split_at_checked(body_room).unwrap_or((body, &[]));
+        let last = head_after.is_empty() && body_after.is_empty();
         let mut header = [0_u8; CHUNK_HEADER_BYTES - 4];
-        let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        let length = u16::try_from(head_now.len() + body_now.len()).unwrap_or(u16::MAX);
         let fields = length
             .to_le_bytes()
             .into_iter()
@@ -106,14 +109,15 @@ pub fn frame(out: &mut Vec<u8>, out_offset: u64, context: ChunkContext, record: 
             .chain(context.log_id.to_le_bytes())
             .chain(synced.to_le_bytes());
         header.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
-        let checksum = crc32c::crc32c_append(context.checksum(&header), payload);
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out.extend_from_slice(&header);
-        out.extend_from_slice(payload);
+        let checksum = crc32c::crc32c_append(context.checksum(&header), head_now);
+        out.extend_from_slice(&crc32c::crc32c_append(checksum, body_now).to_le_bytes());
+        for part in [&header, head_now, body_now] {
+            out.extend_from_slice(part);
+        }
         if last {
             return;
         }
-        rest = after;
+        (head, body) = (head_after, body_after);
         first = false;
     }
 }
@@ -151,7 +155,13 @@ mod tests {
     fn a_record_across_blocks_is_first_middle_last() {
         let context = ChunkContext::new(7, 3);
         let mut out = Vec::new();
-        frame(&mut out, BLOCK_BYTES as u64 - 30, context, &vec![9; 2 * BLOCK_BYTES - 40], 5);
+        let record = vec![9; 2 * BLOCK_BYTES - 40];
+        frame(&mut out, BLOCK_BYTES as u64 - 30, context, [&record, &[]], 5);
+        for cut in [1, 10, 11, 12, 500, BLOCK_BYTES, record.len()] {
+            let mut again = Vec::new();
+            frame(&mut again, BLOCK_BYTES as u64 - 30, context, record.split_at(cut).into(), 5);
+            assert!(again == out, "cut at {cut}");
+        }
         let first = parse(&out[..30], context).unwrap();
         assert_eq!((first.kind, first.payload.len(), first.synced), (ChunkKind::First, 11, 5));
         let middle = parse(&out[30..30 + BLOCK_BYTES], context).unwrap();
@@ -165,7 +175,7 @@ mod tests {
     fn too_little_room_for_a_header_is_filled_with_zeros() {
         let context = ChunkContext::new(7, 3);
         let mut out = Vec::new();
-        frame(&mut out, BLOCK_BYTES as u64 - 18, context, b"x", 0);
+        frame(&mut out, BLOCK_BYTES as u64 - 18, context, [b"x", b""], 0);
         assert_eq!(out[..18], [0; 18]);
         assert_eq!(parse(&out[18..], context).unwrap().payload, b"x");
     }
@@ -174,7 +184,7 @@ mod tests {
     fn every_flipped_bit_and_another_file_are_refused() {
         let context = ChunkContext::new(7, 3);
         let mut out = Vec::new();
-        frame(&mut out, 64, context, b"payload", 11);
+        frame(&mut out, 64, context, [b"pay", b"load"], 11);
         assert!(parse(&out, context).is_some());
         for other in [ChunkContext::new(7, 4), ChunkContext::new(8, 3), ChunkContext::new(7, 3 + (1 << 32))] {
             assert!(parse(&out, other).is_none());

@@ -8,7 +8,11 @@
 //! `synced` at the time it is framed.
 //!
 //! A failed call poisons the store: what the file holds then is unknown.
+//!
+//! A sync that makes a file longer has two things to write, the bytes and the file system's record of the length, one after
+//! the other. So before a small sync room is reserved for those to come; it reads as zeros, which end a log like a torn tail.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +24,11 @@ use crate::wal::chunk::{ChunkContext, frame, record_offset};
 use crate::wal::head;
 use crate::wal::header::{LogHeader, LogKind, segment_path};
 use crate::wal::record::{RecordHead, encode_head};
+
+/// Room reserved at a time for syncs to come, in bytes: as much as the segment has already, within these bounds.
+const RESERVE_BYTES: RangeInclusive<u64> = 4 << 10..=256 << 10;
+/// Syncs of more than this are not worth reserving for: their bytes take longer than the length.
+const RESERVE_SYNC_BYTES_MAX: u64 = 8 << 10;
 
 /// The write-ahead log of a store.
 #[derive(Debug)]
@@ -68,6 +77,8 @@ struct Inner {
     written: u64,
     /// Bytes known to be durable.
     synced: u64,
+    /// How far room was reserved.
+    reserved: u64,
     /// Framed records not yet handed over.
     buffer: Vec<u8>,
     /// Segments before this one whose files are still there.
@@ -131,15 +142,17 @@ impl Log {
     pub fn append(&self, scratch: &mut Vec<u8>, head: &RecordHead, encoded_operations: &[u8]) -> Result<()> {
         scratch.clear();
         encode_head(scratch, head);
-        scratch.extend_from_slice(encoded_operations);
         let inner = &mut *self.lock();
+        let mut record = [scratch.as_slice(), encoded_operations];
         if let Some(cipher) = &inner.cipher {
+            scratch.extend_from_slice(encoded_operations);
             let place = record_offset(inner.written + inner.buffer.len() as u64);
             let sealed = cipher.encrypt(place, &[], scratch, 0);
             // The record has its index already, and must not be missing from the log.
             sealed.map_err(|malformed| self.poison.set(Error::invalid(malformed.0)))?;
+            record = [scratch, &[]];
         }
-        frame(&mut inner.buffer, inner.written, inner.context, scratch, inner.synced);
+        frame(&mut inner.buffer, inner.written, inner.context, record, inner.synced);
         Ok(())
     }
 
@@ -168,6 +181,7 @@ impl Log {
             if inner.synced == inner.written {
                 return Ok(());
             }
+            inner.reserve();
             (Arc::clone(&inner.file), inner.number, inner.written)
         };
         // Not under the lock: others append and write while the disk works.
@@ -264,6 +278,16 @@ impl Log {
 }
 
 impl Inner {
+    /// Reserves room for syncs to come, if they are small and it is used up.
+    fn reserve(&mut self) {
+        if self.written > self.reserved && self.written - self.synced <= RESERVE_SYNC_BYTES_MAX {
+            let bytes = self.written.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
+            self.reserved = self.written + bytes;
+            // Where there is none to be had, appends make the file longer as ever, and say so if they cannot.
+            let _only_a_hint = self.file.reserve(bytes);
+        }
+    }
+
     /// Hands the buffer to the system.
     fn write(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
@@ -298,8 +322,62 @@ fn create_segment(
         path,
         written: length,
         synced: length,
+        reserved: length,
         buffer: Vec::new(),
         older: Vec::new(),
         statistics: LogStatistics::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timestamp::Timestamp;
+    use crate::vfs::MemoryVfs;
+    use crate::wal::record::RecordKind;
+
+    fn log() -> (MemoryVfs, Log) {
+        let vfs = MemoryVfs::new();
+        vfs.create_dir(Path::new("/log")).unwrap();
+        let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
+        let tail = LogTail { next_number: 1, ..LogTail::default() };
+        (vfs, Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::default()).unwrap())
+    }
+
+    fn append(log: &Log, index: u64, bytes: usize) {
+        let head =
+            RecordHead { kind: RecordKind::Batch, group: 0, term: 1, index, timestamp: Timestamp(index) };
+        log.append(&mut Vec::new(), &head, &vec![7; bytes]).unwrap();
+    }
+
+    fn length(vfs: &MemoryVfs) -> u64 {
+        vfs.files().iter().map(|(_, length)| length).sum()
+    }
+
+    #[test]
+    fn small_syncs_find_room_reserved_and_do_not_make_the_file_longer() {
+        let (vfs, log) = log();
+        let mut lengths = Vec::new();
+        for index in 1..=200 {
+            append(&log, index, 1000);
+            log.sync().unwrap();
+            lengths.push(length(&vfs));
+            assert!(length(&vfs) >= log.position().1);
+        }
+        lengths.dedup();
+        assert!((3..12).contains(&lengths.len()), "{lengths:?}");
+        assert!(length(&vfs) <= 2 * log.position().1 + RESERVE_BYTES.start(), "as much again at most");
+        assert_eq!(log.synced_position().offset, log.position().1);
+    }
+
+    #[test]
+    fn large_syncs_and_mere_writes_reserve_nothing() {
+        let (vfs, log) = log();
+        append(&log, 1, 1000);
+        log.write().unwrap();
+        assert_eq!(length(&vfs), log.position().1);
+        append(&log, 2, 20_000);
+        log.sync().unwrap();
+        assert_eq!(length(&vfs), log.position().1);
+    }
 }

@@ -18,7 +18,13 @@ fn log(records: &[Vec<u8>], promise: bool) -> (Vec<u8>, Vec<u64>) {
     for record in records {
         let at = bytes.len() as u64;
         starts.push(at);
-        frame(&mut bytes, 0, ChunkContext::new(CONTEXT.0, CONTEXT.1), record, if promise { at } else { 0 });
+        frame(
+            &mut bytes,
+            0,
+            ChunkContext::new(CONTEXT.0, CONTEXT.1),
+            [record, &[]],
+            if promise { at } else { 0 },
+        );
     }
     (bytes, starts)
 }

@@ -5,6 +5,11 @@ use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
 use crate::write_batch::Operation;
 
+/// What a varint takes at most.
+const VARINT_BYTES_MAX: usize = 10;
+/// What an operation takes besides its keys and values, at most: a kind, and two lengths that fit 32 bits.
+const OPERATION_OVERHEAD_BYTES: usize = 11;
+
 /// What a record is for. The number is the one stored on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
@@ -39,6 +44,9 @@ pub struct Record {
 /// Appends the stored form of operations: the part of a record that does not depend on its place in the order, so
 /// that it can be made before the commit queue is entered.
 pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
+    let bytes: usize =
+        operations.iter().map(|operation| operation.size_bytes() + OPERATION_OVERHEAD_BYTES).sum();
+    out.reserve(bytes + VARINT_BYTES_MAX);
     put_varint(out, operations.len() as u64);
     for operation in operations {
         match operation {

@@ -90,7 +90,7 @@ fn read_damaged_log(dice: &mut Dice) {
     for _ in 0..dice.below(6) {
         let synced = dice.below(bytes.len() as u64 + 1);
         let record = vec![1; dice.below(2_000) as usize];
-        frame(&mut bytes, 0, context, &record, synced);
+        frame(&mut bytes, 0, context, [&record, &[]], synced);
     }
     mutate(dice, &mut bytes);
     let (_, vfs) = memory();

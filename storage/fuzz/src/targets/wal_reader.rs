@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
             encode_operations(&mut again, &decoded.operations);
             assert_eq!(again, record, "a record that does not encode back");
         }
-        frame(&mut bytes, 0, context, record, synced);
+        frame(&mut bytes, 0, context, [record, &[]], synced);
         framed.push(record);
     }
     for _ in 0..damage {
