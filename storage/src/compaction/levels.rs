@@ -4,9 +4,13 @@
 //! smaller. Going up from the bottom, the first level whose target fits into `level_base_bytes` is the base: L0 is
 //! compacted into it, and the levels between L0 and the base stay empty. As the data grows the base moves up.
 //!
+//! The base itself may always hold `level_base_bytes`, or half of what the level below should hold if that is less: a base
+//! that is over its target as soon as L0 has been merged into it would pass everything on at once, and each byte would be
+//! written once more on its way down.
+//!
 //! ```text
-//!   bottom 300 GB, growth 10, base at most 128 MB:
-//!   L6 300 GB   L5 30 GB   L4 3 GB   L3 300 MB   L2 30 MB = base    L1 unused
+//!   bottom 300 GB, growth 10, base size 256 MB:
+//!   L6 300 GB   L5 30 GB   L4 3 GB   L3 300 MB   L2 256 MB = base    L1 unused
 //! ```
 
 use crate::limits::LEVELS;
@@ -42,12 +46,14 @@ impl LevelTargets {
             base -= 1;
             size /= growth;
         }
-        // A base level too small to be worth merging into is padded to the part of the level below that growth gives.
-        let mut target = size.clamp(base_bytes / growth + 1, base_bytes);
         let mut bytes = [0; LEVELS];
         for slot in bytes.iter_mut().skip(base) {
-            *slot = target;
-            target = target.saturating_mul(growth);
+            *slot = size;
+            size = size.saturating_mul(growth);
+        }
+        let below = bytes.get(base + 1).copied().unwrap_or_default();
+        if let Some(target) = bytes.get_mut(base) {
+            *target = base_bytes.min((*target).max(below / 2)).max(1);
         }
         LevelTargets { base, bytes }
     }
@@ -80,6 +86,14 @@ mod tests {
         assert_eq!(targets([0, 0, 0, 0, 0, 50 * MB, 2_000 * MB]).base, 4);
         let large = targets([0, 0, 0, 0, 300 * MB, 3_000 * MB, 30_000 * MB]);
         assert_eq!((large.base, large.target(5), large.target(6)), (3, 3_000 * MB, 30_000 * MB));
+    }
+
+    #[test]
+    fn the_base_has_room_for_what_comes_out_of_l0() {
+        assert_eq!(targets([0, 0, 0, 0, 0, 0, 150 * MB]).target(5), 75 * MB, "half of the bottom");
+        assert_eq!(targets([0, 0, 0, 0, 0, 0, 800 * MB]).target(5), 100 * MB);
+        let larger = targets([0, 0, 0, 0, 0, 0, 2_000 * MB]);
+        assert_eq!((larger.base, larger.target(4), larger.target(5)), (4, 100 * MB, 200 * MB));
     }
 
     #[test]
