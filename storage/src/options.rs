@@ -121,6 +121,8 @@ pub struct StoreOptions {
     /// A filter of more bytes than this is cut into parts of this size, which come through the cache; a smaller one is in
     /// memory while its sstable is open.
     pub filter_part_bytes: usize,
+    /// The same for the index of data blocks: a larger one is cut into parts of this size.
+    pub index_part_bytes: usize,
 
     /// Number of sstables in L0 that starts a compaction.
     pub l0_compaction_trigger: usize,
@@ -171,7 +173,8 @@ impl Default for StoreOptions {
             compression: [Compression::Lz4; LEVELS],
             filter: FilterKind::BlockedBloom,
             filter_bits_per_key: 10,
-            filter_part_bytes: 128 << 10,
+            filter_part_bytes: 256 << 10,
+            index_part_bytes: 256 << 10,
             l0_compaction_trigger: 4,
             l0_slowdown: 12,
             l0_stop: 24,
@@ -222,6 +225,7 @@ impl StoreOptions {
         require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
         require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;
         require(self.filter_part_bytes >= 64, "filter_part_bytes must be at least 64")?;
+        require(self.index_part_bytes >= 64, "index_part_bytes must be at least 64")?;
         require(self.restart_interval >= 1, "restart_interval must be at least 1")?;
         require(self.l0_compaction_trigger >= 1, "l0_compaction_trigger must be at least 1")?;
         require(self.l0_slowdown >= self.l0_compaction_trigger, "l0_slowdown must not be below the trigger")?;

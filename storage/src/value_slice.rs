@@ -32,6 +32,16 @@ impl ValueSlice {
         ValueSlice(Bytes::Copied(Arc::from(bytes)))
     }
 
+    /// The same bytes; a copy of them where they are less than half of what they keep in memory.
+    pub fn detached(self) -> ValueSlice {
+        match &self.0 {
+            Bytes::Shared { owner, range } if range.len() < (**owner).as_ref().len() / 2 => {
+                ValueSlice::copied(self.as_slice())
+            }
+            _ => self,
+        }
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {

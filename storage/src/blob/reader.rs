@@ -11,7 +11,7 @@ use crate::encryption::KeyedFile;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::sstable::block::BlockBytes;
-use crate::sstable::reader::{BlockFile, Caching, FileOpener};
+use crate::sstable::block_file::{BlockFile, Caching, FileOpener};
 use crate::sstable::sealed::BlockType;
 use crate::value_slice::ValueSlice;
 

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::manifest::BlobMeta;
 use crate::options::Compression;
+use crate::sstable::block_file::FileOpener;
 use crate::sstable::footer::BlockHandle;
-use crate::sstable::reader::FileOpener;
 use crate::sstable::sealed::{BlockType, Compressor};
 use crate::vfs::VfsFile;
 

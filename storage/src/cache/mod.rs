@@ -4,6 +4,9 @@
 //! holds it and where it starts: every opened file draws a number of its own, so a file number used by two tablets, or a
 //! file replaced after a failed open, can not be mistaken for another.
 //!
+//! Who comes from an index finds its block without asking here, by the slots of [`crate::sstable::children`]; what is let
+//! go leaves its slot.
+//!
 //! It also keeps the account of the store's one memory budget. Five parts share it:
 //!
 //! | part | charged when | given back when |
@@ -22,8 +25,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::Weighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, Weighter};
 
 use crate::error::{Error, Result};
 use crate::sstable::block::Block;
@@ -35,6 +38,8 @@ const ITEM_OVERHEAD_BYTES: u64 = 96;
 const ITEM_BYTES_EXPECTED: u64 = 4 << 10;
 /// However much is taken by others, this share of the cache's budget stays for blocks.
 const CAPACITY_SHARE_MIN: u64 = 8;
+/// There is room as long as this share of the capacity is free.
+const ROOM_SHARE: u64 = 16;
 /// After so many loads the capacity is fitted to what readers hold by now.
 const LOADS_BETWEEN_FITS: u64 = 1_024;
 
@@ -139,8 +144,24 @@ impl std::hash::Hasher for PlaceHasher {
     }
 }
 
+/// Takes blocks that are let go out of the slots that lead to them.
+#[derive(Clone, Default)]
+struct LettingGo;
+
+impl Lifecycle<Place, Cached> for LettingGo {
+    /// What is let go is dropped when the cache is no longer locked.
+    type RequestState = Vec<Cached>;
+
+    fn on_evict(&self, gone: &mut Vec<Cached>, _: Place, item: Cached) {
+        if let Cached::Block(block) = &item {
+            block.home().leave(block);
+        }
+        gone.push(item);
+    }
+}
+
 type BuildPlaceHasher = std::hash::BuildHasherDefault<PlaceHasher>;
-type Blocks = Cache<Place, Cached, ByBytes, BuildPlaceHasher, DefaultLifecycle<Place, Cached>>;
+type Blocks = Cache<Place, Cached, ByBytes, BuildPlaceHasher, LettingGo>;
 
 /// The cache.
 pub struct BlockCache {
@@ -189,13 +210,7 @@ impl BlockCache {
     /// A cache of at most `budget_bytes` and an account of `memory_bytes`.
     pub fn within(budget_bytes: u64, memory_bytes: u64) -> BlockCache {
         let items = usize::try_from(budget_bytes / ITEM_BYTES_EXPECTED).unwrap_or(usize::MAX).max(16);
-        let blocks = Cache::with(
-            items,
-            budget_bytes,
-            ByBytes,
-            BuildPlaceHasher::default(),
-            DefaultLifecycle::default(),
-        );
+        let blocks = Cache::with(items, budget_bytes, ByBytes, BuildPlaceHasher::default(), LettingGo);
         BlockCache {
             blocks,
             budget_bytes,
@@ -222,6 +237,12 @@ impl BlockCache {
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
+    }
+
+    /// Counts a block that was found without asking here.
+    #[inline]
+    pub fn note_hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Keeps an item for a while.
@@ -268,6 +289,11 @@ impl BlockCache {
     /// Whether everything together is over the budget now, before the cache gives way.
     pub fn is_over(&self) -> bool {
         self.firm_bytes().saturating_add(self.live_bytes.load(Ordering::Relaxed)) > self.memory_bytes
+    }
+
+    /// Whether another item would cost none its place.
+    pub fn has_room(&self) -> bool {
+        self.blocks.weight() + self.blocks.capacity() / ROOM_SHARE < self.blocks.capacity()
     }
 
     /// What everything may take.

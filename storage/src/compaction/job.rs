@@ -22,8 +22,8 @@ use crate::options::StoreOptions;
 use crate::range_tombstone::RangeTombstones;
 use crate::read::merge::MergeCursor;
 use crate::read::source::{LevelCursor, LevelTables, Source};
+use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::cursor::TableCursor;
-use crate::sstable::reader::{Caching, FileOpener};
 
 /// Entries between two looks at the stop signal.
 const ENTRIES_BETWEEN_CHECKS: u64 = 1_000;

@@ -23,7 +23,7 @@ use crate::manifest::{BlobMeta, TableHandle, TableMeta, Version};
 use crate::options::Compression;
 use crate::planted::{Bug, planted};
 use crate::range_tombstone::RangeTombstones;
-use crate::sstable::reader::Caching;
+use crate::sstable::block_file::Caching;
 use crate::sstable::writer::{TableFormat, TableWriter};
 use crate::timestamp::Timestamp;
 

@@ -5,7 +5,7 @@ use crate::cache::BlockCache;
 use crate::manifest::{BlobHandle, BlobMeta, TableBound};
 use crate::options::Compression;
 use crate::range_tombstone::RangeTombstone;
-use crate::sstable::reader::FileOpener;
+use crate::sstable::block_file::FileOpener;
 use crate::timestamp::Timestamp;
 use crate::vfs::MemoryVfs;
 

@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::inspect::{file_id_of, put};
 use crate::options::ReadMode;
 use crate::sstable::block::Block;
+use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::footer::BlockHandle;
-use crate::sstable::reader::{Caching, FileOpener, TableReader};
+use crate::sstable::reader::TableReader;
 use crate::sstable::sealed::BlockType;
 use crate::vfs::Vfs;
 

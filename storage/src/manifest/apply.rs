@@ -15,7 +15,7 @@ use crate::file_id::FileId;
 use crate::manifest::version::{BlobHandle, TableHandle, Version};
 use crate::manifest::version_edit::VersionEdit;
 use crate::planted::{Bug, planted};
-use crate::sstable::reader::FileOpener;
+use crate::sstable::block_file::FileOpener;
 
 impl Version {
     /// The version after `edit`. Fails, without effect, if the edit does not fit.

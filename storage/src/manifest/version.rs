@@ -11,7 +11,8 @@ use crate::file_id::FileId;
 use crate::limits::LEVELS;
 use crate::manifest::version_edit::{BlobMeta, TableMeta};
 use crate::range_tombstone::RangeTombstones;
-use crate::sstable::reader::{FileOpener, TableReader};
+use crate::sstable::block_file::FileOpener;
+use crate::sstable::reader::TableReader;
 
 /// A live sstable. Dropped when no version and no reader needs it.
 #[derive(Debug)]

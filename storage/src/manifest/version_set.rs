@@ -23,7 +23,7 @@ use crate::manifest::edit_codec;
 use crate::manifest::version::Version;
 use crate::manifest::version_edit::VersionEdit;
 use crate::poison::Poison;
-use crate::sstable::reader::FileOpener;
+use crate::sstable::block_file::FileOpener;
 use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{ChunkContext, frame, record_offset};

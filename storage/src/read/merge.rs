@@ -13,6 +13,7 @@ use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::read::source::Source;
 use crate::sstable::block::Position;
+use crate::value_slice::ValueSlice;
 
 /// A walk over several sources.
 pub struct MergeCursor {
@@ -62,6 +63,11 @@ impl MergeCursor {
     #[inline]
     pub fn value(&self) -> &[u8] {
         self.winner().map_or(&[], Source::value)
+    }
+
+    /// The entry's value for keeps.
+    pub fn value_slice(&self) -> ValueSlice {
+        self.winner().map_or_else(|| ValueSlice::copied(&[]), Source::value_slice)
     }
 
     /// The number of the source the entry comes from.

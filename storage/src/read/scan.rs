@@ -24,8 +24,8 @@ use crate::read::merge::MergeCursor;
 use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::read::view::ReadView;
 use crate::sstable::block::Position;
+use crate::sstable::block_file::Caching;
 use crate::sstable::cursor::TableCursor;
-use crate::sstable::reader::Caching;
 use crate::timestamp::Timestamp;
 use crate::value_slice::ValueSlice;
 
@@ -83,11 +83,17 @@ struct Inputs<'a> {
     lower: Option<&'a [u8]>,
     upper: Option<&'a [u8]>,
     visible: Timestamp,
+    keys_only: bool,
     sources: Vec<Source>,
     ranges: Vec<Arc<RangeTombstones>>,
 }
 
 impl Inputs<'_> {
+    fn push_level(&mut self, tables: LevelTables) {
+        let cursor = LevelCursor::new(tables, Caching::Through);
+        self.sources.push(Source::Level(if self.keys_only { cursor.without_values() } else { cursor }));
+    }
+
     fn add_memtables(&mut self) {
         for memtable in self.view.memtables.iter().filter(|memtable| !memtable.is_empty()) {
             self.sources.push(Source::Memtable(memtable.cursor()));
@@ -107,7 +113,8 @@ impl Inputs<'_> {
     fn add_table(&mut self, table: &TableHandle) -> Result<()> {
         let reader = table.reader()?;
         if table.meta.oldest <= self.visible && reader.may_contain_range(self.lower, self.upper)? {
-            self.sources.push(Source::Table(TableCursor::new(Arc::clone(reader), Caching::Through)));
+            let cursor = TableCursor::new(Arc::clone(reader), Caching::Through);
+            self.sources.push(Source::Table(if self.keys_only { cursor.without_values() } else { cursor }));
         }
         Ok(())
     }
@@ -128,15 +135,13 @@ impl Inputs<'_> {
                 }
             }
             if !kept.is_empty() {
-                self.sources
-                    .push(Source::Level(LevelCursor::new(LevelTables::Chosen(kept), Caching::Through)));
+                self.push_level(LevelTables::Chosen(kept));
             }
             return Ok(());
         }
         if !overlapping.is_empty() {
-            let tables =
-                LevelTables::Within { version: Arc::clone(&self.view.version), level, range: start..end };
-            self.sources.push(Source::Level(LevelCursor::new(tables, Caching::Through)));
+            let version = Arc::clone(&self.view.version);
+            self.push_level(LevelTables::Within { version, level, range: start..end });
         }
         Ok(())
     }
@@ -157,7 +162,15 @@ impl Iter {
         }
         let (lower, upper) = (options.lower.as_deref(), options.upper.as_deref());
         let sources = own.iter().map(|own| Source::Memtable(own.cursor())).collect();
-        let mut inputs = Inputs { view: &view, lower, upper, visible, sources, ranges: Vec::new() };
+        let mut inputs = Inputs {
+            view: &view,
+            lower,
+            upper,
+            visible,
+            keys_only: options.keys_only,
+            sources,
+            ranges: Vec::new(),
+        };
         inputs.add_memtables();
         inputs.add_l0()?;
         for level in 1..LEVELS {
@@ -207,6 +220,15 @@ impl Iter {
             Standing::Nowhere => &[],
             Standing::Forward => self.merge.value(),
             Standing::Backward => &self.saved,
+        }
+    }
+
+    /// The value shown, for keeps: where it can be, shared with the block it lies in instead of copied.
+    pub fn value_slice(&self) -> ValueSlice {
+        match (&self.blob, self.standing) {
+            (Some(blob), _) => blob.clone(),
+            (None, Standing::Forward) if !self.options.keys_only => self.merge.value_slice(),
+            _ => ValueSlice::copied(self.value()),
         }
     }
 

@@ -8,9 +8,10 @@ use crate::error::Result;
 use crate::manifest::{TableHandle, Version};
 use crate::memtable::MemtableCursor;
 use crate::sstable::block::Position;
+use crate::sstable::block_file::Caching;
 use crate::sstable::cursor::TableCursor;
-use crate::sstable::reader::Caching;
 use crate::timestamp::Timestamp;
+use crate::value_slice::ValueSlice;
 
 /// A sorted input.
 pub enum Source {
@@ -63,6 +64,17 @@ impl Source {
             Source::Memtable(cursor) => cursor.entry().map_or(&[], |entry| entry.value()),
             Source::Table(cursor) => cursor.value(),
             Source::Level(cursor) => cursor.current.as_ref().map_or(&[], TableCursor::value),
+        }
+    }
+
+    /// The entry's value for keeps.
+    pub fn value_slice(&self) -> ValueSlice {
+        match self {
+            Source::Memtable(_) => ValueSlice::copied(self.value()),
+            Source::Table(cursor) => cursor.value_slice(),
+            Source::Level(cursor) => {
+                cursor.current.as_ref().map_or_else(|| ValueSlice::copied(&[]), TableCursor::value_slice)
+            }
         }
     }
 
@@ -172,6 +184,7 @@ impl LevelTables {
 pub struct LevelCursor {
     tables: LevelTables,
     caching: Caching,
+    with_values: bool,
     at: usize,
     current: Option<TableCursor>,
 }
@@ -179,7 +192,12 @@ pub struct LevelCursor {
 impl LevelCursor {
     /// Stands nowhere until moved.
     pub fn new(tables: LevelTables, caching: Caching) -> LevelCursor {
-        LevelCursor { tables, caching, at: 0, current: None }
+        LevelCursor { tables, caching, with_values: true, at: 0, current: None }
+    }
+
+    /// For a walk over keys alone.
+    pub fn without_values(self) -> LevelCursor {
+        LevelCursor { with_values: false, ..self }
     }
 
     /// A cursor on table `at`, or `None` behind the last.
@@ -188,7 +206,8 @@ impl LevelCursor {
             self.current = None;
             self.at = at;
             let Some(table) = self.tables.as_slice().get(at) else { return Ok(None) };
-            self.current = Some(TableCursor::new(Arc::clone(table.reader()?), self.caching));
+            let cursor = TableCursor::new(Arc::clone(table.reader()?), self.caching);
+            self.current = Some(if self.with_values { cursor } else { cursor.without_values() });
         }
         Ok(self.current.as_mut())
     }

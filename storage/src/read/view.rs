@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::manifest::Version;
 use crate::memtable::Memtable;
-use crate::sstable::reader::Caching;
+use crate::sstable::block_file::Caching;
 use crate::value_slice::ValueSlice;
 
 /// The data of a tablet at one moment. Holding it keeps every file and memtable in it alive.

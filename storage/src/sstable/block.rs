@@ -17,32 +17,55 @@ use std::sync::Arc;
 use crate::cache::{BlockCache, Charge};
 use crate::coding::{Malformed, take_u8, take_u16, take_u32, take_u64, u16_at, u32_at, u64_at};
 use crate::entry::ValueKind;
+use crate::sstable::children::{Children, Home};
+use crate::sstable::heads::Heads;
+use crate::sstable::prefetch::prefetch;
 use crate::timestamp::Timestamp;
+
+/// Offsets, timestamps and the first keys of a data block are mostly within so many bytes.
+const COLUMN_BYTES_NEAR: usize = 192;
 
 /// Bytes of the trailer that ends a block.
 pub const BLOCK_TRAILER_BYTES: usize = 40;
 
-/// Where a column starts and how wide its elements are, read from the trailer once.
+/// Where a column starts and how wide its elements are, read from the trailer once. Kept small: a lookup reads all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
-    entries: usize,
-    group_entries: usize,
-    groups: usize,
-    key_width: usize,
-    value_width: usize,
-    timestamp_width: usize,
+    timestamp_base: u64,
+    entries: u32,
+    groups: u32,
+    value_length_constant: u32,
+    restarts_at: u32,
+    timestamps_at: u32,
+    kinds_at: u32,
+    value_offsets_at: u32,
+    keys_at: u32,
+    values_at: u32,
+    values_end: u32,
+    group_entries: u16,
+    key_width: u8,
+    value_width: u8,
+    timestamp_width: u8,
     /// Every kind, when they are all the same and the column is absent.
     kind_constant: Option<ValueKind>,
-    value_length_constant: usize,
-    timestamp_base: u64,
-    restarts_at: usize,
-    timestamps_at: usize,
-    kinds_at: usize,
-    value_offsets_at: usize,
-    keys_at: usize,
-    values_at: usize,
-    values_end: usize,
 }
+
+/// Reads fields as what indices are made of.
+macro_rules! indices {
+    ($($field:ident)*) => {
+        impl Layout {
+            $(#[inline]
+            const fn $field(&self) -> usize {
+                self.$field as usize
+            })*
+        }
+    };
+}
+
+indices!(
+    entries groups value_length_constant restarts_at timestamps_at kinds_at value_offsets_at keys_at values_at values_end
+    group_entries key_width value_width timestamp_width
+);
 
 /// The bytes of a block: read into memory, or a part of a mapped file.
 #[derive(Clone)]
@@ -64,10 +87,32 @@ impl BlockBytes {
     }
 }
 
+/// A group of entries whose keys share a prefix, looked up once for all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The first entry in it.
+    pub first: usize,
+    /// The entry behind the last.
+    pub end: usize,
+    /// The prefix, within the key bytes.
+    prefix: Range<usize>,
+    /// Where the last key ends.
+    keys_end: usize,
+}
+
+/// What the blocks of an index have beside their bytes.
+struct IndexSearch {
+    heads: Heads,
+    children: Children,
+}
+
 /// A parsed block. Shared by the cache, cursors and value slices.
 pub struct Block {
     bytes: BlockBytes,
     layout: Layout,
+    home: Home,
+    /// For an index.
+    search: Option<Box<IndexSearch>>,
     /// Its place in the memory account.
     _charge: Option<Charge>,
 }
@@ -87,9 +132,21 @@ pub struct Position<'a> {
     pub timestamp: Timestamp,
 }
 
+/// Orders keys bytewise. Most differ within their first eight bytes, which are compared as one number.
+#[inline]
+pub fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
+    if let (Some(start_a), Some(start_b)) = (a.first_chunk(), b.first_chunk()) {
+        let (start_a, start_b) = (u64::from_be_bytes(*start_a), u64::from_be_bytes(*start_b));
+        if start_a != start_b {
+            return start_a.cmp(&start_b);
+        }
+    }
+    a.cmp(b)
+}
+
 impl Ord for Position<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key.cmp(other.key).then_with(|| other.timestamp.cmp(&self.timestamp))
+        compare_keys(self.key, other.key).then_with(|| other.timestamp.cmp(&self.timestamp))
     }
 }
 
@@ -103,7 +160,7 @@ impl Block {
     /// Reads the trailer and checks every column against the block's length and its own order.
     pub fn parse(bytes: BlockBytes) -> Result<Block, Malformed> {
         let layout = Layout::read(bytes.as_slice())?;
-        let block = Block { bytes, layout, _charge: None };
+        let block = Block { bytes, layout, home: Home::default(), search: None, _charge: None };
         block.check_keys()?;
         block.check_values()?;
         block.check_kinds()?;
@@ -112,11 +169,11 @@ impl Block {
 
     fn check_keys(&self) -> Result<(), Malformed> {
         let layout = &self.layout;
-        let keys_length = layout.values_at - layout.keys_at;
+        let keys_length = layout.values_at() - layout.keys_at();
         let mut previous = 0;
-        for index in 0..layout.entries {
-            if index % layout.group_entries == 0 {
-                let restart = self.restart(index / layout.group_entries);
+        for index in 0..layout.entries() {
+            if index % layout.group_entries() == 0 {
+                let restart = self.restart(index / layout.group_entries());
                 if restart < previous || (index == 0 && restart != 0) {
                     return Err(Malformed("a group starts before the previous key ends"));
                 }
@@ -128,7 +185,7 @@ impl Block {
             }
             previous = start;
         }
-        if layout.entries == 0 && keys_length != 0 {
+        if layout.entries() == 0 && keys_length != 0 {
             return Err(Malformed("key bytes without an entry"));
         }
         Ok(())
@@ -136,9 +193,9 @@ impl Block {
 
     fn check_values(&self) -> Result<(), Malformed> {
         let layout = &self.layout;
-        let length = layout.values_end - layout.values_at;
-        if layout.value_width == 0 {
-            let expected = layout.entries.checked_mul(layout.value_length_constant);
+        let length = layout.values_end() - layout.values_at();
+        if layout.value_width() == 0 {
+            let expected = layout.entries().checked_mul(layout.value_length_constant());
             return if expected == Some(length) {
                 Ok(())
             } else {
@@ -146,7 +203,7 @@ impl Block {
             };
         }
         let mut previous = 0;
-        for index in 0..layout.entries {
+        for index in 0..layout.entries() {
             let end = self.value_end(index);
             if end < previous {
                 return Err(Malformed("value offsets are out of order"));
@@ -160,7 +217,7 @@ impl Block {
         if self.layout.kind_constant.is_some() {
             return Ok(());
         }
-        let kinds = self.column(self.layout.kinds_at, self.layout.entries);
+        let kinds = self.column(self.layout.kinds_at(), self.layout.entries());
         if kinds.iter().all(|&kind| ValueKind::from_byte(kind).is_some()) {
             Ok(())
         } else {
@@ -171,7 +228,36 @@ impl Block {
     /// How many entries it holds.
     #[inline]
     pub fn entries(&self) -> usize {
-        self.layout.entries
+        self.layout.entries()
+    }
+
+    /// For a block of an index, which is searched over and over and leads to others.
+    pub fn into_index(mut self) -> Block {
+        if let Some(last) = self.layout.groups().checked_sub(1) {
+            let keys = (0..self.layout.groups()).map(|group| self.first_key(group));
+            let heads = Heads::new(keys, self.first_key(last));
+            let children = Children::new(self.layout.entries());
+            self.search = Some(Box::new(IndexSearch { heads, children }));
+        }
+        self
+    }
+
+    /// For a block of an index: the blocks it leads to.
+    #[inline]
+    pub fn children(&self) -> Option<&Children> {
+        self.search.as_ref().map(|search| &search.children)
+    }
+
+    /// Where it came from.
+    #[inline]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Brings the columns of the block near; see [`prefetch`].
+    #[inline]
+    pub fn prefetch_columns(&self) {
+        (0..COLUMN_BYTES_NEAR).step_by(64).for_each(|at| prefetch(self.bytes.as_slice(), at));
     }
 
     /// Puts the block into the memory account, until it is dropped.
@@ -187,6 +273,10 @@ impl Block {
             BlockBytes::Mapped(..) => 0,
         };
         held + size_of::<Block>()
+            + self
+                .search
+                .as_ref()
+                .map_or(0, |search| search.heads.memory_bytes() + search.children.memory_bytes())
     }
 
     #[inline]
@@ -196,66 +286,93 @@ impl Block {
 
     #[inline]
     fn restart(&self, group: usize) -> usize {
-        u32_at(self.bytes.as_slice(), self.layout.restarts_at + 4 * group).unwrap_or_default() as usize
+        u32_at(self.bytes.as_slice(), self.layout.restarts_at() + 4 * group).unwrap_or_default() as usize
     }
 
     #[inline]
     fn key_offset(&self, index: usize) -> usize {
-        offset_at(self.bytes.as_slice(), self.layout.key_width, 0, index)
+        offset_at(self.bytes.as_slice(), self.layout.key_width(), 0, index)
     }
 
     #[inline]
     fn value_end(&self, index: usize) -> usize {
-        offset_at(self.bytes.as_slice(), self.layout.value_width, self.layout.value_offsets_at, index)
+        offset_at(self.bytes.as_slice(), self.layout.value_width(), self.layout.value_offsets_at(), index)
     }
 
-    /// Where the rest of key `index` ends within the key bytes.
+    /// Group `number`, which exists.
     #[inline]
-    fn key_end(&self, index: usize) -> usize {
-        let next = index + 1;
-        if next >= self.layout.entries {
-            self.layout.values_at - self.layout.keys_at
-        } else if next.is_multiple_of(self.layout.group_entries) {
-            self.restart(next / self.layout.group_entries)
+    pub fn group(&self, number: usize) -> Group {
+        let first = number * self.layout.group_entries();
+        let behind = first + self.layout.group_entries();
+        let (end, keys_end) = if behind < self.layout.entries() {
+            (behind, self.restart(number + 1))
         } else {
-            self.key_offset(next)
-        }
-    }
-
-    #[inline]
-    fn key_bytes(&self, start: usize, end: usize) -> &[u8] {
-        let base = self.layout.keys_at;
-        self.bytes.as_slice().get(base + start..base + end).unwrap_or_default()
+            (self.layout.entries(), self.layout.values_at() - self.layout.keys_at())
+        };
+        Group { first, end, prefix: self.restart(number)..self.key_offset(first), keys_end }
     }
 
     /// The group of entry `index`.
     #[inline]
-    pub fn group_of(&self, index: usize) -> usize {
-        index / self.layout.group_entries
+    pub fn group_of(&self, index: usize) -> Group {
+        self.group(index / self.layout.group_entries())
+    }
+
+    /// The first key of group `number`, in full.
+    #[inline]
+    fn first_key(&self, number: usize) -> &[u8] {
+        let first = number * self.layout.group_entries();
+        let next = first + 1;
+        let end = if next >= self.layout.entries() {
+            self.layout.values_at() - self.layout.keys_at()
+        } else if self.layout.group_entries() == 1 {
+            self.restart(number + 1)
+        } else {
+            self.key_offset(next)
+        };
+        self.key_bytes(self.restart(number), end)
+    }
+
+    #[inline]
+    fn key_bytes(&self, start: usize, end: usize) -> &[u8] {
+        let base = self.layout.keys_at();
+        self.bytes.as_slice().get(base + start..base + end).unwrap_or_default()
     }
 
     /// What all keys of `group` start with.
     #[inline]
-    pub fn group_prefix(&self, group: usize) -> &[u8] {
-        self.key_bytes(self.restart(group), self.key_offset(group * self.layout.group_entries))
+    pub fn group_prefix(&self, group: &Group) -> &[u8] {
+        self.key_bytes(group.prefix.start, group.prefix.end)
     }
 
-    /// What follows the group's prefix in key `index`.
+    /// What follows the prefix of its group in key `index`.
     #[inline]
-    pub fn key_rest(&self, index: usize) -> &[u8] {
-        self.key_bytes(self.key_offset(index), self.key_end(index))
+    pub fn key_rest(&self, group: &Group, index: usize) -> &[u8] {
+        let next = index + 1;
+        let end = if next < group.end { self.key_offset(next) } else { group.keys_end };
+        self.key_bytes(self.key_offset(index), end)
     }
 
     /// Appends key `index` in full.
     pub fn append_key(&self, index: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.group_prefix(self.group_of(index)));
-        out.extend_from_slice(self.key_rest(index));
+        let group = self.group_of(index);
+        out.extend_from_slice(self.group_prefix(&group));
+        out.extend_from_slice(self.key_rest(&group, index));
     }
 
     /// Whether key `index` is `key`, without building it.
     #[inline]
     pub fn key_equals(&self, index: usize, key: &[u8]) -> bool {
-        key.strip_prefix(self.group_prefix(self.group_of(index))) == Some(self.key_rest(index))
+        let group = self.group_of(index);
+        key.strip_prefix(self.group_prefix(&group)) == Some(self.key_rest(&group, index))
+    }
+
+    /// Brings the start of value `index` near; see [`prefetch`].
+    #[inline]
+    pub fn prefetch_value(&self, index: usize) {
+        if index < self.layout.entries() {
+            prefetch(self.bytes.as_slice(), self.value_range(index).start);
+        }
     }
 
     /// The version of entry `index`.
@@ -263,8 +380,8 @@ impl Block {
     pub fn timestamp(&self, index: usize) -> Timestamp {
         let layout = &self.layout;
         let bytes = self.bytes.as_slice();
-        let at = layout.timestamps_at + layout.timestamp_width * index;
-        let delta = match layout.timestamp_width {
+        let at = layout.timestamps_at() + layout.timestamp_width() * index;
+        let delta = match layout.timestamp_width() {
             0 => 0,
             1 => u64::from(bytes.get(at).copied().unwrap_or_default()),
             2 => u64::from(u16_at(bytes, at).unwrap_or_default()),
@@ -280,16 +397,16 @@ impl Block {
         if let Some(kind) = self.layout.kind_constant {
             return kind;
         }
-        let byte = self.bytes.as_slice().get(self.layout.kinds_at + index).copied();
+        let byte = self.bytes.as_slice().get(self.layout.kinds_at() + index).copied();
         byte.and_then(ValueKind::from_byte).unwrap_or(ValueKind::Put)
     }
 
     /// Where the value of entry `index` lies within `bytes`.
     #[inline]
     pub fn value_range(&self, index: usize) -> Range<usize> {
-        let base = self.layout.values_at;
-        if self.layout.value_width == 0 {
-            let length = self.layout.value_length_constant;
+        let base = self.layout.values_at();
+        if self.layout.value_width() == 0 {
+            let length = self.layout.value_length_constant();
             let start = base + index * length;
             return start..start + length;
         }
@@ -311,29 +428,35 @@ impl Block {
 
     /// The first entry at or after `target`, or `entries()` when all come before it.
     pub fn seek(&self, target: Position<'_>) -> usize {
-        let group_entries = self.layout.group_entries;
+        let group_entries = self.layout.group_entries();
         // The last group whose first entry is not after the target.
-        let (mut low, mut high) = (0, self.layout.groups);
+        let near =
+            self.search.as_ref().map_or(0..self.layout.groups(), |search| search.heads.near(target.key));
+        let (mut low, mut high) = (near.start, near.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            let first = middle * group_entries;
-            let key = self.key_bytes(self.restart(middle), self.key_end(first));
-            if (Position { key, timestamp: self.timestamp(first) }) <= target {
+            let timestamp = || self.timestamp(middle * group_entries);
+            if compare_keys(self.first_key(middle), target.key)
+                .then_with(|| target.timestamp.cmp(&timestamp()))
+                .is_le()
+            {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         let Some(group) = low.checked_sub(1) else { return 0 };
-        let first = group * group_entries;
-        let end = (first + group_entries).min(self.layout.entries);
+        let group = self.group(group);
         // The group's first key is not after the target, so a target without the prefix is after all of them.
-        let Some(rest) = target.key.strip_prefix(self.group_prefix(group)) else { return end };
-        let target = Position { key: rest, timestamp: target.timestamp };
-        let (mut low, mut high) = (first, end);
+        let Some(rest) = target.key.strip_prefix(self.group_prefix(&group)) else { return group.end };
+        let (mut low, mut high) = (group.first, group.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            if (Position { key: self.key_rest(middle), timestamp: self.timestamp(middle) }) < target {
+            let timestamp = || self.timestamp(middle);
+            if compare_keys(self.key_rest(&group, middle), rest)
+                .then_with(|| target.timestamp.cmp(&timestamp()))
+                .is_lt()
+            {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -362,14 +485,14 @@ impl Layout {
         let trailer = bytes.get(body..).unwrap_or_default();
         let layout =
             Self::read_fields(trailer, body).ok_or(Malformed("block columns do not fit the block"))?;
-        if layout.group_entries == 0
-            || !matches!(layout.key_width, 2 | 4)
-            || !matches!(layout.value_width, 0 | 2 | 4)
-            || !matches!(layout.timestamp_width, 0 | 1 | 2 | 4 | 8)
+        if layout.group_entries() == 0
+            || !matches!(layout.key_width(), 2 | 4)
+            || !matches!(layout.value_width(), 0 | 2 | 4)
+            || !matches!(layout.timestamp_width(), 0 | 1 | 2 | 4 | 8)
         {
             return Err(Malformed("unknown column width"));
         }
-        if layout.values_end != body {
+        if layout.values_end() != body {
             Err(Malformed("block columns do not fill the block"))
         } else {
             Ok(layout)
@@ -382,10 +505,10 @@ impl Layout {
         let values_length = take_u32(&mut trailer)? as usize;
         let value_length_constant = take_u32(&mut trailer)? as usize;
         let timestamp_base = take_u64(&mut trailer)?;
-        let group_entries = usize::from(take_u16(&mut trailer)?);
-        let key_width = usize::from(take_u8(&mut trailer)?);
-        let value_width = usize::from(take_u8(&mut trailer)?);
-        let timestamp_width = usize::from(take_u8(&mut trailer)?);
+        let group_entries = take_u16(&mut trailer)?;
+        let key_width = take_u8(&mut trailer)?;
+        let value_width = take_u8(&mut trailer)?;
+        let timestamp_width = take_u8(&mut trailer)?;
         let kind_byte = take_u8(&mut trailer)?;
         let hash_index = take_u16(&mut trailer)?;
         let reserved = take_u64(&mut trailer)?;
@@ -397,31 +520,32 @@ impl Layout {
             0 => None,
             byte => Some(ValueKind::from_byte(byte)?),
         };
-        let groups = if group_entries == 0 { 0 } else { entries.div_ceil(group_entries) };
-        let restarts_at = entries.checked_mul(key_width)?;
+        let groups = if group_entries == 0 { 0 } else { entries.div_ceil(usize::from(group_entries)) };
+        let restarts_at = entries.checked_mul(usize::from(key_width))?;
         let timestamps_at = restarts_at.checked_add(groups.checked_mul(4)?)?;
-        let kinds_at = timestamps_at.checked_add(entries.checked_mul(timestamp_width)?)?;
+        let kinds_at = timestamps_at.checked_add(entries.checked_mul(usize::from(timestamp_width))?)?;
         let value_offsets_at = kinds_at.checked_add(if kind_constant.is_some() { 0 } else { entries })?;
-        let keys_at = value_offsets_at.checked_add(entries.checked_mul(value_width)?)?;
+        let keys_at = value_offsets_at.checked_add(entries.checked_mul(usize::from(value_width))?)?;
         let values_at = keys_at.checked_add(keys_length)?;
         let values_end = values_at.checked_add(values_length)?;
+        let offset = |at: usize| u32::try_from(at).ok();
         Some(Layout {
-            entries,
+            timestamp_base,
+            entries: offset(entries)?,
+            groups: offset(groups)?,
+            value_length_constant: offset(value_length_constant)?,
+            restarts_at: offset(restarts_at)?,
+            timestamps_at: offset(timestamps_at)?,
+            kinds_at: offset(kinds_at)?,
+            value_offsets_at: offset(value_offsets_at)?,
+            keys_at: offset(keys_at)?,
+            values_at: offset(values_at)?,
+            values_end: offset(values_end)?,
             group_entries,
-            groups,
             key_width,
             value_width,
             timestamp_width,
             kind_constant,
-            value_length_constant,
-            timestamp_base,
-            restarts_at,
-            timestamps_at,
-            kinds_at,
-            value_offsets_at,
-            keys_at,
-            values_at,
-            values_end,
         })
     }
 }

@@ -60,6 +60,7 @@ fn entries_come_back_and_seeks_find_them() {
         let entries = generate(&mut numbers);
         let block = parse(&build(&entries)).unwrap();
         assert_eq!(block.entries(), entries.len());
+        let as_index = parse(&build(&entries)).unwrap().into_index();
         for (index, (key, timestamp, kind, value)) in entries.iter().enumerate() {
             let mut built = Vec::new();
             block.append_key(index, &mut built);
@@ -78,6 +79,7 @@ fn entries_come_back_and_seeks_find_them() {
             let expected =
                 entries.partition_point(|e| Position { key: &e.0, timestamp: Timestamp(e.1) } < target);
             assert_eq!(block.seek(target), expected, "{target:?} in {entries:?}");
+            assert_eq!(as_index.seek(target), expected, "{target:?} in {entries:?}");
         }
     }
 }

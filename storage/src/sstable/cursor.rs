@@ -12,17 +12,22 @@ use std::sync::Arc;
 use crate::coding::Malformed;
 use crate::entry::ValueKind;
 use crate::error::Result;
-use crate::sstable::block::{Block, Position};
-use crate::sstable::footer::BlockHandle;
-use crate::sstable::reader::{Ahead, Caching, TableReader};
+use crate::sstable::block::{Block, Group, Position};
+use crate::sstable::block_file::{Ahead, Caching};
+use crate::sstable::reader::{TableReader, slice_value};
 use crate::sstable::sealed::BlockType;
 use crate::timestamp::Timestamp;
+use crate::value_slice::ValueSlice;
 
 /// Blocks in a row after which more than the next is read.
 const AHEAD_AFTER: u32 = 2;
 /// What is read at once at first, and at most.
 const AHEAD_BYTES_MIN: u64 = 8 << 10;
 const AHEAD_BYTES_MAX: u64 = 256 << 10;
+/// So many entries before the end of a block, a forward walk takes hold of the next one.
+const UPCOMING_BEFORE: usize = 3;
+/// How many values on from the current one are brought near.
+const VALUES_AHEAD: usize = 7;
 
 /// Where in the index a cursor stands.
 #[derive(Default)]
@@ -39,14 +44,18 @@ pub struct TableCursor {
     index: IndexPlace,
     block: Option<Arc<Block>>,
     at: usize,
-    /// The group the buffer's prefix belongs to.
-    group: Option<usize>,
+    /// The group the buffer's prefix belongs to; empty when there is none.
+    group: Group,
     prefix_length: usize,
+    /// Whether values are going to be read, and are brought near ahead of time.
+    with_values: bool,
     key: Vec<u8>,
     /// Blocks gone through forward since the last jump.
     in_a_row: u32,
     /// What was read ahead.
     ahead: Option<Ahead>,
+    /// The block behind the current one, once it is taken hold of.
+    upcoming: Option<Arc<Block>>,
     /// How much was read at once.
     ahead_bytes: u64,
 }
@@ -60,13 +69,20 @@ impl TableCursor {
             index: IndexPlace::default(),
             block: None,
             at: 0,
-            group: None,
+            group: Group::default(),
             prefix_length: 0,
+            with_values: true,
             key: Vec::new(),
             in_a_row: 0,
             ahead: None,
+            upcoming: None,
             ahead_bytes: 0,
         }
+    }
+
+    /// For a walk over keys alone.
+    pub fn without_values(self) -> TableCursor {
+        TableCursor { with_values: false, ..self }
     }
 
     /// Whether it stands on an entry.
@@ -95,12 +111,22 @@ impl TableCursor {
         self.block.as_ref().map_or(&[], |block| block.value(self.at))
     }
 
+    /// The entry's value for keeps: a share of its block, unless it is a small part of it.
+    pub fn value_slice(&self) -> ValueSlice {
+        match &self.block {
+            Some(block) => slice_value(Arc::clone(block), self.at),
+            None => ValueSlice::copied(&[]),
+        }
+    }
+
     /// Moves to the first entry at or after `target`.
     pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
         self.leave();
         let target = self.reader.stored(target);
-        let Some(handle) = self.index_seek(target)? else { return Ok(()) };
-        let block = self.load(handle)?;
+        if !self.index_seek(target)? {
+            return Ok(());
+        }
+        let block = self.load()?;
         let at = block.seek(target);
         if at < block.entries() {
             self.arrive(block, at);
@@ -113,8 +139,10 @@ impl TableCursor {
     pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
         self.leave();
         let target = self.reader.stored(target);
-        let Some(handle) = self.index_seek(target)? else { return self.seek_to_last() };
-        let block = self.load(handle)?;
+        if !self.index_seek(target)? {
+            return self.seek_to_last();
+        }
+        let block = self.load()?;
         match block.seek(target).checked_sub(1) {
             Some(at) => {
                 self.arrive(block, at);
@@ -128,14 +156,11 @@ impl TableCursor {
     pub fn seek_to_first(&mut self) -> Result<()> {
         self.leave();
         self.index = IndexPlace::default();
-        match self.index_handle(true)? {
-            Some(handle) => {
-                let block = self.load(handle)?;
-                self.arrive(block, 0);
-                Ok(())
-            }
-            None => Ok(()),
+        if self.enter_index(true)? {
+            let block = self.load()?;
+            self.arrive(block, 0);
         }
+        Ok(())
     }
 
     /// Moves to the last entry.
@@ -143,10 +168,7 @@ impl TableCursor {
         self.leave();
         let Some(root_at) = self.reader.root.entries().checked_sub(1) else { return Ok(()) };
         self.index = IndexPlace { root_at, leaf: None };
-        match self.index_handle(false)? {
-            Some(handle) => self.stand_on_last(handle),
-            None => Ok(()),
-        }
+        if self.enter_index(false)? { self.stand_on_last() } else { Ok(()) }
     }
 
     /// Moves to the next entry, or off the end.
@@ -155,8 +177,12 @@ impl TableCursor {
         let Some(block) = &self.block else { return Ok(()) };
         if self.at + 1 < block.entries() {
             self.at += 1;
+            if self.with_values {
+                block.prefetch_value(self.at + VALUES_AHEAD);
+            }
+            let is_near_end = self.at + UPCOMING_BEFORE == block.entries();
             self.build_key();
-            return Ok(());
+            return if is_near_end { self.take_upcoming() } else { Ok(()) };
         }
         self.leave();
         self.next_block()
@@ -165,11 +191,14 @@ impl TableCursor {
     /// Moves to the entry before, or off the start.
     #[inline]
     pub fn retreat(&mut self) -> Result<()> {
-        if self.block.is_none() {
-            return Ok(());
-        }
+        let Some(block) = &self.block else { return Ok(()) };
         if let Some(before) = self.at.checked_sub(1) {
             self.at = before;
+            if self.with_values
+                && let Some(ahead) = before.checked_sub(VALUES_AHEAD)
+            {
+                block.prefetch_value(ahead);
+            }
             self.build_key();
             return Ok(());
         }
@@ -179,50 +208,61 @@ impl TableCursor {
 
     fn leave(&mut self) {
         self.block = None;
-        self.group = None;
+        self.group = Group::default();
     }
 
     fn arrive(&mut self, block: Arc<Block>, at: usize) {
+        if self.with_values {
+            (at..=at + VALUES_AHEAD).for_each(|at| block.prefetch_value(at));
+        }
         self.block = Some(block);
         self.at = at;
-        self.group = None;
+        self.group = Group::default();
         self.build_key();
     }
 
     #[inline]
     fn build_key(&mut self) {
         let Some(block) = &self.block else { return };
-        let group = block.group_of(self.at);
-        if self.group != Some(group) {
-            let prefix = block.group_prefix(group);
+        if self.at < self.group.first || self.at >= self.group.end {
+            self.group = block.group_of(self.at);
+            let prefix = block.group_prefix(&self.group);
             self.key.clear();
             self.key.extend_from_slice(prefix);
             self.prefix_length = prefix.len();
-            self.group = Some(group);
         }
         self.key.truncate(self.prefix_length);
-        self.key.extend_from_slice(block.key_rest(self.at));
+        self.key.extend_from_slice(block.key_rest(&self.group, self.at));
     }
 
-    /// Loads a block after a jump.
-    fn load(&mut self, handle: BlockHandle) -> Result<Arc<Block>> {
-        (self.in_a_row, self.ahead, self.ahead_bytes) = (0, None, 0);
-        let block = self.reader.file.block(handle, BlockType::Data, self.caching)?;
-        self.check_entries(block, handle)
+    /// Loads the block at the index place after a jump.
+    fn load(&mut self) -> Result<Arc<Block>> {
+        (self.in_a_row, self.ahead, self.ahead_bytes, self.upcoming) = (0, None, 0, None);
+        let (index, at) = self.index_entry();
+        let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
+        self.check_entries(block)
     }
 
-    /// Loads the block behind the one before.
-    fn load_next(&mut self, handle: BlockHandle) -> Result<Arc<Block>> {
+    /// Loads the block at the index place, which is the one behind the block before.
+    fn load_next(&mut self) -> Result<Arc<Block>> {
         self.in_a_row = self.in_a_row.saturating_add(1);
+        if let Some(block) = self.upcoming.take() {
+            return self.check_entries(block);
+        }
+        let (index, at) = self.index_entry();
         let file = &self.reader.file;
         if self.in_a_row < AHEAD_AFTER || file.is_mapped() {
-            let block = file.block(handle, BlockType::Data, self.caching)?;
-            return self.check_entries(block, handle);
+            let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
+            return self.check_entries(block);
         }
+        if let Some(block) = self.reader.resident(index, at, self.caching)? {
+            return self.check_entries(block);
+        }
+        let handle = self.reader.handle_at(index, at)?;
         if self.caching == Caching::Through
             && let Some(block) = file.cached(handle)
         {
-            return self.check_entries(block, handle);
+            return self.check_entries(block);
         }
         let ahead = match self.ahead.take().filter(|ahead| ahead.bytes_of(handle).is_some()) {
             Some(ahead) => ahead,
@@ -233,78 +273,95 @@ impl TableCursor {
         };
         let block = file.block_from(&ahead, handle, BlockType::Data, self.caching)?;
         self.ahead = Some(ahead);
-        self.check_entries(block, handle)
+        self.check_entries(block)
     }
 
-    fn check_entries(&self, block: Arc<Block>, handle: BlockHandle) -> Result<Arc<Block>> {
-        if block.entries() == 0 {
-            return Err(self
-                .reader
-                .file
-                .corruption(handle.offset, Malformed("a data block without entries")));
+    fn check_entries(&self, block: Arc<Block>) -> Result<Arc<Block>> {
+        if block.entries() > 0 {
+            return Ok(block);
         }
-        Ok(block)
+        let (index, at) = self.index_entry();
+        let handle = self.reader.handle_at(index, at)?;
+        Err(self.reader.file.corruption(handle.offset, Malformed("a data block without entries")))
     }
 
-    fn stand_on_last(&mut self, handle: BlockHandle) -> Result<()> {
-        let block = self.load(handle)?;
+    fn stand_on_last(&mut self) -> Result<()> {
+        let block = self.load()?;
         let at = block.entries() - 1;
+        if self.with_values {
+            (at.saturating_sub(VALUES_AHEAD)..at).for_each(|at| block.prefetch_value(at));
+        }
         self.arrive(block, at);
         Ok(())
     }
 
     fn next_block(&mut self) -> Result<()> {
-        match self.index_next()? {
-            Some(handle) => {
-                let block = self.load_next(handle)?;
-                self.arrive(block, 0);
-                Ok(())
-            }
-            None => Ok(()),
+        if self.index_next()? {
+            let block = self.load_next()?;
+            self.arrive(block, 0);
+            self.look_ahead();
         }
+        Ok(())
+    }
+
+    /// Brings the block behind this one near, if it is in memory; called when a walk has come from the block before.
+    fn look_ahead(&self) {
+        let (index, at) = self.index_entry();
+        if let Some(children) = index.children() {
+            children.prefetch(at + 1);
+        }
+    }
+
+    /// Takes hold of the block behind this one, if it is in memory.
+    fn take_upcoming(&mut self) -> Result<()> {
+        let (index, at) = self.index_entry();
+        let upcoming = self.reader.resident(index, at + 1, self.caching)?;
+        if let Some(block) = &upcoming {
+            block.prefetch_columns();
+        }
+        self.upcoming = upcoming;
+        Ok(())
     }
 
     fn previous_block(&mut self) -> Result<()> {
-        match self.index_previous()? {
-            Some(handle) => self.stand_on_last(handle),
-            None => Ok(()),
-        }
+        if self.index_previous()? { self.stand_on_last() } else { Ok(()) }
     }
 
     fn load_leaf(&self) -> Result<Arc<Block>> {
-        let handle = self.reader.handle_at(&self.reader.root, self.index.root_at)?;
-        let leaf = self.reader.file.block(handle, BlockType::Index, self.caching)?;
-        if leaf.entries() == 0 {
-            return Err(self
-                .reader
-                .file
-                .corruption(handle.offset, Malformed("an index block without entries")));
+        let (root, at) = (&self.reader.root, self.index.root_at);
+        let leaf = self.reader.block_at(root, at, BlockType::Index, self.caching)?;
+        if leaf.entries() > 0 {
+            return Ok(leaf);
         }
-        Ok(leaf)
+        let handle = self.reader.handle_at(root, at)?;
+        Err(self.reader.file.corruption(handle.offset, Malformed("an index block without entries")))
     }
 
-    /// The data block at the index place. With two levels and no partition loaded, stands on that partition's first or
-    /// last entry.
-    fn index_handle(&mut self, first: bool) -> Result<Option<BlockHandle>> {
+    /// The index block and the entry in it that lead to the data block at the index place.
+    #[inline]
+    fn index_entry(&self) -> (&Arc<Block>, usize) {
+        match &self.index.leaf {
+            Some((leaf, at)) => (leaf, *at),
+            None => (&self.reader.root, self.index.root_at),
+        }
+    }
+
+    /// Whether there is a data block at the index place. With two levels and no partition loaded, goes to that partition's
+    /// first or last entry.
+    fn enter_index(&mut self, first: bool) -> Result<bool> {
         if self.index.root_at >= self.reader.root.entries() {
-            return Ok(None);
+            return Ok(false);
         }
-        if self.reader.index_levels == 1 {
-            return self.reader.handle_at(&self.reader.root, self.index.root_at).map(Some);
-        }
-        if self.index.leaf.is_none() {
+        if self.reader.index_levels == 2 && self.index.leaf.is_none() {
             let leaf = self.load_leaf()?;
             let at = if first { 0 } else { leaf.entries() - 1 };
             self.index.leaf = Some((leaf, at));
         }
-        match &self.index.leaf {
-            Some((leaf, at)) => self.reader.handle_at(leaf, *at).map(Some),
-            None => Ok(None),
-        }
+        Ok(true)
     }
 
-    /// The block that holds the first entry at or after `target`, if any does.
-    fn index_seek(&mut self, target: Position<'_>) -> Result<Option<BlockHandle>> {
+    /// Goes to the block that holds the first entry at or after `target`; whether any does.
+    fn index_seek(&mut self, target: Position<'_>) -> Result<bool> {
         self.index = IndexPlace { root_at: self.reader.root.seek(target), leaf: None };
         if self.reader.index_levels == 2 && self.index.root_at < self.reader.root.entries() {
             let leaf = self.load_leaf()?;
@@ -312,29 +369,29 @@ impl TableCursor {
             let at = leaf.seek(target).min(leaf.entries() - 1);
             self.index.leaf = Some((leaf, at));
         }
-        self.index_handle(true)
+        self.enter_index(true)
     }
 
-    fn index_next(&mut self) -> Result<Option<BlockHandle>> {
+    fn index_next(&mut self) -> Result<bool> {
         if let Some((leaf, at)) = &mut self.index.leaf
             && *at + 1 < leaf.entries()
         {
             *at += 1;
-            return self.index_handle(true);
+            return self.enter_index(true);
         }
         self.index = IndexPlace { root_at: self.index.root_at + 1, leaf: None };
-        self.index_handle(true)
+        self.enter_index(true)
     }
 
-    fn index_previous(&mut self) -> Result<Option<BlockHandle>> {
+    fn index_previous(&mut self) -> Result<bool> {
         if let Some((_, at)) = &mut self.index.leaf
             && *at > 0
         {
             *at -= 1;
-            return self.index_handle(false);
+            return self.enter_index(false);
         }
-        let Some(root_at) = self.index.root_at.checked_sub(1) else { return Ok(None) };
+        let Some(root_at) = self.index.root_at.checked_sub(1) else { return Ok(false) };
         self.index = IndexPlace { root_at, leaf: None };
-        self.index_handle(false)
+        self.enter_index(false)
     }
 }

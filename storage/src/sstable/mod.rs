@@ -2,15 +2,22 @@
 //!
 //! [`writer`] lays out what `FORMAT.md` describes; [`reader`] answers point lookups; [`cursor`] walks. [`block`] is
 //! the shape of everything sorted inside, [`sealed`] the checksummed form of every block, in blob files too.
+//! [`block_file`] reads blocks through the cache; [`children`], [`heads`] and [`prefetch`] make that quick, [`regions`]
+//! fills a cold cache.
 
 pub mod block;
 pub mod block_builder;
+pub mod block_file;
+pub mod children;
 pub mod cursor;
 pub mod filter;
 pub mod footer;
+mod heads;
 pub mod open_files;
+mod prefetch;
 pub mod properties;
 pub mod reader;
+mod regions;
 pub mod sealed;
 pub mod writer;
 

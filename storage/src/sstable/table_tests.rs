@@ -16,8 +16,9 @@ use crate::manifest::TableMeta;
 use crate::options::{Compression, ReadMode};
 use crate::range_tombstone::RangeTombstone;
 use crate::sstable::block::Position;
+use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::cursor::TableCursor;
-use crate::sstable::reader::{Caching, FileOpener, TableReader};
+use crate::sstable::reader::TableReader;
 use crate::sstable::writer::{TableFormat, TableWriter};
 use crate::timestamp::Timestamp;
 use crate::vfs::{MemoryVfs, Vfs};
@@ -30,6 +31,7 @@ fn format(block_bytes: usize, compression: Compression) -> TableFormat {
         compression,
         filter_bits_per_key: Some(10),
         filter_part_bytes: 1 << 10,
+        index_part_bytes: 32 << 10,
         prefixes: [].into(),
     }
 }
@@ -271,5 +273,27 @@ fn a_flipped_byte_or_lost_tail_is_an_error_or_changes_nothing() {
             let shorter = TableMeta { size_bytes: length as u64, ..meta.clone() };
             assert!(read_all(&vfs, &shorter).is_err(), "length {length}, believed");
         }
+    }
+}
+
+#[test]
+fn a_block_the_cache_lets_go_leaves_its_slot_in_the_index() {
+    let entries = numbered(6_000, 1);
+    for index_part_bytes in [1 << 10, 1 << 20] {
+        let format = TableFormat { index_part_bytes, ..format(1 << 10, Compression::None) };
+        let (vfs, meta) = write(format, &entries, &[]);
+        let opener = FileOpener { cache: Arc::new(BlockCache::new(64 << 10)), ..opener(&vfs) };
+        let reader = TableReader::open(&opener, meta.file_id, meta.size_bytes).unwrap();
+        for round in 0..3 {
+            for (key, timestamp, _, value) in &entries {
+                let found = reader.get(key, Timestamp(*timestamp)).unwrap().unwrap();
+                assert_eq!(&*found.value, value.as_slice(), "round {round}");
+            }
+        }
+        let cache = opener.cache.statistics();
+        let slots = reader.index_root().children().unwrap();
+        assert!(slots.taken() > 0 && slots.taken() as u64 <= cache.items, "{} of {cache:?}", slots.taken());
+        assert_eq!(cache.hits + cache.misses, entries.len() as u64 * 3 * u64::from(reader.index_levels));
+        assert_eq!(cache.held_bytes, 0);
     }
 }

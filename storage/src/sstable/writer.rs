@@ -22,18 +22,16 @@ use crate::manifest::{TableBound, TableMeta};
 use crate::options::{Compression, FilterKind, StoreOptions};
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block_builder::{BlockBuilder, shortest_separator};
+use crate::sstable::block_file::FileOpener;
 use crate::sstable::filter::{FilterBuilder, FilterParts};
 use crate::sstable::footer::{BlockHandle, Footer};
 use crate::sstable::properties::Properties;
-use crate::sstable::reader::FileOpener;
 use crate::sstable::sealed::{BlockType, Compressor};
 use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 
 /// Bytes gathered before they are handed to the file.
 const WRITE_BYTES: usize = 256 << 10;
-/// An index beyond this is cut into partitions.
-const INDEX_PARTITION_BYTES: usize = 32 << 10;
 /// A block with this many tombstones is dense, whatever else is in it.
 const DENSE_TOMBSTONES: usize = 100;
 
@@ -48,6 +46,8 @@ pub struct TableFormat {
     pub filter_bits_per_key: Option<u32>,
     /// A larger filter is cut into parts of this size.
     pub filter_part_bytes: usize,
+    /// A larger index is cut into partitions of this size.
+    pub index_part_bytes: usize,
     /// Which prefixes go into the filter.
     pub prefixes: BTreeMap<Keyspace, PrefixRule>,
 }
@@ -62,6 +62,7 @@ impl TableFormat {
             compression: options.compression.get(level).copied().unwrap_or(Compression::None),
             filter_bits_per_key: (options.filter == FilterKind::BlockedBloom && bits > 0).then_some(bits),
             filter_part_bytes: options.filter_part_bytes,
+            index_part_bytes: options.index_part_bytes,
             prefixes: prefixes.filter(|(_, rule)| *rule != PrefixRule::None).collect(),
         }
     }
@@ -243,7 +244,7 @@ impl TableWriter {
             }
             _ => self.index.add(&pending.last_key, pending.last_timestamp, ValueKind::Put, &handle),
         }
-        if self.index.size_estimate_bytes() >= INDEX_PARTITION_BYTES {
+        if self.index.size_estimate_bytes() >= self.format.index_part_bytes {
             self.finish_index_partition()
         } else {
             Ok(())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::poison::Poison;
-use crate::sstable::reader::FileOpener;
+use crate::sstable::block_file::FileOpener;
 use crate::store;
 use crate::tablet::open::Place;
 use crate::tablet::verify::check_file;

@@ -14,8 +14,8 @@ use crate::memtable::Memtable;
 use crate::range_tombstone::RangeTombstones;
 use crate::read::ReadView;
 use crate::sstable::block::Position;
+use crate::sstable::block_file::Caching;
 use crate::sstable::cursor::TableCursor;
-use crate::sstable::reader::Caching;
 use crate::timestamp::Timestamp;
 use crate::write_batch::Operation;
 

@@ -5,6 +5,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -159,6 +161,13 @@ impl VfsFile for DiskFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn will_need(&self, bytes: Range<u64>) {
+        let length = std::num::NonZero::new(bytes.end.saturating_sub(bytes.start));
+        // A file system that knows no advice reads when it is asked to, which is what happens next.
+        let _refused = rustix::fs::fadvise(&self.file, bytes.start, length, rustix::fs::Advice::WillNeed);
     }
 
     fn map(&self) -> io::Result<Option<MappedBytes>> {

@@ -15,6 +15,7 @@ mod memory;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,6 +81,8 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn map(&self) -> io::Result<Option<MappedBytes>> {
         Ok(None)
     }
+    /// Says that these bytes will be wanted soon. Where the system can, it begins to read them; nothing is waited for.
+    fn will_need(&self, _bytes: Range<u64>) {}
     /// Reads exactly `buffer.len()` bytes from `offset`; `UnexpectedEof` if the file is shorter.
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let mut done = 0;

@@ -187,6 +187,7 @@ fn options_that_can_not_work_are_refused_before_anything_is_created() {
         ("segment", StoreOptions { wal_segment_bytes: 10, ..small_options() }),
         ("open files", StoreOptions { open_files_max: 0, ..small_options() }),
         ("filter part", StoreOptions { filter_part_bytes: 1, ..small_options() }),
+        ("index part", StoreOptions { index_part_bytes: 1, ..small_options() }),
         ("memory", StoreOptions { memory_bytes: Some(1), ..small_options() }),
         ("level growth", StoreOptions { level_growth: 1, ..small_options() }),
         ("stop", StoreOptions { l0_stop: 1, ..small_options() }),

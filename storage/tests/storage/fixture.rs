@@ -29,6 +29,7 @@ pub fn small_options() -> StoreOptions {
         block_bytes_upper: 256,
         block_bytes_lower: 512,
         filter_part_bytes: 64,
+        index_part_bytes: 1 << 10,
         l0_compaction_trigger: 2,
         l0_slowdown: 6,
         l0_stop: 10,

@@ -113,6 +113,7 @@ fn tight_options() -> StoreOptions {
         memory_bytes: Some(256 << 10),
         table_bytes_target: 32 << 10,
         level_base_bytes: 64 << 10,
+        index_part_bytes: 32 << 10,
         ..small_options()
     }
 }

@@ -46,6 +46,7 @@ fn large_tables() -> StoreOptions {
         level_base_bytes: 64 << 20,
         block_bytes_lower: 1 << 10,
         cache_bytes: 4 << 20,
+        index_part_bytes: 32 << 10,
         ..small_options()
     }
 }
