@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sheaf_language::filter::Filter;
-use sheaf_storage::{Iter, IterOptions, ValueSlice};
+use sheaf_storage::{Iter, IterOptions};
 
 use super::{Examined, ExecutionContext, Row};
 use crate::catalog::Collection;
@@ -114,7 +114,7 @@ impl CollectionScan {
                 }
             }
             let document_key = iter.key().get(key_layout::PREFIX_BYTES..).unwrap_or_default().to_vec();
-            rows.push(Row::stored(ValueSlice::copied(iter.value()), document_key));
+            rows.push(Row::stored(iter.value_slice(), document_key));
         }
         Ok(())
     }

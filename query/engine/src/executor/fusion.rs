@@ -121,7 +121,7 @@ fn findings(
                 FusionMethod::Ranks => of_input.order_key(row.document()?, &mut context.environment)?,
                 FusionMethod::Scores { .. } => SortKey::new(),
             };
-            rows.push((key, row));
+            rows.push((key, row.held()));
         }
         context.check_memory(fusion.name(), bytes)?;
     }

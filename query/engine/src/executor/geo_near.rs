@@ -124,7 +124,7 @@ impl GeoNear {
         }
         note(&mut row, distance, place);
         self.waiting_bytes += row.memory_bytes();
-        self.waiting.push((distance, row));
+        self.waiting.push((distance, row.held()));
         Ok(())
     }
 

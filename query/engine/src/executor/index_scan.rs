@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sheaf_storage::{Iter, IterOptions, ValueSlice};
+use sheaf_storage::{Iter, IterOptions};
 
 use super::{Examined, ExecutionContext, Row, RowEntry};
 use crate::Result;
@@ -64,7 +64,7 @@ impl IndexScan {
             let Some(iter) = &self.iter else { return Ok(()) };
             if self.is_primary {
                 let document_key = iter.key().get(key_layout::PREFIX_BYTES..).unwrap_or_default().to_vec();
-                rows.push(Row::stored(ValueSlice::copied(iter.value()), document_key));
+                rows.push(Row::stored(iter.value_slice(), document_key));
                 continue;
             }
             let parts = entry::split(iter.key(), iter.value(), self.is_unique)?;

@@ -49,7 +49,7 @@ impl NearRows {
                 let Some((distance, place)) = nearest(&row, &self.path, &self.near)? else { continue };
                 note(&mut row, distance, place);
                 bytes += row.memory_bytes();
-                placed.push((distance, row));
+                placed.push((distance, row.held()));
             }
             context.check_memory("a search by distance", bytes)?;
         }

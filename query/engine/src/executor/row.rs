@@ -70,6 +70,16 @@ impl Row {
         }
     }
 
+    /// The same row for an operator that holds many of them: its document no longer keeps a whole block of the store in
+    /// memory for a part of it, so that what it takes is what [`Row::memory_bytes`] says.
+    pub(crate) fn held(mut self) -> Self {
+        self.document = self.document.map(|document| match document {
+            RowDocument::Stored(bytes) => RowDocument::Stored(bytes.detached()),
+            built => built,
+        });
+        self
+    }
+
     /// The document, for keeps.
     pub(crate) fn into_document(self) -> Result<RawDocumentBuf> {
         match self.document {

@@ -91,7 +91,7 @@ impl Sorter {
 
     /// Adds a row.
     pub(in crate::executor) fn push(&mut self, key: Vec<Value<'static>>, row: Row) {
-        let keyed = KeyedRow { key, row };
+        let keyed = KeyedRow { key, row: row.held() };
         self.bytes += keyed.bytes();
         self.count += 1;
         self.kept.push(keyed);

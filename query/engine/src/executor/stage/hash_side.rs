@@ -222,7 +222,7 @@ impl Filling {
         match &mut self.written {
             None => {
                 self.held_bytes += row.memory_bytes();
-                self.held.push(row);
+                self.held.push(row.held());
             }
             Some((file, offsets)) => {
                 self.table_bytes += size_of::<u64>();

@@ -19,10 +19,10 @@ pub(super) fn run(size: u64, input: &mut Operator, context: &mut ExecutionContex
             seen += 1;
             bytes += row.memory_bytes();
             if kept.len() < size {
-                kept.push(row);
+                kept.push(row.held());
             } else if let Some(slot) = kept.get_mut(random_below(seen, context)) {
                 bytes -= slot.memory_bytes();
-                *slot = row;
+                *slot = row.held();
             } else {
                 bytes -= row.memory_bytes();
             }

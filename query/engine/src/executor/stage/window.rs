@@ -137,7 +137,7 @@ fn check_inputs(partition: &WindowPartition, context: &ExecutionContext) -> Resu
 impl Members {
     fn push(&mut self, row: Row, context: &ExecutionContext, used: &mut SpillUse) -> Result<()> {
         self.bytes += row.memory_bytes();
-        self.held.push(row);
+        self.held.push(row.held());
         if self.bytes <= context.memory_bytes_max {
             return Ok(());
         }
