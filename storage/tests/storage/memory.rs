@@ -114,6 +114,8 @@ fn tight_options() -> StoreOptions {
         table_bytes_target: 32 << 10,
         level_base_bytes: 64 << 10,
         index_part_bytes: 32 << 10,
+        // Every block costs its table a slot and a separator, which in blocks of 256 bytes are a tenth of this budget.
+        block_bytes_upper: 512,
         ..small_options()
     }
 }
