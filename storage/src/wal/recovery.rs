@@ -85,7 +85,17 @@ impl Replay<'_> {
         while let Some((number, ())) = wanted.pop_last() {
             let path = segment_path(self.directory, number);
             let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
-            let Some((header, cipher)) = self.read_header(&*file, &path, number)? else { continue };
+            let Some((header, cipher)) = self.read_header(&*file, &path, number)? else {
+                // The one after it was begun once this one's records, and so its head, were synced.
+                if known_end.is_some() {
+                    return Err(Error::corruption(
+                        &path,
+                        0,
+                        "the head is damaged, a segment continues this one",
+                    ));
+                }
+                continue;
+            };
             links.push(Link { number, path: path.clone(), file, cipher, known_end });
             known_end = Some(header.previous_end);
             if header.previous < self.first {
@@ -192,3 +202,7 @@ pub fn sync_tail(vfs: &dyn Vfs, directory: &Path, tail: &LogTail) -> Result<()> 
     file.sync().map_err(|error| Error::io("sync", &path, error))?;
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+//! Chains of segments with holes, strangers and damaged heads; what a sync promises.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::poison::Poison;
+use crate::timestamp::Timestamp;
+use crate::vfs::{FaultVfs, MemoryVfs};
+use crate::wal::log::Log;
+use crate::wal::record::{RecordHead, RecordKind, encode_operations};
+use crate::write_batch::Operation;
+
+const DIRECTORY: &str = "/log";
+const IDENTITY: u128 = 7;
+
+fn begin(vfs: &Arc<dyn Vfs>, tail: LogTail) -> Log {
+    Log::begin(Arc::clone(vfs), Path::new(DIRECTORY), IDENTITY, None, tail, Arc::new(Poison::default()))
+        .unwrap()
+}
+
+fn append(log: &Log, index: u64) {
+    let head = RecordHead { kind: RecordKind::Batch, group: 0, term: 1, index, timestamp: Timestamp(index) };
+    let mut operations = Vec::new();
+    encode_operations(&mut operations, &[Operation::Delete { key: vec![1] }]);
+    log.append(&mut Vec::new(), &head, &operations).unwrap();
+}
+
+/// Segments 1, 2 and 3, a record in each, all synced.
+fn three_segments() -> (MemoryVfs, LogPosition) {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    append(&log, 1);
+    log.rotate().unwrap();
+    append(&log, 2);
+    log.rotate().unwrap();
+    append(&log, 3);
+    log.sync().unwrap();
+    (memory, log.synced_position())
+}
+
+/// The indexes that a replay from segment `first` on gives.
+fn replay(memory: &MemoryVfs, first: u64, promised: LogPosition) -> Result<Vec<u64>> {
+    let mut indexes = Vec::new();
+    let directory = Path::new(DIRECTORY);
+    let replay = Replay { vfs: memory, directory, identity: IDENTITY, keys: None, first, promised };
+    replay.run(|_, record| {
+        indexes.push(record.head.index);
+        Ok(())
+    })?;
+    Ok(indexes)
+}
+
+fn is_corruption_of<T: std::fmt::Debug>(result: Result<T>, number: u64) {
+    let path = segment_path(Path::new(DIRECTORY), number);
+    assert!(matches!(&result, Err(Error::Corruption { file, .. }) if *file == path), "{number}: {result:?}");
+}
+
+#[test]
+fn a_promised_segment_that_is_missing_is_named() {
+    let (memory, promised) = three_segments();
+    assert_eq!(replay(&memory, 1, promised).unwrap(), [1, 2, 3]);
+    assert_eq!(replay(&memory, 3, promised).unwrap(), [3]);
+    memory.remove(&segment_path(Path::new(DIRECTORY), 3)).unwrap();
+    assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap(), [1, 2], "nobody knows of it");
+    is_corruption_of(replay(&memory, 1, promised), 3);
+}
+
+#[test]
+fn a_promise_within_the_last_segment_is_held() {
+    let (memory, promised) = three_segments();
+    let beyond = LogPosition { offset: promised.offset + 1, ..promised };
+    is_corruption_of(replay(&memory, 1, beyond), 3);
+}
+
+#[test]
+fn a_segment_that_the_next_does_not_continue_is_named() {
+    let (memory, _) = three_segments();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    // As if somebody had opened the store without seeing segments 2 and 3.
+    let end = memory.len(&segment_path(Path::new(DIRECTORY), 1)).unwrap();
+    begin(&vfs, LogTail { number: 1, end, next_number: 4, segments: Vec::new() });
+    let none = LogPosition::default();
+    assert!(matches!(replay(&memory, 1, none), Err(Error::Corruption { .. })));
+    // The same where nothing older is wanted than the segments that are left over.
+    assert!(matches!(replay(&memory, 2, none), Err(Error::Corruption { .. })));
+}
+
+#[test]
+fn a_damaged_head_before_records_is_no_segment_that_was_never_written() {
+    let none = LogPosition::default();
+    for number in [2, 3] {
+        let (memory, _) = three_segments();
+        let path = segment_path(Path::new(DIRECTORY), number);
+        let mut bytes = memory.contents(&path).unwrap();
+        bytes[20] ^= 1;
+        memory.overwrite(&path, bytes.clone()).unwrap();
+        is_corruption_of(replay(&memory, 1, none), number);
+        // Without a record behind it, it may have been torn when it was begun.
+        bytes.truncate(40);
+        memory.overwrite(&path, bytes).unwrap();
+        let found = replay(&memory, 1, none);
+        if number == 3 {
+            assert_eq!(found.unwrap(), [1, 2]);
+        } else {
+            assert!(matches!(found, Err(Error::Corruption { .. })), "segment 3 continues it");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_during_a_sync_is_not_promised_by_it() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let log = Arc::new(begin(&vfs, LogTail { next_number: 1, ..LogTail::default() }));
+    append(&log, 1);
+    let at_sync = Arc::new(Mutex::new(None));
+    let (of_hook, seen) = (Arc::clone(&log), Arc::clone(&at_sync));
+    faults.set_hook(move |call| {
+        let mut seen = seen.lock().unwrap();
+        if call.operation == "sync" && seen.is_none() {
+            *seen = Some(of_hook.position().1);
+            drop(seen);
+            append(&of_hook, 2);
+            of_hook.write().unwrap();
+        }
+    });
+    log.sync().unwrap();
+    let at_sync = at_sync.lock().unwrap().unwrap();
+    assert_eq!(log.synced_position(), LogPosition { segment: 1, offset: at_sync });
+    assert!(log.position().1 > at_sync);
+    log.sync().unwrap();
+    assert_eq!(log.synced_position().offset, log.position().1);
+}
