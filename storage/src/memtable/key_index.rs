@@ -84,7 +84,7 @@ impl<T> Table<T> {
         let mask = self.hashes.len() - 1;
         let first = hash as usize;
         (0..=mask).filter_map(move |step| {
-            let at = (first + step) & mask;
+            let at = first.wrapping_add(step) & mask;
             self.hashes.get(at).zip(self.nodes.get(at))
         })
     }

@@ -315,7 +315,7 @@ fn all_below_start_with(prefix: &[u8], upper: &[u8]) -> bool {
 /// The value of entry `at`: a share of the block, or a copy when it is a small part of it.
 pub(super) fn slice_value(block: Arc<Block>, at: usize) -> ValueSlice {
     let range = block.value_range(at);
-    if range.len() * SHARE_OF_BLOCK_MIN < block.bytes().len() {
+    if range.len() < block.bytes().len() / SHARE_OF_BLOCK_MIN {
         return ValueSlice::copied(block.value(at));
     }
     ValueSlice::shared(block, range)

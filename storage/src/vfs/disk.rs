@@ -202,8 +202,9 @@ mod tests {
         vfs.open_read(&path("a/y")).unwrap().read_exact_at(6, &mut buffer).unwrap();
         assert_eq!(&buffer, b"world");
         assert!(file.read_exact_at(7, &mut buffer).is_err());
-        let mapped = file.map().unwrap().unwrap();
-        assert_eq!((*mapped).as_ref(), b"hello world");
+        let mapped = file.map().unwrap();
+        assert_eq!(mapped.is_some(), usize::BITS == 64, "address space is too scarce on narrow machines");
+        assert!(mapped.is_none_or(|mapped| (*mapped).as_ref() == b"hello world"));
         file.reserve(5000).unwrap();
         file.append(b"!").unwrap();
         file.read_exact_at(10, &mut buffer[..2]).unwrap();
