@@ -295,7 +295,7 @@ fn run_seed(seed: u64, steps: u64, choices: &mut BTreeMap<&'static str, usize>) 
                 tree.snapshots.swap_remove((random >> 8) as usize % tree.snapshots.len());
             }
             91..93 => {
-                tree.floor = tree.now - (random >> 8) % 8;
+                tree.floor = tree.floor.max(tree.now.saturating_sub((random >> 8) % 8));
                 // A snapshot is taken at or above the floor of its time, which only rises.
                 tree.snapshots.sort_unstable();
             }

@@ -308,6 +308,24 @@ mod tests {
     }
 
     #[test]
+    fn no_two_files_have_a_key_or_a_wrapping_in_common() {
+        let (vfs, keys) = made();
+        let made: Vec<_> =
+            (0..4).map(|_| keys.new_file(&vfs, Path::new("f"), KeyedFile::Sstable, 9).unwrap()).collect();
+        let sealed = |cipher: &FileCipher| {
+            let mut bytes = vec![0; 64];
+            cipher.encrypt(4096, &[], &mut bytes, 0).unwrap();
+            bytes
+        };
+        for (at, (cipher, block)) in made.iter().enumerate() {
+            for (other_cipher, other_block) in made.iter().skip(at + 1) {
+                assert_ne!(sealed(cipher), sealed(other_cipher), "the same keystream twice");
+                assert_ne!(block[..NONCE_BYTES], other_block[..NONCE_BYTES], "a nonce used twice");
+            }
+        }
+    }
+
+    #[test]
     fn a_damaged_file_of_keys_is_corruption() {
         let (vfs, keys) = made();
         let path = Path::new("/s/KEYS");

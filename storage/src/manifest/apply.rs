@@ -120,3 +120,7 @@ impl Version {
 fn misfit(detail: String) -> Error {
     Error::InvalidInput(format!("version edit: {detail}"))
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -410,3 +410,27 @@ fn check_lengths(opener: &FileOpener, version: &Version) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_manifest_knows_never_goes_back() {
+        let at = |number: u64| VersionEdit {
+            log_segment: Some(number),
+            log_promise: Some(LogPosition { segment: number, offset: 5 }),
+            applied_index: Some(number),
+            last_timestamp: Some(Timestamp(number)),
+            history_floor: Some(Timestamp(number)),
+            ..VersionEdit::default()
+        };
+        let mut progress = Progress::default();
+        progress.apply(&at(9));
+        let before = progress;
+        assert_eq!((before.log_segment, before.last_timestamp), (9, Timestamp(9)));
+        progress.apply(&at(4));
+        progress.apply(&VersionEdit::default());
+        assert_eq!(progress, before);
+    }
+}

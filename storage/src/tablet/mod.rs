@@ -13,7 +13,7 @@
 
 mod background;
 mod checkpoint;
-mod commit;
+pub(crate) mod commit;
 mod commit_queue;
 mod compact;
 mod excise;

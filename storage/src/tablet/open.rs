@@ -233,3 +233,7 @@ fn assemble(
     tablet.account_memory();
     tablet
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

@@ -195,3 +195,72 @@ impl<'a> GroupWrites<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::ValueKind;
+    use crate::manifest::Version;
+
+    fn put(key: &str) -> Operation {
+        Operation::Put { key: key.into(), value: Vec::new() }
+    }
+
+    fn range(lower: &str, upper: &str) -> Operation {
+        Operation::DeleteRange { lower: lower.into(), upper: upper.into() }
+    }
+
+    /// Pairs of writes, and whether the second must not follow the first.
+    fn pairs() -> Vec<(Operation, Operation, bool)> {
+        vec![
+            (put("b"), put("b"), true),
+            (put("b"), Operation::Delete { key: "b".into() }, true),
+            (put("b"), put("c"), false),
+            (put("b"), range("a", "c"), true),
+            (put("b"), range("b", "c"), true),
+            (put("c"), range("a", "c"), false),
+            (range("a", "c"), put("b"), true),
+            (range("a", "c"), put("c"), false),
+            (range("b", "d"), put("a"), false),
+            (range("a", "c"), range("b", "d"), true),
+            (range("a", "c"), range("c", "d"), false),
+            (range("c", "d"), range("a", "c"), false),
+            (range("a", "z"), range("b", "c"), true),
+            (range("b", "c"), range("a", "z"), true),
+        ]
+    }
+
+    #[test]
+    fn what_an_earlier_request_of_the_group_wrote_conflicts() {
+        for (first, second, conflicts) in pairs() {
+            let (first, second) = ([first], [second]);
+            let mut earlier = GroupWrites::default();
+            let check = ConflictCheck::of_writes(Timestamp(5), &second);
+            earlier.check(&check).unwrap();
+            earlier.add(&first);
+            assert_eq!(earlier.check(&check).is_err(), conflicts, "{first:?}, {second:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_memtable_has_above_the_snapshot_conflicts() {
+        for (first, second, conflicts) in pairs() {
+            for written in [5, 6] {
+                let memtable = Memtable::new();
+                // Older writes of all kinds, which are no conflict and must not hide one.
+                memtable.insert(b"b", Timestamp(2), ValueKind::Put, b"");
+                memtable.insert_range_delete(b"a", b"z", Timestamp(3));
+                memtable.insert(b"0", Timestamp(9), ValueKind::Put, b"");
+                crate::tablet::commit::apply(&memtable, Timestamp(written), std::slice::from_ref(&first));
+                let view = ReadView {
+                    memtables: vec![std::sync::Arc::new(memtable)],
+                    version: std::sync::Arc::new(Version::default()),
+                    expiry: std::sync::Arc::default(),
+                };
+                let check = ConflictCheck::of_writes(Timestamp(5), std::slice::from_ref(&second));
+                let found = check.run(&view);
+                assert_eq!(found.is_err(), conflicts && written > 5, "{first:?} at {written}, {second:?}");
+            }
+        }
+    }
+}

@@ -151,3 +151,54 @@ impl Drop for HeldLocks {
         self.keys.iter().for_each(|key| state.release(key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Key `n` held by holder `n`; each of `waits` waits for a key, in this order.
+    fn state(keys: u64, waits: &[(u64, u64)]) -> LockState {
+        let mut state = LockState::default();
+        for number in 0..keys {
+            let held = KeyLock { holder: Holder(number), queue: VecDeque::new() };
+            state.keys.insert(number.to_le_bytes().to_vec(), held);
+        }
+        for &(waiting, number) in waits {
+            let key = number.to_le_bytes().to_vec();
+            let held = state.keys.get_mut(&key).unwrap();
+            held.queue.push_back((Holder(waiting), Arc::new(Condvar::new())));
+            state.waits.insert(Holder(waiting), key);
+        }
+        state
+    }
+
+    fn key(number: u64) -> [u8; 8] {
+        number.to_le_bytes()
+    }
+
+    #[test]
+    fn cycles_of_every_length_are_found_and_chains_are_none() {
+        for length in 1..6 {
+            let waits: Vec<(u64, u64)> = (0..length).map(|number| (number, number + 1)).collect();
+            let state = state(length + 1, &waits);
+            assert!(state.would_deadlock(Holder(length), &key(0)), "{length}");
+            assert!(!state.would_deadlock(Holder(99), &key(0)), "{length}: a chain");
+            assert!(!state.would_deadlock(Holder(99), &key(77)), "a key nobody holds");
+        }
+    }
+
+    #[test]
+    fn a_lock_goes_to_who_came_first_and_still_waits() {
+        let mut state = state(1, &[(5, 0), (6, 0), (7, 0)]);
+        let holder = |state: &LockState| state.keys.get(key(0).as_slice()).map(|held| held.holder);
+        state.leave_queue(Holder(6), &key(0));
+        assert_eq!(holder(&state), Some(Holder(0)));
+        assert!(!state.waits.contains_key(&Holder(6)));
+        for next in [Some(Holder(5)), Some(Holder(7)), None] {
+            state.release(&key(0));
+            assert_eq!(holder(&state), next);
+            assert!(next.is_none_or(|next| !state.waits.contains_key(&next)));
+        }
+        assert!(state.waits.is_empty());
+    }
+}

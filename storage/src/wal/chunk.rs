@@ -181,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_begins_where_its_place_is_said_to_be() {
+        let context = ChunkContext::new(7, 3);
+        for room in 1..=2 * CHUNK_HEADER_BYTES {
+            let offset = (BLOCK_BYTES - room) as u64;
+            let mut out = Vec::new();
+            frame(&mut out, offset, context, [&[9; 100], &[]], 5);
+            let skipped = usize::try_from(record_offset(offset) - offset).unwrap();
+            assert!(out[..skipped].iter().all(|&byte| byte == 0), "{room} bytes of room");
+            let first = &out[skipped..out.len().min(room.max(skipped + BLOCK_BYTES))];
+            assert!(parse(first, context).is_some(), "{room} bytes of room");
+        }
+    }
+
+    #[test]
     fn every_flipped_bit_and_another_file_are_refused() {
         let context = ChunkContext::new(7, 3);
         let mut out = Vec::new();

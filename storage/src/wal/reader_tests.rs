@@ -99,3 +99,13 @@ fn without_promises_later_chunks_prove_nothing_unless_the_end_is_known() {
     longer.extend_from_slice(&[7; 100]);
     assert_eq!(read(longer, end).unwrap().0, records());
 }
+
+#[test]
+fn a_record_that_a_known_end_cuts_is_corruption() {
+    let (bytes, _) = log(&[vec![1; 30], vec![2; 40_000]], true);
+    let block = crate::wal::chunk::BLOCK_BYTES;
+    // The first chunk of the second record fills its block to the end.
+    let cut = bytes[..block].to_vec();
+    assert_eq!(read(cut.clone(), None).unwrap().0, [vec![1; 30]], "a torn tail");
+    assert!(matches!(read(cut, Some(block as u64)), Err(Error::Corruption { .. })));
+}

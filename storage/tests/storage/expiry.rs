@@ -127,3 +127,30 @@ fn what_has_expired_leaves_the_disk_without_being_rewritten() {
     let left = forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap());
     assert_eq!(left.len(), 30);
 }
+
+#[test]
+fn a_table_that_holds_another_keyspace_as_well_stays() {
+    let (_, vfs) = memory();
+    // No keyspace has options of its own yet, so their keys share tables.
+    let store = open(&vfs, StoreOptions { keyspaces: Default::default(), ..small_options() }).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put("i1", "expires");
+    batch.put("k1", "stays");
+    store.tablet().commit(batch, None).unwrap();
+    store.tablet().compact_all().unwrap();
+    assert_eq!(store.tablet().statistics().levels.iter().map(|level| level.tables).sum::<usize>(), 1);
+    store.close().unwrap();
+    let (clock, options) = options();
+    let store = open(&vfs, options).unwrap();
+    let tablet = store.tablet();
+    clock.advance_micros(1_000_000 * u64::from(2 * LIFETIME_SECONDS));
+    let mut batch = WriteBatch::new();
+    batch.put("k2", "time passes with commits");
+    tablet.commit(batch, None).unwrap();
+    tablet.flush().unwrap();
+    tablet.settle().unwrap();
+    tablet.compact_all().unwrap();
+    let left = forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap());
+    let keys: Vec<_> = left.iter().map(|(key, _)| key.as_slice()).collect();
+    assert_eq!(keys, [b"k1", b"k2"]);
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sheaf_storage::{
     BackgroundWork, Compression, Encryption, Keyspace, KeyspaceOptions, ManualClock, MasterKey, MemoryVfs,
@@ -86,4 +87,14 @@ impl Dice {
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % bound
     }
+}
+
+/// Asks every few milliseconds until the answer is yes; whether it came within some seconds.
+pub fn comes_true(mut question: impl FnMut() -> bool) -> bool {
+    (0..4_000).any(|_| {
+        question() || {
+            std::thread::park_timeout(Duration::from_millis(5));
+            false
+        }
+    })
 }

@@ -157,3 +157,55 @@ fn files_go_to_the_lowest_level_that_nothing_overlaps() {
     tablet.compact_all().unwrap();
     assert_eq!(tablet.get(b"id010").unwrap().unwrap().len(), 100);
 }
+
+#[test]
+fn what_a_memtable_deletes_by_range_is_older_than_what_is_ingested() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let mut batch = WriteBatch::new();
+    batch.delete_range("ia", "iz");
+    tablet.commit(batch, None).unwrap();
+    tablet.ingest(vec![(b"ib".to_vec(), b"1".to_vec()), (b"iz".to_vec(), b"2".to_vec())]).unwrap();
+    assert_eq!(tablet.get(b"ib").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(tablet.get(b"iz").unwrap().as_deref(), Some(&b"2"[..]));
+    let all = |tablet: &Tablet| forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap()).len();
+    assert_eq!(all(&tablet), 2);
+    tablet.compact_all().unwrap();
+    assert_eq!(all(&tablet), 2);
+}
+
+#[test]
+fn files_ingested_during_a_compaction_stay_above_what_it_writes() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    for key in ["ia", "iz"] {
+        tablet.ingest(vec![(key.as_bytes().to_vec(), vec![1; 50])]).unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put(key, "newer");
+        tablet.commit(batch, None).unwrap();
+    }
+    tablet.flush().unwrap();
+    // Between the keys that the compaction reads, so that its output covers the place.
+    let (during, once) = (tablet.clone(), std::sync::atomic::AtomicBool::new(false));
+    faults.set_hook(move |call| {
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        if call.operation == "sync" && sstable && !once.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            let tablet = during.clone();
+            let ingest = move || tablet.ingest(vec![(b"im".to_vec(), vec![2; 50])]).unwrap();
+            std::thread::spawn(ingest).join().unwrap();
+        }
+    });
+    tablet.compact_all().unwrap();
+    faults.set_hook(|_| {});
+    let levels: Vec<usize> = tablet.statistics().levels.iter().map(|level| level.tables).collect();
+    assert_eq!(levels[0], 1, "{levels:?}");
+    let all = forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap());
+    assert_eq!(all.len(), 3);
+    assert!(tablet.statistics().poisoned.is_none());
+    tablet.compact_all().unwrap();
+    assert_eq!(forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap()), all);
+}

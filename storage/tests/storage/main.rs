@@ -31,9 +31,12 @@ mod lifecycle;
 mod memory;
 mod metamorphic;
 mod model;
+mod model_transaction;
 mod open_files;
 #[cfg(feature = "planted")]
 mod planted;
+mod promises;
 mod reading;
+mod recovery;
 mod replicator;
 mod transaction;

@@ -195,7 +195,12 @@ fn readers_that_hold_too_much_are_refused_until_they_let_go() {
     tablet.compact_all().unwrap();
     let get = |number: usize| tablet.get(format!("k{number:04}").as_bytes()).map(|value| value.unwrap());
     let mut held = Vec::new();
-    let error = (0..600).find_map(|number| get(number).map(|value| held.push(value)).err());
+    let error = (0..600).find_map(|number| {
+        let error = get(number).map(|value| held.push(value)).err();
+        let report = tablet.memory_report();
+        assert!(report.total_bytes() <= report.budget_bytes, "{number}: {report:?}");
+        error
+    });
     assert!(matches!(&error, Some(Error::MemoryExceeded(_))), "{error:?} after {}", held.len());
     assert!(held.len() > 100, "{}", held.len());
     let report = tablet.memory_report();

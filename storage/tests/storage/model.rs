@@ -1,6 +1,8 @@
-//! The engine against a map of (key, timestamp), with snapshots, both directions, flushes, compactions and reopening.
+//! The engine against a map of (key, timestamp), with snapshots, both directions, transactions, flushes, compactions and
+//! reopening.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use sheaf_storage::{
@@ -16,7 +18,7 @@ pub struct Model {
 }
 
 /// Keys with their values.
-type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl Model {
     pub fn apply(&mut self, batch: &WriteBatch, timestamp: Timestamp) {
@@ -42,10 +44,9 @@ impl Model {
     }
 
     pub fn scan(&self, at: Timestamp, lower: Option<&Vec<u8>>, upper: Option<&Vec<u8>>) -> Pairs {
-        let within = |key: &&Vec<u8>| {
-            lower.is_none_or(|lower| *key >= lower) && upper.is_none_or(|upper| *key < upper)
-        };
-        let keys = self.versions.keys().filter(within);
+        let from = lower.map_or(Bound::Unbounded, Bound::Included);
+        let to = upper.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.versions.range::<Vec<u8>, _>((from, to)).map(|(key, _)| key);
         keys.filter_map(|key| Some((key.clone(), self.get(key, at)?.clone()))).collect()
     }
 }
@@ -77,6 +78,32 @@ pub fn backward(iter: &mut Iter) -> Pairs {
 pub fn random_key(dice: &mut Dice, keys: u64) -> Vec<u8> {
     let keyspace = if dice.below(3) == 0 { 'd' } else { 'i' };
     format!("{keyspace}{:06}", dice.below(keys)).into_bytes()
+}
+
+/// Bounds of a random range: most of the time of a few keys or some hundred, so that a walk over many keys does not cost most
+/// of a run; now and then across keyspaces, or of everything.
+fn random_bounds(dice: &mut Dice, keys: u64) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let narrow = [4, 40, 400][dice.below(3) as usize];
+    match dice.below(40) {
+        0 => (None, None),
+        1 => {
+            let (a, b) = (random_key(dice, keys), random_key(dice, keys));
+            (Some(a.clone().min(b.clone())), Some(a.max(b)))
+        }
+        // The end of one keyspace and the start of the next.
+        2 => (
+            Some(format!("d{:06}", keys.saturating_sub(narrow)).into_bytes()),
+            Some(format!("i{narrow:06}").into_bytes()),
+        ),
+        choice => {
+            let (keyspace, start) = (if choice % 3 == 0 { 'd' } else { 'i' }, dice.below(keys));
+            let end = start + dice.below(narrow + 1);
+            (
+                Some(format!("{keyspace}{start:06}").into_bytes()),
+                Some(format!("{keyspace}{end:06}").into_bytes()),
+            )
+        }
+    }
 }
 
 /// A random batch.
@@ -126,7 +153,10 @@ impl Run {
 
     fn step(&mut self) {
         match self.dice.below(100) {
-            0..=59 => {
+            54..=59 => {
+                crate::model_transaction::check(&self.tablet, &mut self.model, &mut self.dice, self.keys)
+            }
+            0..=53 => {
                 let batch = random_batch(&mut self.dice, self.keys);
                 let timestamp = self.tablet.commit(batch.clone(), Some(Durability::Async)).unwrap();
                 self.model.apply(&batch, timestamp);
@@ -182,12 +212,12 @@ impl Run {
     }
 
     fn check_scan(&mut self) {
+        let (lower, upper) = random_bounds(&mut self.dice, self.keys);
+        self.check_range(IterOptions { lower, upper, keys_only: false });
+    }
+
+    fn check_range(&mut self, options: IterOptions) {
         let snapshot = self.some_snapshot();
-        let mut options = IterOptions::default();
-        if self.dice.below(3) > 0 {
-            let (a, b) = (random_key(&mut self.dice, self.keys), random_key(&mut self.dice, self.keys));
-            (options.lower, options.upper) = (Some(a.clone().min(b.clone())), Some(a.max(b)));
-        }
         let expected = self.model.scan(snapshot.timestamp(), options.lower.as_ref(), options.upper.as_ref());
         let mut iter = snapshot.iter(options).unwrap();
         if self.dice.below(2) == 0 {
@@ -200,7 +230,11 @@ impl Run {
 
     /// A drunken walk: seeks and turns.
     fn check_walk(&mut self, iter: &mut Iter, expected: &[(Vec<u8>, Vec<u8>)]) {
-        let target = random_key(&mut self.dice, self.keys);
+        let near = self.dice.below(expected.len() as u64 * 2 + 1) as usize;
+        let target = match expected.get(near) {
+            Some((key, _)) => key.clone(),
+            None => random_key(&mut self.dice, self.keys),
+        };
         let mut place = if self.dice.below(2) == 0 {
             iter.seek(&target).unwrap();
             Some(expected.partition_point(|(key, _)| key < &target)).filter(|&at| at < expected.len())
@@ -230,7 +264,7 @@ pub fn run(seed: u64, steps: u64) -> u64 {
         run.step();
     }
     run.tablet.compact_all().unwrap();
-    run.check_scan();
+    run.check_range(IterOptions::default());
     assert!(run.tablet.verify().problems.is_empty());
     run.count_work();
     run.work
@@ -238,7 +272,7 @@ pub fn run(seed: u64, steps: u64) -> u64 {
 
 #[test]
 fn deep_model() {
-    let (seeds, steps) = if deep() { (200, 5_000) } else { (9, 1_500) };
+    let (seeds, steps) = if deep() { (210, 5_000) } else { (9, 1_500) };
     let work: u64 = (0..seeds).map(|seed| run(seed, steps)).sum();
     println!("stage model: {} operations over {seeds} seeds, {work} flushes and compactions", seeds * steps);
     assert!(work > seeds * 20, "the thresholds are too large for the work to happen: {work}");

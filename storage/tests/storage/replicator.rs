@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use sheaf_storage::{Durability, Error, Local, Proposal, Replicator, Result, Role, StoreOptions, WriteBatch};
+use sheaf_storage::{
+    Durability, Error, Local, Proposal, Replicator, Result, Role, StoreOptions, TransactionOptions,
+    WriteBatch,
+};
 
 use crate::fixture::{memory, open, small_options};
 
@@ -130,4 +133,82 @@ fn what_passes_the_log_by_is_for_stores_alone() {
     assert!(matches!(store.tablet().ingest(pairs), Err(Error::InvalidInput(_))));
     store.tablet().commit(put("a"), None).unwrap();
     assert_eq!(store.tablet().statistics().flushes, 0, "it went through the log and the memtable");
+}
+
+/// Holds up what is proposed while the gate is shut.
+#[derive(Debug, Default)]
+struct Gate {
+    shut: Mutex<bool>,
+    opened: std::sync::Condvar,
+    largest: Mutex<u64>,
+}
+
+impl Replicator for Gate {
+    fn propose(&self, log: &sheaf_storage::wal::log::Log, proposal: &Proposal) -> Result<()> {
+        let mut largest = self.largest.lock().unwrap();
+        *largest = (*largest).max(proposal.last_index - proposal.first_index + 1);
+        drop(largest);
+        drop(self.opened.wait_while(self.shut.lock().unwrap(), |shut| *shut).unwrap());
+        Local.propose(log, proposal)
+    }
+
+    fn read_barrier(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn role(&self) -> Role {
+        Role::Standalone
+    }
+}
+
+#[test]
+fn a_group_is_as_durable_as_its_most_demanding_member_and_conflicts_within_it_count() {
+    let mut grouped = 0;
+    for round in 0..20 {
+        let gate = Arc::new(Gate::default());
+        let (disk, vfs) = memory();
+        let store = open(&vfs, StoreOptions { replicator: gate.clone(), ..small_options() }).unwrap();
+        let transactions: Vec<_> =
+            (0..4).map(|_| store.tablet().begin(TransactionOptions::default()).unwrap()).collect();
+        *gate.shut.lock().unwrap() = true;
+        let committed: usize = std::thread::scope(|scope| {
+            let tablet = store.tablet();
+            scope.spawn(move || tablet.commit(put("first"), Some(Durability::Sync)).unwrap());
+            let writers = transactions.into_iter().enumerate().map(|(number, mut transaction)| {
+                scope.spawn(move || {
+                    transaction.put("k", format!("{number}")).unwrap();
+                    let durability = [Durability::Async, Durability::Sync][number % 2];
+                    usize::from(transaction.commit(Some(durability)).is_ok())
+                })
+            });
+            let writers: Vec<_> = writers.collect();
+            // They queue up meanwhile; a round in which they do not is no proof, and no failure.
+            std::thread::park_timeout(std::time::Duration::from_millis(10 + 5 * round));
+            *gate.shut.lock().unwrap() = false;
+            gate.opened.notify_all();
+            writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+        });
+        assert_eq!(committed, 1, "all four wrote one key at one snapshot");
+        let mut batch = put("second");
+        batch.put("third", "value");
+        let (tablet, other) = (store.tablet(), store.tablet());
+        *gate.shut.lock().unwrap() = true;
+        std::thread::scope(|scope| {
+            scope.spawn(|| tablet.commit(put("leads"), Some(Durability::Sync)).unwrap());
+            std::thread::park_timeout(std::time::Duration::from_millis(2));
+            scope.spawn(|| other.commit(put("relaxed"), Some(Durability::Async)).unwrap());
+            scope.spawn(|| tablet.commit(batch, Some(Durability::Sync)).unwrap());
+            std::thread::park_timeout(std::time::Duration::from_millis(10 + 5 * round));
+            *gate.shut.lock().unwrap() = false;
+            gate.opened.notify_all();
+        });
+        let crashed: Arc<dyn sheaf_storage::Vfs> = Arc::new(disk.crash_clone(round, 0));
+        let again = open(&crashed, small_options()).unwrap();
+        assert!(again.tablet().get(b"third").unwrap().is_some(), "acknowledged as synced, and lost");
+        grouped += usize::from(*gate.largest.lock().unwrap() > 1);
+        if grouped >= 3 {
+            return;
+        }
+    }
+    panic!("no groups were formed");
 }

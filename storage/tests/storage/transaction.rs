@@ -307,3 +307,53 @@ fn conflicts_can_be_asked_for_before_the_commit() {
     assert!(matches!(transaction.check_conflicts(), Err(Error::Conflict { .. })));
     assert!(matches!(transaction.commit(None), Err(Error::Conflict { .. })));
 }
+
+#[test]
+fn a_lock_after_a_scan_does_not_hide_a_lost_update() {
+    let (_store, tablet) = store();
+    let mut one = pessimistic(&tablet, 1_000);
+    assert_eq!(scan(&one), "a0 b0 c0 d0");
+    commit_put(&tablet, "b", "other");
+    one.put("b", "b0 and one").unwrap();
+    assert!(matches!(one.commit(None), Err(Error::Conflict { key }) if key == b"b"));
+}
+
+#[test]
+fn a_range_deleted_since_the_snapshot_conflicts_wherever_it_is() {
+    for flushed in [false, true] {
+        let (_store, tablet) = store();
+        let delete = || {
+            let mut batch = WriteBatch::new();
+            batch.delete_range("a", "c");
+            tablet.commit(batch, None).unwrap();
+        };
+        // Under the one that matters is an older one of the same keys.
+        delete();
+        let mut key = begin(&tablet, Isolation::Snapshot);
+        let mut range = begin(&tablet, Isolation::Snapshot);
+        let mut beside = begin(&tablet, Isolation::Snapshot);
+        delete();
+        if flushed {
+            tablet.flush().unwrap();
+        }
+        key.put("aa", "never there before").unwrap();
+        assert!(matches!(key.commit(None), Err(Error::Conflict { .. })), "flushed: {flushed}");
+        range.delete_range("b", "bb").unwrap();
+        assert!(matches!(range.commit(None), Err(Error::Conflict { .. })), "flushed: {flushed}");
+        beside.delete_range("c", "d").unwrap();
+        beside.commit(None).unwrap();
+    }
+}
+
+#[test]
+fn own_writes_are_seen_over_many_versions_of_a_key() {
+    let (_store, tablet) = store();
+    (0..40).for_each(|number| commit_put(&tablet, "b", &format!("b{number}")));
+    let mut one = begin(&tablet, Isolation::Snapshot);
+    (0..40).for_each(|number| commit_put(&tablet, "b", &format!("later {number}")));
+    assert_eq!(scan(&one), "a0 b39 c0 d0");
+    one.put("b", "own").unwrap();
+    assert_eq!(scan(&one), "a0 own c0 d0");
+    one.delete("b").unwrap();
+    assert_eq!(scan(&one), "a0 c0 d0");
+}

@@ -1,0 +1,260 @@
+//! What an open finds, removes and makes durable, and what it refuses.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sheaf_storage::{Durability, Error, FaultVfs, IterOptions, MemoryVfs, Store, Timestamp, Vfs, WriteBatch};
+
+use crate::fixture::{DIRECTORY, Dice, memory, open, small_options};
+use crate::model::{forward, random_batch};
+
+fn put(key: &str, value: &[u8]) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    batch.put(key, value);
+    batch
+}
+
+/// How many files in the store have a name that ends so.
+fn count(disk: &MemoryVfs, ending: &str) -> usize {
+    let within = |path: &Path| path.starts_with(DIRECTORY) && path.to_string_lossy().ends_with(ending);
+    disk.files().iter().filter(|(path, _)| within(path)).count()
+}
+
+/// That the directory holds the files of the current version, and nothing else but the log.
+fn check_files(disk: &MemoryVfs, store: &Store) {
+    let statistics = store.tablet().statistics();
+    let tables: usize = statistics.levels.iter().map(|level| level.tables).sum();
+    assert_eq!(count(disk, ".sst"), tables, "sstables");
+    assert_eq!(count(disk, ".blob"), statistics.blob_files, "blob files");
+    assert_eq!(count(disk, ".manifest"), 1, "manifests");
+    assert_eq!(count(disk, ".tmp"), 0, "unfinished files");
+    assert_eq!(count(disk, ".wal"), statistics.log_segments, "segments");
+}
+
+#[test]
+fn an_open_leaves_no_file_that_nobody_needs() {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    let wrecks: Arc<Mutex<Vec<MemoryVfs>>> = Arc::default();
+    let (kept, disk) = (Arc::clone(&wrecks), memory.clone());
+    faults.set_hook(move |call| {
+        // What is left over is what was created and not yet named, or no longer named and not yet removed.
+        if matches!(call.operation, "remove" | "rename" | "sync") && call.index.is_multiple_of(3) {
+            kept.lock().unwrap().push(disk.crash_clone(call.index, 100));
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, small_options()).unwrap();
+    let mut dice = Dice::new(5);
+    for _ in 0..150 {
+        store.tablet().commit(random_batch(&mut dice, 60), Some(Durability::Async)).unwrap();
+    }
+    store.tablet().compact_all().unwrap();
+    check_files(&memory, &store);
+    drop((store, vfs));
+    let wrecks = std::mem::take(&mut *wrecks.lock().unwrap());
+    let mut left_over = 0;
+    for wreck in &wrecks {
+        let before = wreck.files().len();
+        let vfs: Arc<dyn Vfs> = Arc::new(wreck.clone());
+        let store = open(&vfs, small_options()).unwrap();
+        check_files(wreck, &store);
+        // Every open begins one segment and one manifest.
+        left_over += usize::from(before > wreck.files().len());
+        // What is removed at first, and needed all the same, would be missed here.
+        let log_segments = store.tablet().statistics().log_segments;
+        store.tablet().compact_all().unwrap();
+        assert!(store.tablet().verify().problems.is_empty());
+        assert!(log_segments <= 12, "segments that no flush needs: {log_segments}");
+    }
+    assert!(left_over > 10, "{left_over} of {} wrecks had files nobody needs", wrecks.len());
+}
+
+#[test]
+fn segments_that_a_flush_made_needless_go_with_the_next_open() {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    let wreck: Arc<Mutex<Option<MemoryVfs>>> = Arc::default();
+    let (kept, disk) = (Arc::clone(&wreck), memory.clone());
+    faults.set_hook(move |call| {
+        let segment = call.path.extension().is_some_and(|extension| extension == "wal");
+        if call.operation == "remove" && segment {
+            kept.lock().unwrap().get_or_insert_with(|| disk.crash_clone(1, 100));
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, small_options()).unwrap();
+    store.tablet().commit(put("a", b"1"), None).unwrap();
+    store.tablet().flush().unwrap();
+    let wreck = wreck.lock().unwrap().take().unwrap();
+    assert_eq!(count(&wreck, ".wal"), 2);
+    let vfs: Arc<dyn Vfs> = Arc::new(wreck.clone());
+    let store = open(&vfs, small_options()).unwrap();
+    // The one the flush began and the one this open began.
+    assert_eq!(count(&wreck, ".wal"), 2);
+    assert_eq!(store.tablet().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn what_a_killed_process_left_in_the_page_cache_is_durable_once_it_has_been_read() {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let store = open(&vfs, small_options()).unwrap();
+    store.tablet().commit(put("a", b"1"), Some(Durability::Async)).unwrap();
+    // A store whose log failed writes no more, not even when it is closed: the file stays written and not synced.
+    faults.add_rule("fail sync *.wal").unwrap();
+    assert!(store.tablet().commit(put("b", b"2"), Some(Durability::Sync)).is_err());
+    drop(store);
+    faults.clear_rules();
+    let store = open(&vfs, small_options()).unwrap();
+    let read = forward(&mut store.tablet().snapshot().iter(IterOptions::default()).unwrap());
+    assert_eq!(read.first().map(|(key, _)| key.as_slice()), Some(&b"a"[..]));
+    for survive_percent in [0, 50] {
+        let crashed: Arc<dyn Vfs> = Arc::new(memory.crash_clone(3, survive_percent));
+        let again = open(&crashed, small_options()).unwrap();
+        let found = forward(&mut again.tablet().snapshot().iter(IterOptions::default()).unwrap());
+        assert_eq!(found, read, "somebody has read it");
+    }
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_when_the_store_is_opened() {
+    let (memory, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    for number in 0..40_u8 {
+        store.tablet().commit(put(&format!("d{number:02}"), &[number; 150]), None).unwrap();
+    }
+    store.tablet().compact_all().unwrap();
+    store.close().unwrap();
+    let kinds = ["sst", "blob"];
+    let named = |path: &Path| path.extension().is_some_and(|found| kinds.iter().any(|kind| found == *kind));
+    let files: Vec<_> = memory.files().into_iter().filter(|(path, _)| named(path)).collect();
+    assert!(
+        kinds.iter().all(|kind| files.iter().any(|(path, _)| path.extension().is_some_and(|e| e == *kind)))
+    );
+    for (path, _) in files {
+        let intact = memory.contents(&path).unwrap();
+        for bytes in [intact[..intact.len() - 1].to_vec(), [intact.as_slice(), &[0]].concat(), Vec::new()] {
+            memory.overwrite(&path, bytes).unwrap();
+            let error = open(&vfs, small_options()).err().unwrap();
+            assert!(matches!(&error, Error::Corruption { file, .. } if *file == path), "{error}");
+        }
+        memory.overwrite(&path, intact).unwrap();
+    }
+    open(&vfs, small_options()).unwrap();
+}
+
+#[test]
+fn history_that_was_dropped_stays_refused_after_a_restart() {
+    for compact in [false, true] {
+        let (_, vfs) = memory();
+        let store = open(&vfs, small_options()).unwrap();
+        let tablet = store.tablet();
+        let early = tablet.commit(put("i1", b"old"), None).unwrap();
+        if compact {
+            let pinned = tablet.snapshot();
+            tablet.commit(put("i1", b"new"), None).unwrap();
+            tablet.flush().unwrap();
+            assert_eq!(pinned.get(b"i1").unwrap().as_deref(), Some(&b"old"[..]));
+            drop(pinned);
+            tablet.compact_all().unwrap();
+        } else {
+            tablet.commit(put("i1", b"new"), None).unwrap();
+            tablet.flush().unwrap();
+        }
+        let refused = |store: &Store, at: Timestamp| matches!(store.tablet().snapshot_at(at), Err(Error::SnapshotTooOld { wanted, .. }) if wanted == at);
+        assert!(refused(&store, early));
+        store.close().unwrap();
+        let store = open(&vfs, small_options()).unwrap();
+        assert!(refused(&store, early), "the old value is gone, and nobody may read as if it had never been");
+        assert_eq!(store.tablet().get(b"i1").unwrap().as_deref(), Some(&b"new"[..]));
+    }
+}
+
+#[test]
+fn a_job_that_fails_leaves_no_file() {
+    for rule in ["fail sync *.sst once", "fail write *.sst after 2 once", "fail sync *.blob once"] {
+        let (memory, base) = memory();
+        let faults = FaultVfs::new(base);
+        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+        let store = open(&vfs, small_options()).unwrap();
+        // Three keyspaces in tables of their own, so that one is finished when another fails.
+        for number in 0..20_u8 {
+            for keyspace in ["a", "d", "i"] {
+                let key = format!("{keyspace}{number:02}");
+                store.tablet().commit(put(&key, &[number; 150]), Some(Durability::Async)).unwrap();
+            }
+        }
+        let before = (count(&memory, ".sst"), count(&memory, ".blob"));
+        faults.add_rule(rule).unwrap();
+        assert!(store.tablet().flush().is_err() || store.tablet().compact_all().is_err(), "{rule}");
+        assert_eq!((count(&memory, ".sst"), count(&memory, ".blob")), before, "{rule}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_damaged_files_fails_and_is_no_store() {
+    let (memory, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    for number in 0..40_u8 {
+        store.tablet().commit(put(&format!("d{number:02}"), &[number; 150]), None).unwrap();
+    }
+    store.tablet().compact_all().unwrap();
+    for kind in ["sst", "blob"] {
+        let of_kind =
+            |path: &Path| path.starts_with(DIRECTORY) && path.extension().is_some_and(|e| e == kind);
+        let path = memory.files().into_iter().map(|(path, _)| path).find(|path| of_kind(path)).unwrap();
+        let intact = memory.contents(&path).unwrap();
+        let mut damaged = intact.clone();
+        damaged[intact.len() / 3] ^= 1;
+        memory.overwrite(&path, damaged).unwrap();
+        let target = format!("/copy-{kind}");
+        let error = store.tablet().checkpoint(Path::new(&target)).unwrap_err();
+        assert!(matches!(&error, Error::Corruption { .. }), "{kind}: {error}");
+        assert!(vfs.open_read(&Path::new(&target).join("STORE")).is_err(), "{kind}");
+        memory.overwrite(&path, intact).unwrap();
+    }
+    store.tablet().checkpoint(Path::new("/copy")).unwrap();
+    assert!(vfs.len(Path::new("/copy/STORE")).unwrap() > 0);
+}
+
+#[test]
+fn a_crash_during_a_checkpoint_leaves_no_store_or_a_whole_one() {
+    // Linked, and copied where the file system cannot link (EXDEV).
+    for rule in [None, Some("fail link errno 18")] {
+        let (memory, base) = memory();
+        let faults = FaultVfs::new(base);
+        rule.iter().for_each(|rule| faults.add_rule(rule).unwrap());
+        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+        let store = open(&vfs, small_options()).unwrap();
+        for number in 0..40_u8 {
+            store.tablet().commit(put(&format!("d{number:02}"), &[number; 150]), None).unwrap();
+        }
+        let all = forward(&mut store.tablet().snapshot().iter(IterOptions::default()).unwrap());
+        let wrecks: Arc<Mutex<Vec<MemoryVfs>>> = Arc::default();
+        let (kept, disk) = (Arc::clone(&wrecks), memory.clone());
+        faults.set_hook(move |call| {
+            let survive = [0, 50, 100][(call.index % 3) as usize];
+            kept.lock().unwrap().push(disk.crash_clone(call.index, survive));
+        });
+        store.tablet().checkpoint(Path::new("/copy")).unwrap();
+        faults.set_hook(|_| {});
+        let mut wrecks = std::mem::take(&mut *wrecks.lock().unwrap());
+        let during = wrecks.len();
+        wrecks.push(memory.crash_clone(1, 0));
+        let mut whole = 0;
+        for (number, wreck) in wrecks.into_iter().enumerate() {
+            let vfs: Arc<dyn Vfs> = Arc::new(wreck);
+            if vfs.len(Path::new("/copy/STORE")).is_err() {
+                assert!(number < during, "once it has returned, a checkpoint is durable");
+                continue;
+            }
+            let copy = Store::open(vfs, Path::new("/copy"), small_options()).unwrap();
+            assert!(copy.tablet().verify().problems.is_empty());
+            assert_eq!(forward(&mut copy.tablet().snapshot().iter(IterOptions::default()).unwrap()), all);
+            whole += 1;
+        }
+        assert!(whole > 0);
+    }
+}
