@@ -4,11 +4,11 @@
 //! the stable one, so nothing has to be installed. Bounds are still checked and arithmetic still traps: the engine is
 //! safe Rust but for two modules, which Miri and loom look after.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::deep::Job;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
-use crate::tally::Tally;
 
 /// The bins of `storage/fuzz`.
 const TARGETS: [&str; 6] = ["blob", "block", "footer", "manifest", "operations", "wal_reader"];
@@ -20,30 +20,22 @@ const MEMORY_MB_MAX: u32 = 1_500;
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1";
 
-/// The stage: every target for two minutes, from the kept corpus; what it finds new stays under `target/`.
-pub fn run(tally: &mut Tally) -> Outcome {
+/// Builds the targets: each is a stage of two minutes, from the kept corpus. What it finds new stays under `target/`.
+pub fn jobs() -> Outcome<Vec<Job>> {
     let (manifest, built) = (root().join("storage/fuzz/Cargo.toml"), target_dir().join("fuzz"));
     let host = host()?;
     let mut build = cargo();
-    build.args(["build", "--release", "--target", &host, "--manifest-path"]).arg(manifest);
+    build.args(["build", "--quiet", "--release", "--target", &host, "--manifest-path"]).arg(manifest);
     build.arg("--target-dir").arg(&built).env("RUSTFLAGS", FLAGS);
     if !run_reading(&mut build, |_| {})? {
         return Err("the fuzz targets do not build".to_owned());
     }
     let binaries = built.join(host).join("release");
-    for target in TARGETS {
-        if fuzz(target, &binaries, &built)? {
-            tally.passed += 1;
-        } else {
-            println!("stage fuzz: {target}: a finding, see the artifact named above");
-            tally.failed += 1;
-        }
-    }
-    Ok(())
+    TARGETS.iter().map(|target| job(target, &binaries, &built)).collect()
 }
 
-/// One target; whether it held.
-fn fuzz(target: &str, binaries: &std::path::Path, built: &std::path::Path) -> Result<bool, String> {
+/// The stage of one target.
+fn job(target: &str, binaries: &Path, built: &Path) -> Outcome<Job> {
     let found = built.join("corpus").join(target);
     std::fs::create_dir_all(&found).map_err(|error| format!("{}: {error}", found.display()))?;
     let mut command = Command::new(binaries.join(target));
@@ -54,15 +46,14 @@ fn fuzz(target: &str, binaries: &std::path::Path, built: &std::path::Path) -> Re
         "-verbosity=0",
     ]);
     command.arg("-print_final_stats=1").arg(found).arg(root().join("storage/fuzz/corpus").join(target));
-    let output = command.current_dir(built).output().map_err(|error| format!("{target}: {error}"))?;
-    // libFuzzer reports on standard error.
-    let report = String::from_utf8_lossy(&output.stderr);
-    let executed = report.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    println!("stage fuzz: {target}: {} inputs in {SECONDS} s", executed.unwrap_or("0").trim());
-    if !output.status.success() {
-        println!("{report}");
-    }
-    Ok(output.status.success() && executed.is_some())
+    command.current_dir(built);
+    Ok(Job { name: format!("fuzz {target}"), command, figure })
+}
+
+/// How many inputs libFuzzer tried: the last thing it says, if there was no finding.
+fn figure(report: &str) -> Option<String> {
+    let executed = report.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
+    Some(format!("{} inputs, no finding", executed.trim()))
 }
 
 /// The machine's target triple. With it named, build scripts are built without the counters.

@@ -1,23 +1,31 @@
 //! The builds of the storage engine in which threads are scheduled by loom or by shuttle (`storage/src/sync.rs`).
 
-use crate::process::{Outcome, cargo, run_reading, target_dir};
-use crate::tally::Tally;
+use crate::deep::{Job, executables, names, test};
+use crate::process::{Outcome, cargo, target_dir};
 
-/// Which primitives are replaced, and the tests that are there then.
+/// Which primitives are replaced, and the modules of the tests that are there then.
 const BUILDS: [(&str, &str); 2] = [("loom", "interleavings"), ("shuttle", "schedules")];
 
-/// The stage.
-pub fn run(tally: &mut Tally) -> Outcome {
-    for (cfg, tests) in BUILDS {
-        let mut command = cargo();
-        command.args(["test", "--release", "--package", "sheaf-storage", "--lib", "--target-dir"]);
-        command.arg(target_dir().join(cfg)).args([tests, "--", "--nocapture"]);
-        let before = tally.passed;
-        let held =
-            run_reading(command.env("RUSTFLAGS", format!("--cfg {cfg}")), |line| tally.read_line(line))?;
-        if !held || tally.passed == before {
-            return Err(format!("{cfg}: the stage did not hold, or found no tests"));
+/// Builds both; each of their tests is a stage.
+pub fn jobs() -> Outcome<Vec<Job>> {
+    let mut jobs = Vec::new();
+    for (cfg, module) in BUILDS {
+        let before = jobs.len();
+        let mut build = cargo();
+        build.args(["test", "--quiet", "--release", "--package", "sheaf-storage", "--lib", "--target-dir"]);
+        build.arg(target_dir().join(cfg)).env("RUSTFLAGS", format!("--cfg {cfg}"));
+        build.env("CARGO_PROFILE_RELEASE_LTO", "off");
+        for (program, directory) in executables(&mut build)? {
+            let tests = names(&program, &directory).into_iter().filter(|name| name.contains(module));
+            jobs.extend(tests.map(|name| {
+                let mut job = test(&program, &directory, &name);
+                job.name = format!("{cfg} {name}");
+                job
+            }));
+        }
+        if jobs.len() == before {
+            return Err(format!("{cfg}: no tests were found"));
         }
     }
-    Ok(())
+    Ok(jobs)
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod check;
 mod conformance;
+mod deep;
 mod demo;
 mod drivers;
 mod fuzz;
@@ -17,6 +18,7 @@ mod process;
 mod setup;
 mod sheafd;
 mod tally;
+mod targets;
 mod test;
 mod tools;
 

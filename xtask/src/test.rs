@@ -8,12 +8,12 @@ use clap::Args;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
-use crate::{check, drivers, fuzz, interleavings, setup};
+use crate::{check, deep, drivers, setup};
 
 /// How much to run.
 #[derive(Args)]
 pub struct Options {
-    /// The deep stages at their full length instead of the ordinary tests (most of an hour).
+    /// The deep stages at their full length instead of the ordinary tests (less than an hour on two cores).
     #[arg(long)]
     deep: bool,
     /// With --deep: only the stages whose name contains this.
@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Outcome {
     setup::run()?;
     let mut tally = Tally::default();
     if options.deep {
-        deep(options.stage.as_deref(), &mut tally)?;
+        deep::run(options.stage.as_deref(), &mut tally)?;
     } else {
         for (name, step) in STEPS {
             run_step(name, step, &mut tally);
@@ -142,36 +142,4 @@ fn go_tests(tally: &mut Tally) -> Outcome {
     let mut command = Command::new(go);
     command.args(["test", "-race", "-count=1", "-v", "./..."]).current_dir(clients);
     reading(command.env("SHEAFD", target_dir().join("debug/sheafd")), tally)
-}
-
-/// Runs the deep stages: those that need builds of their own, and tests named `deep_*`, optimised, at full length, one
-/// after the other.
-fn deep(stage: Option<&str>, tally: &mut Tally) -> Outcome {
-    let special: [Step; 2] = [("fuzz", fuzz::run), ("interleavings", interleavings::run)];
-    for (name, step) in special {
-        if stage.is_none_or(|stage| name == stage) {
-            run_step(name, step, tally);
-        }
-    }
-    if special.iter().any(|(name, _)| stage == Some(name)) {
-        return Ok(());
-    }
-    let filter = format!("deep_{}", stage.unwrap_or_default());
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--release",
-        "--workspace",
-        "--features",
-        "sheaf-storage/planted",
-        "--no-fail-fast",
-        "--",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
-    command.arg(filter).env("SHEAF_DEEP", "1");
-    if !run_reading(&mut command, |line| tally.read_line(line))? {
-        tally.failed = tally.failed.max(1);
-    }
-    Ok(())
 }

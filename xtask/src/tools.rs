@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{output, root};
+use crate::targets;
 
 /// One tool, or one set of packages, that a step needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +28,15 @@ pub enum Tool {
     Mongosh,
     /// The Go driver, version 2, with what it needs.
     GoDriver,
+    /// What 32-bit programs need: a rustup target and Debian's gcc-multilib.
+    NarrowTarget,
+    /// The rustup targets that types are checked for.
+    ForeignTargets,
 }
 
 impl Tool {
     /// Every tool, in the order in which `setup` gets them.
-    pub const ALL: [Tool; 8] = [
+    pub const ALL: [Tool; 10] = [
         Tool::Go,
         Tool::Buf,
         Tool::GoGenerators,
@@ -40,6 +45,8 @@ impl Tool {
         Tool::NodeDriver,
         Tool::Mongosh,
         Tool::GoDriver,
+        Tool::NarrowTarget,
+        Tool::ForeignTargets,
     ];
 
     /// What the table of `setup` calls it.
@@ -53,6 +60,8 @@ impl Tool {
             Tool::NodeDriver => "MongoDB's Node driver",
             Tool::Mongosh => "mongosh",
             Tool::GoDriver => "MongoDB's Go driver",
+            Tool::NarrowTarget => "32-bit target (rustup, gcc-multilib)",
+            Tool::ForeignTargets => "Windows and macOS targets (types only)",
         }
     }
 
@@ -70,6 +79,8 @@ impl Tool {
             Tool::NodeDriver => has_node() && node_modules().join("mongodb/package.json").exists(),
             Tool::Mongosh => has_node() && node_modules().join("mongosh/bin/mongosh.js").exists(),
             Tool::GoDriver => modules_present("tests/drivers/go"),
+            Tool::NarrowTarget => targets::installed(targets::NARROW) && narrow_programs_link(),
+            Tool::ForeignTargets => targets::FOREIGN.into_iter().all(targets::installed),
         }
     }
 
@@ -84,6 +95,11 @@ impl Tool {
             Tool::NodeDriver => npm_install("mongodb@7.9.0"),
             Tool::Mongosh => npm_install("mongosh@2.12.0"),
             Tool::GoDriver => download_modules("tests/drivers/go"),
+            Tool::NarrowTarget => {
+                add_targets(&[targets::NARROW])?;
+                if narrow_programs_link() { Ok(()) } else { install_package("gcc-multilib") }
+            }
+            Tool::ForeignTargets => add_targets(&targets::FOREIGN),
         }
     }
 }
@@ -201,4 +217,19 @@ fn npm_install(package: &str) -> Result<(), String> {
             .arg(&home)
             .arg(package),
     )
+}
+
+fn add_targets(targets: &[&str]) -> Result<(), String> {
+    quiet(Command::new("rustup").args(["target", "add"]).args(targets).current_dir(root()))
+}
+
+/// Whether the C compiler can make a 32-bit program.
+fn narrow_programs_link() -> bool {
+    let script = "printf 'int main(void){return 0;}' | cc -m32 -x c -o /dev/null -";
+    output(Command::new("sh").args(["-c", script])).is_some()
+}
+
+/// Installs a Debian package, which only root can.
+fn install_package(package: &str) -> Result<(), String> {
+    quiet(Command::new("apt-get").args(["install", "--yes", "--quiet", "--no-install-recommends", package]))
 }
