@@ -7,9 +7,11 @@ mod execution;
 mod position;
 mod registry;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use execution::Execution;
-pub(crate) use position::Position;
+pub(crate) use position::{Place, Position};
 pub use registry::{CursorRegistry, IdleCursor, KilledCursors};
 pub(crate) use tail::Tail;
 pub use tail::{AWAIT_DEFAULT, AWAIT_MAX};
@@ -21,7 +23,8 @@ use sheaf_document::RawDocumentBuf;
 use sheaf_storage::Timestamp;
 
 use self::tail::WakeUp;
-use crate::{Namespace, Result};
+use crate::plan::PhysicalPlan;
+use crate::{Error, Namespace, Result, error_code};
 
 /// Documents of an answer, in order.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +43,20 @@ pub struct Cursor {
 enum Source {
     /// They are all there already.
     Ready(VecDeque<RawDocumentBuf>),
-    /// A plan is run for them; the fingerprint is its operation's.
-    Plan { execution: Box<Execution>, fingerprint: u64 },
+    /// A plan is run for them.
+    Plan(Box<PlanSource>),
     /// A plan that goes on when documents come.
     Tail(Tail),
+}
+
+/// A plan that is run, and what its positions say about it.
+struct PlanSource {
+    execution: Execution,
+    /// The operation's.
+    fingerprint: u64,
+    plan: PhysicalPlan,
+    /// Of the plan; reckoned when it is first asked for.
+    plan_fingerprint: Option<u64>,
 }
 
 impl Cursor {
@@ -52,15 +65,30 @@ impl Cursor {
         Self { namespace, source: Source::Ready(documents.into_iter().collect()) }
     }
 
-    /// A cursor over a plan's rows, behind the first `rows` of them.
+    /// A cursor over a plan's rows, behind `position` if there is one.
     pub(crate) fn from_plan(
         namespace: Namespace,
+        plan: PhysicalPlan,
         mut execution: Execution,
         fingerprint: u64,
-        rows: u64,
+        position: Option<Position>,
     ) -> Result<Self> {
-        execution.skip(rows)?;
-        Ok(Self { namespace, source: Source::Plan { execution: Box::new(execution), fingerprint } })
+        let mut plan_fingerprint = None;
+        if let Some(position) = position {
+            let own = position::of_plan(&plan);
+            if own != position.plan {
+                return Err(Error::new(
+                    error_code::QUERY_PLAN_KILLED,
+                    format!(
+                        "the indexes of {namespace} have changed, and with them the order of the answer: ask anew"
+                    ),
+                ));
+            }
+            execution.go_to(&position)?;
+            plan_fingerprint = Some(own);
+        }
+        let source = PlanSource { execution, fingerprint, plan, plan_fingerprint };
+        Ok(Self { namespace, source: Source::Plan(Box::new(source)) })
     }
 
     /// A tailable cursor.
@@ -93,7 +121,7 @@ impl Cursor {
     fn wake_up(&self) -> Option<WakeUp> {
         match &self.source {
             Source::Tail(tail) => Some(tail.wake_up.clone()),
-            Source::Ready(_) | Source::Plan { .. } => None,
+            Source::Ready(_) | Source::Plan(_) => None,
         }
     }
 
@@ -107,7 +135,7 @@ impl Cursor {
     pub fn next_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {
         let ready = match &mut self.source {
             Source::Ready(ready) => ready,
-            Source::Plan { execution, .. } => return execution.next_batch(documents_max, bytes_max),
+            Source::Plan(plan) => return plan.execution.next_batch(documents_max, bytes_max),
             Source::Tail(tail) => return tail.next_batch(documents_max, bytes_max),
         };
         let mut batch = Batch::default();
@@ -129,21 +157,27 @@ impl Cursor {
     pub fn is_exhausted(&self) -> bool {
         match &self.source {
             Source::Ready(ready) => ready.is_empty(),
-            Source::Plan { execution, .. } => execution.is_exhausted(),
+            Source::Plan(plan) => plan.execution.is_exhausted(),
             Source::Tail(tail) => tail.is_dead(),
         }
     }
 
-    /// Where the cursor stands, for `resume_after` of the same operation later: a plan fingerprint, the read timestamp
-    /// and the last position, in the engine's own bytes. `None` if this answer cannot be resumed. The bytes are not
-    /// secret but must come back unchanged: a door that hands them to clients seals them.
-    pub fn position(&self) -> Option<Vec<u8>> {
-        match &self.source {
+    /// Where the cursor stands, for `resume_after` of the same operation later, in the engine's own bytes. `None` if this
+    /// answer cannot be resumed. The bytes may hold a key of the last documents and must come back unchanged: a door that
+    /// hands them to clients seals them.
+    pub fn position(&mut self) -> Option<Vec<u8>> {
+        match &mut self.source {
             Source::Ready(_) | Source::Tail(_) => None,
-            Source::Plan { execution, fingerprint } => {
-                let read_timestamp = execution.context().snapshot.timestamp();
-                let rows = execution.returned;
-                Some(Position { fingerprint: *fingerprint, read_timestamp, rows }.encode())
+            Source::Plan(source) => {
+                let PlanSource { execution, fingerprint, plan, plan_fingerprint } = &mut **source;
+                let position = Position {
+                    fingerprint: *fingerprint,
+                    read_timestamp: execution.context().snapshot.timestamp(),
+                    rows: execution.returned,
+                    plan: *plan_fingerprint.get_or_insert_with(|| position::of_plan(plan)),
+                    place: execution.place(),
+                };
+                Some(position.encode())
             }
         }
     }
@@ -152,7 +186,7 @@ impl Cursor {
     pub fn read_timestamp(&self) -> Option<Timestamp> {
         match &self.source {
             Source::Ready(_) => None,
-            Source::Plan { execution, .. } => Some(execution.context().snapshot.timestamp()),
+            Source::Plan(plan) => Some(plan.execution.context().snapshot.timestamp()),
             Source::Tail(tail) => Some(tail.execution.context().snapshot.timestamp()),
         }
     }

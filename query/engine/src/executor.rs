@@ -28,7 +28,7 @@ mod text_score;
 mod union;
 
 pub(crate) use context::ExecutionContext;
-pub(crate) use operator::{Examined, Operator};
+pub(crate) use operator::{Checkpoint, Examined, Operator};
 pub(crate) use row::{Row, RowDocument, RowEntry};
 pub(crate) use spill::SpillSpace;
 pub use spill::{SpillStatistics, SpillUse};

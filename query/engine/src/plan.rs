@@ -29,6 +29,22 @@ pub(crate) enum ScanDirection {
     Backward,
 }
 
+impl ScanDirection {
+    /// What a scan in this direction has left of a range behind a key.
+    pub(crate) fn behind(self, range: KeyRange, key: &[u8]) -> KeyRange {
+        match self {
+            Self::Forward => {
+                let lower = [key, &[0]].concat().max(range.lower).min(range.upper.clone());
+                KeyRange { lower, ..range }
+            }
+            Self::Backward => {
+                let upper = key.to_vec().min(range.upper).max(range.lower.clone());
+                KeyRange { upper, ..range }
+            }
+        }
+    }
+}
+
 /// How a query is run. Variants in alphabetical order.
 #[derive(Clone)]
 pub(crate) enum PhysicalPlan {

@@ -31,7 +31,7 @@ pub struct Described {
 }
 
 /// Canonical code and reason where they are not what the error catalogue's name and advice would make of them.
-const DESCRIPTIONS: [(i32, Code, &str); 30] = [
+const DESCRIPTIONS: [(i32, Code, &str); 31] = [
     (1, Code::Internal, "INTERNAL"),
     (11, Code::NotFound, "USER_NOT_FOUND"),
     (20, Code::FailedPrecondition, "ILLEGAL_OPERATION"),
@@ -49,6 +49,7 @@ const DESCRIPTIONS: [(i32, Code, &str); 30] = [
     (146, Code::ResourceExhausted, "MEMORY_LIMIT_EXCEEDED"),
     (166, Code::FailedPrecondition, "NOT_SUPPORTED_ON_VIEW"),
     (167, Code::FailedPrecondition, "OPTION_NOT_SUPPORTED_ON_VIEW"),
+    (175, Code::FailedPrecondition, "QUERY_PLAN_KILLED"),
     (188, Code::FailedPrecondition, "INCOMPATIBLE_FORMAT"),
     (238, Code::Unimplemented, "NOT_SUPPORTED"),
     (239, Code::FailedPrecondition, "SNAPSHOT_TOO_OLD"),

@@ -7,13 +7,13 @@ use sheaf_document::{Collate, RawDocumentBuf};
 use sheaf_language::Collation;
 use sheaf_language::expression::Scope;
 use sheaf_language::filter::Filter;
-use sheaf_storage::Timestamp;
+use sheaf_storage::{Snapshot, Timestamp};
 
 use super::collection_options::CollectionOptions;
 use super::time_series::TimeSeries;
 use crate::collection::{Arrivals, OpenBuckets};
 use crate::index::Index;
-use crate::key_layout::CollectionId;
+use crate::key_layout::{self, CollectionId};
 use crate::planner::IndexFilters;
 use crate::{Namespace, Result};
 
@@ -89,10 +89,22 @@ impl Collection {
         self.since.store(since.0, Ordering::Release);
     }
 
-    /// The same collection for a reader of an older time: without indexes that were not there yet, or not complete.
-    pub(crate) fn without_secondary_indexes(&self) -> Result<Self> {
-        let own = self.indexes.iter().filter(|index| index.specification.key.is_id()).cloned().collect();
-        self.changed(self.namespace.clone(), self.options.clone(), own)
+    /// The same collection for a reader of an older snapshot: without indexes that were not there yet, or not complete.
+    pub(crate) fn as_of(self: &Arc<Self>, snapshot: &Snapshot) -> Result<Arc<Self>> {
+        let then = match snapshot.get(&key_layout::collection(self.id))? {
+            Some(record) => super::record::read_collection(&record, |_| Ok(Vec::new()))?.indexes,
+            None => Vec::new(),
+        };
+        // An index and its entries become visible with the record that names it.
+        let was_there = |index: &&Arc<Index>| {
+            index.specification.key.is_id()
+                || then.iter().any(|known| known.id == index.id && known.has_entries())
+        };
+        let known: Vec<_> = self.indexes.iter().filter(was_there).cloned().collect();
+        if known.len() == self.indexes.len() {
+            return Ok(Arc::clone(self));
+        }
+        self.changed(self.namespace.clone(), self.options.clone(), known).map(Arc::new)
     }
 
     /// The same collection after a change.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sheaf_storage::Timestamp;
+use sheaf_storage::{Snapshot, Timestamp};
 
 use super::collection::Collection;
 use crate::{Namespace, Result};
@@ -20,12 +20,12 @@ impl CatalogState {
         self.databases.get(namespace.database())?.get(namespace.collection())
     }
 
-    /// The same for a reader of this time: collections that changed later have no indexes but the one on `_id`.
-    pub(crate) fn as_of(&self, timestamp: Timestamp) -> Result<Self> {
+    /// The same for a reader of this snapshot: collections that changed later have only the indexes they had then.
+    pub(crate) fn as_of(&self, snapshot: &Snapshot) -> Result<Self> {
         let mut state = self.clone();
         for collection in self.databases.values().flat_map(BTreeMap::values) {
-            if collection.since() > timestamp && collection.indexes.len() > 1 {
-                state.put(Arc::new(collection.without_secondary_indexes()?));
+            if collection.since() > snapshot.timestamp() && collection.indexes.len() > 1 {
+                state.put(collection.as_of(snapshot)?);
             }
         }
         Ok(state)

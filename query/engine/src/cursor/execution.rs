@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sheaf_document::{DOCUMENT_BYTES_HEADROOM, DOCUMENT_BYTES_MAX};
 use sheaf_storage::Snapshot;
 
-use super::Batch;
+use super::{Batch, Place, Position};
 use crate::executor::{BATCH_ROWS, ExecutionContext, Operator, Row};
 use crate::plan::PhysicalPlan;
 use crate::{Error, Result, error_code};
@@ -18,13 +18,15 @@ pub(crate) struct Execution {
     is_at_end: bool,
     /// Rows returned so far, those skipped for a resumed cursor included.
     pub(super) returned: u64,
+    /// Where the operators stood when nothing was pulled that was not returned, and how many rows were returned then.
+    last_place: Option<Place>,
 }
 
 impl Execution {
     /// Starts a plan.
     pub(crate) fn new(plan: &PhysicalPlan, context: ExecutionContext) -> Self {
         let root = Operator::build(plan);
-        Self { root, context, ready: VecDeque::new(), is_at_end: false, returned: 0 }
+        Self { root, context, ready: VecDeque::new(), is_at_end: false, returned: 0, last_place: None }
     }
 
     /// The operators, for their counts.
@@ -72,6 +74,10 @@ impl Execution {
             return Ok(());
         }
         self.context.check_time()?;
+        // At the end of a scan there is no place any more; the one before will do.
+        if let Some(state) = self.root.checkpoint() {
+            self.last_place = Some(Place { rows: self.returned, state });
+        }
         let mut rows = Vec::new();
         self.root.pull(&mut self.context, wanted, &mut rows)?;
         self.is_at_end = rows.is_empty();
@@ -104,9 +110,24 @@ impl Execution {
         self.ready.is_empty() && (self.is_at_end || self.root.is_finished())
     }
 
-    /// Passes over rows that an earlier cursor returned.
-    pub(super) fn skip(&mut self, rows: u64) -> Result<()> {
-        while self.returned < rows {
+    /// The last place that the operators can go to at once; not far before where the cursor stands. None if it is the
+    /// beginning, or if the operators have to see all of their input again.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.last_place.clone()
+    }
+
+    /// Goes behind the rows that an earlier cursor returned: to its last place, and on from there row by row.
+    pub(super) fn go_to(&mut self, position: &Position) -> Result<()> {
+        if let Some(place) = &position.place {
+            if !self.root.go_to(&place.state) {
+                return Err(Error::new(
+                    error_code::INVALID_RESUME_TOKEN,
+                    "the resume position has a place that the plan does not know",
+                ));
+            }
+            self.returned = place.rows;
+        }
+        while self.returned < position.rows {
             if self.next_row()?.is_none() {
                 break;
             }

@@ -25,6 +25,8 @@ pub(crate) struct CollectionScan {
     direction: ScanDirection,
     filter: Option<Arc<Filter>>,
     iter: Option<Iter>,
+    /// Where an earlier scan stood, whose rest this one is.
+    behind: Option<Vec<u8>>,
     /// The key of the last document, where the scan is tailable; empty in front of the first.
     tail: Option<Vec<u8>>,
     pub(super) examined: Examined,
@@ -38,7 +40,21 @@ impl CollectionScan {
         filter: Option<Arc<Filter>>,
     ) -> Self {
         let collection = Arc::clone(collection);
-        Self { range, collection, direction, filter, iter: None, tail: None, examined: Examined::default() }
+        let (iter, behind, tail, examined) = (None, None, None, Examined::default());
+        Self { range, collection, direction, filter, iter, behind, tail, examined }
+    }
+
+    /// The key of the last document, of an earlier scan if this one has not begun.
+    pub(super) fn place(&self) -> Option<&[u8]> {
+        match &self.iter {
+            Some(iter) => iter.valid().then(|| iter.key()),
+            None => self.behind.as_deref(),
+        }
+    }
+
+    /// Begins behind a key where an earlier scan stood.
+    pub(super) fn go_to(&mut self, key: &[u8]) {
+        self.behind = Some(key.to_vec());
     }
 
     /// Makes the scan remember where it stands.
@@ -89,7 +105,13 @@ impl CollectionScan {
                     };
                     iter
                 }
-                empty => empty.insert(start(context, &self.collection, self.range.clone(), self.direction)?),
+                empty => {
+                    let mut range = first_range(context, &self.collection, self.range.clone())?;
+                    if let Some(key) = &self.behind {
+                        range = self.direction.behind(range, key);
+                    }
+                    empty.insert(start(context, range, self.direction)?)
+                }
             };
             if !iter.valid() {
                 return Ok(());
@@ -120,17 +142,19 @@ impl CollectionScan {
     }
 }
 
-fn start(
+fn first_range(
     context: &ExecutionContext,
     collection: &Collection,
     range: Option<KeyRange>,
-    direction: ScanDirection,
-) -> Result<Iter> {
-    let range = match range {
-        Some(range) => range,
-        None if collection.options.capped => capped_documents(&context.snapshot, collection)?,
-        None => key_layout::documents(collection.id),
-    };
+) -> Result<KeyRange> {
+    match range {
+        Some(range) => Ok(range),
+        None if collection.options.capped => capped_documents(&context.snapshot, collection),
+        None => Ok(key_layout::documents(collection.id)),
+    }
+}
+
+fn start(context: &ExecutionContext, range: KeyRange, direction: ScanDirection) -> Result<Iter> {
     let options =
         IterOptions { lower: Some(range.lower), upper: Some(range.upper), ..IterOptions::default() };
     let mut iter = context.snapshot.iter(options)?;

@@ -23,6 +23,8 @@ pub(super) struct IndexScan {
     /// The ranges left, the next one last.
     ranges: Vec<KeyRange>,
     iter: Option<Iter>,
+    /// Where an earlier scan stood, as long as this one has not begun.
+    behind: Option<Vec<u8>>,
     /// Documents returned, where one may have several entries within the bounds.
     seen: Option<HashSet<Vec<u8>>>,
     pub(super) examined: Examined,
@@ -41,9 +43,30 @@ impl IndexScan {
             direction: plan.direction,
             ranges,
             iter: None,
+            behind: None,
             seen: plan.is_multikey.then(HashSet::new),
             examined: Examined::default(),
         }
+    }
+
+    /// The key of the last entry, of an earlier scan if this one has not begun; none if the scan must know the documents of
+    /// all entries before it.
+    pub(super) fn place(&self) -> Option<&[u8]> {
+        if self.seen.is_some() {
+            return None;
+        }
+        match &self.iter {
+            Some(iter) => iter.valid().then(|| iter.key()),
+            None => self.behind.as_deref(),
+        }
+    }
+
+    /// Begins behind a key where an earlier scan stood, for which all ranges before it were done.
+    pub(super) fn go_to(&mut self, key: &[u8]) {
+        self.behind = Some(key.to_vec());
+        let left = std::mem::take(&mut self.ranges);
+        let behind = left.into_iter().map(|range| self.direction.behind(range, key));
+        self.ranges = behind.filter(|range| range.lower < range.upper).collect();
     }
 
     pub(super) fn pull(
@@ -94,6 +117,7 @@ impl IndexScan {
                 return Ok(true);
             }
         }
+        self.behind = None;
         while let Some(range) = self.ranges.pop() {
             let options =
                 IterOptions { lower: Some(range.lower), upper: Some(range.upper), ..IterOptions::default() };

@@ -4,7 +4,8 @@ use super::{ExecutionContext, Operator, Row};
 use crate::Result;
 
 pub(super) struct Limit {
-    left: u64,
+    /// Rows it may still return.
+    pub(super) left: u64,
     /// The input had no more. A tailable one may have some later.
     is_at_end: bool,
     pub(super) input: Box<Operator>,

@@ -32,6 +32,15 @@ pub(crate) struct Examined {
     pub(crate) documents: u64,
 }
 
+/// Where operators stand that need not see what is behind them again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// Where the scan at the bottom stands.
+    pub(crate) key: Vec<u8>,
+    /// What operators above it have left to pass over or to return, from the top.
+    pub(crate) counters: Vec<u64>,
+}
+
 /// An operator with the count of the rows it returned.
 pub(crate) struct Operator {
     kind: Kind,
@@ -61,6 +70,13 @@ enum Kind {
     Stage(StageRows),
     TextScore(TextScore),
     Union(Union),
+}
+
+impl Kind {
+    /// Whether it makes of each row what it makes of it, whatever came before, and keeps none.
+    fn is_row_by_row(&self) -> bool {
+        matches!(self, Self::Fetch(_) | Self::Filter(_) | Self::Identity(_) | Self::Project(_))
+    }
 }
 
 impl Operator {
@@ -165,6 +181,52 @@ impl Operator {
         match &mut operator.kind {
             Kind::CollectionScan(scan) => Some(scan),
             _ => None,
+        }
+    }
+
+    /// Where it and its inputs stand; none if they have not begun, or cannot go to a place without seeing their input again.
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        let mut counters = Vec::new();
+        let mut operator = self;
+        let key = loop {
+            match &operator.kind {
+                Kind::CollectionScan(scan) => break scan.place()?,
+                Kind::IndexScan(scan) => break scan.place()?,
+                Kind::Limit(limit) => counters.push(limit.left),
+                Kind::Skip(skip) => counters.push(skip.left),
+                kind if kind.is_row_by_row() => {}
+                _ => return None,
+            }
+            operator = operator.inputs().first()?;
+        };
+        Some(Checkpoint { key: key.to_vec(), counters })
+    }
+
+    /// Goes to a place where operators of the same plan stood; `false` if it is of another plan. Only before the first row.
+    pub(crate) fn go_to(&mut self, place: &Checkpoint) -> bool {
+        let mut counters = place.counters.iter();
+        let mut operator = self;
+        loop {
+            let counter = match &mut operator.kind {
+                Kind::CollectionScan(scan) => {
+                    scan.go_to(&place.key);
+                    return counters.next().is_none();
+                }
+                Kind::IndexScan(scan) => {
+                    scan.go_to(&place.key);
+                    return counters.next().is_none();
+                }
+                Kind::Limit(limit) => Some(&mut limit.left),
+                Kind::Skip(skip) => Some(&mut skip.left),
+                kind if kind.is_row_by_row() => None,
+                _ => return false,
+            };
+            if let Some(counter) = counter {
+                let Some(left) = counters.next() else { return false };
+                *counter = *left;
+            }
+            let Some(input) = operator.input_mut() else { return false };
+            operator = input;
         }
     }
 

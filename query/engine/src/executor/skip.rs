@@ -4,7 +4,8 @@ use super::{BATCH_ROWS, ExecutionContext, Operator, Row};
 use crate::Result;
 
 pub(super) struct Skip {
-    left: u64,
+    /// Rows it still passes over.
+    pub(super) left: u64,
     pub(super) input: Box<Operator>,
 }
 

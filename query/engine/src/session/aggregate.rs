@@ -1,12 +1,14 @@
 //! Running pipelines.
 
+use std::sync::Arc;
+
 use sheaf_document::{RawDocument, ValueRef};
 use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
 use sheaf_language::expression::MetadataSet;
 
 use super::Session;
 use super::reading::{Fingerprint, ReadOptions};
-use crate::catalog::buckets_of;
+use crate::catalog::{CatalogState, buckets_of};
 use crate::cursor::{Cursor, Execution, Position};
 use crate::operation::{AggregateOperation, AggregateTarget};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
@@ -31,9 +33,14 @@ impl Session {
         let fingerprint = fingerprint(operation);
         let position =
             operation.resume_after.map(|bytes| Position::decode(bytes, fingerprint)).transpose()?;
-        let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
+        let read_timestamp =
+            position.as_ref().map(|position| position.read_timestamp).or(operation.read_timestamp);
         let snapshot = self.snapshot(read_timestamp)?;
-        let planned = self.plan_pipeline(operation)?;
+        let mut state = self.catalog_state();
+        if read_timestamp.is_some() {
+            state = Arc::new(state.as_of(&snapshot)?);
+        }
+        let planned = self.plan_pipeline(operation, &state)?;
         let options =
             ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
         let execution = self.start(&planned.plan, snapshot, &planned.collation, options);
@@ -41,19 +48,21 @@ impl Session {
             self.write_out(operation, &planned, sink, execution)?;
             return Ok(Cursor::from_documents(planned.namespace, []));
         }
-        let rows = position.map_or(0, |position| position.rows);
-        Cursor::from_plan(planned.namespace, execution, fingerprint, rows)
+        Cursor::from_plan(planned.namespace, planned.plan, execution, fingerprint, position)
     }
 
-    /// Parses and plans a pipeline. The snapshot it will read must be older.
-    pub(super) fn plan_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<PlannedPipeline> {
-        let state = self.catalog_state();
+    /// Parses and plans a pipeline under a catalog. The snapshot it will read must be older.
+    pub(super) fn plan_pipeline(
+        &self,
+        operation: &AggregateOperation<'_>,
+        state: &CatalogState,
+    ) -> Result<PlannedPipeline> {
         let (namespace, is_collection) = match &operation.target {
             AggregateTarget::Collection(namespace) => (namespace.clone(), true),
             AggregateTarget::Database(database) => (Namespace::new(database, NO_COLLECTION)?, false),
         };
         let collection = if is_collection { state.find(&namespace).cloned() } else { None };
-        let base = base_collection(&state, &namespace, is_collection);
+        let base = base_collection(state, &namespace, is_collection);
         // Parses collation, variables and hint; the filter is everything.
         let options = QueryOptions::new(RawDocument::EMPTY, operation.hint, operation.common);
         let mut query = Query::parse(&options, base.as_deref())?;
@@ -71,7 +80,7 @@ impl Session {
             pipeline.asked.check_given(MetadataSet::default())?;
         }
         let mut preparer = Preparer {
-            state: &state,
+            state,
             database: namespace.database(),
             scope: &mut query.scope,
             collation: &query.collation,

@@ -130,7 +130,7 @@ impl Session {
     }
 
     fn plan_explained_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<Explained> {
-        let planned = self.plan_pipeline(operation)?;
+        let planned = self.plan_pipeline(operation, &self.catalog_state())?;
         if let Some(Stage::Merge(merge)) = planned.sink.as_ref().map(|sink| sink.stage.as_ref()) {
             self.check_merge(operation, &planned.namespace, merge, planned.collation.document.as_ref())?;
         }

@@ -11,7 +11,7 @@ use crate::planner::{self, IndexOptions, Query, QueryOptions};
 impl Session {
     /// Finds documents. A collection that does not exist has none.
     pub fn find(&self, operation: &FindOperation<'_>) -> Result<Cursor> {
-        let collection = self.find_collection(&operation.namespace);
+        let mut collection = self.find_collection(&operation.namespace);
         if let Some(view) = collection.as_ref().filter(|collection| collection.options.view_on.is_some()) {
             return self.find_in_view(operation, view);
         }
@@ -22,14 +22,17 @@ impl Session {
         let fingerprint = fingerprint(operation, collection.as_deref());
         let position =
             operation.resume_after.map(|bytes| Position::decode(bytes, fingerprint)).transpose()?;
-        let read_timestamp = position.map(|position| position.read_timestamp).or(operation.read_timestamp);
+        let read_timestamp =
+            position.as_ref().map(|position| position.read_timestamp).or(operation.read_timestamp);
         let snapshot = self.snapshot(read_timestamp)?;
+        if let (Some(found), Some(_)) = (&collection, read_timestamp) {
+            collection = Some(found.as_of(&snapshot)?);
+        }
         let plan = planner::plan_find(collection.as_ref(), &query)?;
         let options =
             ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
         let execution = self.start(&plan, snapshot, &query.collation, options);
-        let rows = position.map_or(0, |position| position.rows);
-        Cursor::from_plan(operation.namespace.clone(), execution, fingerprint, rows)
+        Cursor::from_plan(operation.namespace.clone(), plan, execution, fingerprint, position)
     }
 }
 

@@ -66,7 +66,7 @@ impl OpenTransaction {
             database.catalog().moment(|| DocumentTransaction::begin(database.tablet(), read_timestamp))?;
         let view = transaction.view();
         let catalog = match read_timestamp {
-            Some(timestamp) => Arc::new(catalog.as_of(timestamp)?),
+            Some(_) => Arc::new(catalog.as_of(&view)?),
             None => catalog,
         };
         let work = Work {
@@ -266,7 +266,7 @@ impl Session {
     pub fn at(&self, timestamp: Option<Timestamp>) -> Result<Self> {
         let database = self.database();
         let (catalog, snapshot) = database.catalog().moment(|| self.snapshot(timestamp))?;
-        let catalog = Arc::new(catalog.as_of(snapshot.timestamp())?);
+        let catalog = Arc::new(catalog.as_of(&snapshot)?);
         Ok(self.bound(self.id(), Binding::Moment(Moment { snapshot, catalog })))
     }
 
