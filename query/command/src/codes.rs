@@ -14,6 +14,8 @@ pub(crate) const UNKNOWN_REPL_WRITE_CONCERN: ErrorCode = ErrorCode(79);
 pub(crate) const LOCK_TIMEOUT: ErrorCode = ErrorCode(24);
 /// The command needs a replica set.
 pub(crate) const NOT_A_REPLICA_SET: ErrorCode = ErrorCode(123);
+/// A cluster time is too far ahead of the server's clock.
+pub(crate) const CLUSTER_TIME_FAILS_RATE_LIMITER: ErrorCode = ErrorCode(205);
 /// An id is not a UUID.
 pub(crate) const INVALID_UUID: ErrorCode = ErrorCode(207);
 /// The command failed for a reason of its own.

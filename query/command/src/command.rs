@@ -133,6 +133,7 @@ fn run(
     let request = Request { session: bound.as_ref().unwrap_or(session), ..request };
     let outcome = (command.run)(&request);
     let mut body = transaction::settle(session, command, &request.generic, outcome)?;
+    transaction::append_retried(request.session, command, &mut body);
     if let Some(problem) = &request.generic.write_concern_problem {
         body.document("writeConcernError", |error| append_error(error, problem));
     }

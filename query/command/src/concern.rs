@@ -76,6 +76,11 @@ pub(crate) fn read(
             "a cluster time in readConcern needs a replica set",
         ));
     }
+    if after.is_some_and(|after| after.as_u64() > commands.cluster_time().0) {
+        return Err(invalid_options(
+            "readConcern.afterClusterTime is later than any cluster time that was given out",
+        ));
+    }
     Ok(ReadConcern {
         is_snapshot: level == Some("snapshot"),
         is_linearizable: level == Some("linearizable"),

@@ -168,6 +168,7 @@ catalogue! {
     197 "InvalidIndexSpecificationOption" FixRequest,
     201 "CannotBuildIndexKeys" CheckData,
     203 "AmbiguousFieldName" FixRequest,
+    205 "ClusterTimeFailsRateLimiter" FixRequest,
     206 "NoSuchSession" RestartTransaction,
     207 "InvalidUUID" FixRequest,
     217 "IncompleteTransactionHistory" RestartTransaction,

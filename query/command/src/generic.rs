@@ -96,6 +96,7 @@ pub(crate) fn read<'a>(
     if !command.has(Flag::OwnMaxTime) {
         generic.max_time = max_time(arguments)?;
     }
+    crate::cluster_time::learn(commands, arguments)?;
     session(commands, arguments, &mut generic)?;
     if let Some(document) = arguments.document("readConcern")? {
         generic.has_read_concern = true;

@@ -10,6 +10,7 @@ mod activity;
 mod arguments;
 mod change_stream;
 mod clock;
+mod cluster_time;
 mod codes;
 mod collection_options;
 mod collection_uuid;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sheaf_document::ObjectId;
-use sheaf_engine::{Database, Session, SessionId};
+use sheaf_engine::{Database, Session, SessionId, Timestamp};
 
 use crate::activity::Activity;
 use crate::clock::now_millis;
@@ -49,6 +49,8 @@ struct Inner {
     identity: Identity,
     started_millis: i64,
     connections_opened: AtomicI64,
+    /// The latest cluster time that a client told of, as a timestamp's 64 bits.
+    told_cluster_time: AtomicU64,
     random: RandomState,
     random_drawn: AtomicU64,
     sessions: LogicalSessions,
@@ -69,6 +71,7 @@ impl Commands {
             identity,
             started_millis: now_millis(),
             connections_opened: AtomicI64::new(0),
+            told_cluster_time: AtomicU64::new(0),
             random: RandomState::new(),
             random_drawn: AtomicU64::new(0),
             sessions: LogicalSessions::default(),
@@ -135,6 +138,17 @@ impl Commands {
     /// Whether the server presents itself as a replica set.
     pub(crate) fn is_replica_set(&self) -> bool {
         self.inner.identity.replica_set.is_some()
+    }
+
+    /// The latest cluster time that anybody knows of.
+    pub(crate) fn cluster_time(&self) -> Timestamp {
+        let told = Timestamp(self.inner.told_cluster_time.load(Ordering::Acquire));
+        told.max(self.inner.database.operation_time())
+    }
+
+    /// Takes note of a cluster time.
+    pub(crate) fn learn_cluster_time(&self, time: Timestamp) {
+        self.inner.told_cluster_time.fetch_max(time.0, Ordering::AcqRel);
     }
 
     pub(crate) fn started_millis(&self) -> i64 {

@@ -165,6 +165,24 @@ fn with_labels(error: Error, command: &Command, generic: &Generic<'_>) -> Error 
     error.with_details(details.build())
 }
 
+/// Says which statements of a write had been done before: `retriedStmtIds`, or `retriedStmtId` of a command that has one.
+pub(crate) fn append_retried(session: &CommandSession, command: &Command, body: &mut DocumentBuilder) {
+    let retried = session.engine().retried_statements();
+    match retried.as_slice() {
+        [] => {}
+        [only, ..] if command.name == "findAndModify" => {
+            body.append("retriedStmtId", *only);
+        }
+        all => {
+            body.array("retriedStmtIds", |ids| {
+                for id in all {
+                    ids.push(*id);
+                }
+            });
+        }
+    }
+}
+
 /// Refuses stages that cannot be part of a transaction, wherever they are in a pipeline.
 pub(crate) fn check_pipeline(stages: &[ValueRef<'_>]) -> Result<()> {
     for stage in stages {

@@ -19,7 +19,7 @@ use crate::executor::{SpillSpace, SpillStatistics};
 use crate::expiry::{ExpiryMonitor, TTL_INTERVAL_DEFAULT};
 use crate::key_layout::{DOCUMENTS, INDEXES, PREFIX_BYTES};
 use crate::log_sink::LogSink;
-use crate::session::{LogicalSessions, Session, SessionId};
+use crate::session::{LogicalSessions, Session, SessionId, WriteIntents};
 use crate::{Error, Result, error_code};
 
 /// How a database is opened. Start from [`DatabaseOptions::default`].
@@ -76,6 +76,7 @@ struct Inner {
     /// The last cluster time that was given out, as a timestamp's 64 bits.
     cluster_time: AtomicU64,
     logical_sessions: LogicalSessions,
+    intents: Arc<WriteIntents>,
     transaction_lifetime_millis: AtomicU64,
 }
 
@@ -121,6 +122,7 @@ impl Database {
             log: LogSink::default(),
             cluster_time: AtomicU64::new(0),
             logical_sessions: LogicalSessions::default(),
+            intents: Arc::default(),
             transaction_lifetime_millis: AtomicU64::new(lifetime),
         };
         let database = Self { inner: Arc::new(inner) };
@@ -251,6 +253,16 @@ impl Database {
     /// What queries wrote to temporary files since the database was opened.
     pub fn spill_statistics(&self) -> SpillStatistics {
         self.inner.spill.totals.get()
+    }
+
+    /// What open transactions have written.
+    pub(crate) fn intents(&self) -> &Arc<WriteIntents> {
+        &self.inner.intents
+    }
+
+    /// The time of the last write that readers see.
+    pub fn operation_time(&self) -> sheaf_storage::Timestamp {
+        self.inner.tablet.last_timestamp()
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -7,6 +7,7 @@ mod distinct;
 mod explain;
 mod find;
 mod index_filters;
+mod intents;
 mod logical;
 mod reading;
 mod retryable;
@@ -18,6 +19,7 @@ mod validation;
 mod view;
 
 pub use index_filters::QueryShape;
+pub(crate) use intents::WriteIntents;
 pub(crate) use logical::LogicalSessions;
 pub(crate) use reading::ReadOptions;
 pub(crate) use retryable::{Recorded, Statement, retrying_once};

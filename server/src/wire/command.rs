@@ -19,7 +19,7 @@ pub fn run(session: &CommandSession, message: &Message) -> CommandReply {
     };
     // Every part has its own limit, and all together are a message: a third limit would refuse nothing more.
     match RawDocument::validate_with_limit(&command, usize::MAX) {
-        Ok(command) => run_on_its_database(session, command),
+        Ok(command) => run_on_its_database(session, command).with_times(session.commands()),
         Err(error) => CommandReply::failure(&Error::from(error)),
     }
 }

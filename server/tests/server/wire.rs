@@ -359,3 +359,50 @@ fn clients_that_wait_for_documents_leave_room_for_others() {
     assert_eq!(int(&count, "n"), 1);
     assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_member_of_a_replica_set_tells_the_time() {
+    let door = WireDoor::of_replica_set();
+    let mut client = door.connect();
+    let time = |reply: &RawDocumentBuf, field: &str| match reply.as_raw().get(field) {
+        Some(ValueRef::Timestamp(time)) => time.as_u64(),
+        other => panic!("{field}: {other:?} in {reply:?}"),
+    };
+    let gossip = |reply: &RawDocumentBuf| match reply.as_raw().get("$clusterTime") {
+        Some(ValueRef::Document(given)) => given.to_buf(),
+        other => panic!("{other:?} in {reply:?}"),
+    };
+    let mut last = 0;
+    for id in 0..3 {
+        let reply = client.run("shop", |insert| {
+            insert.append("insert", "orders").array("documents", |documents| {
+                documents.document(|order| {
+                    order.append("_id", id);
+                });
+            });
+        });
+        assert!(is_ok(&reply), "{reply:?}");
+        assert!(time(&reply, "operationTime") > last, "every write has a time of its own");
+        last = time(&reply, "operationTime");
+        assert!(time(&gossip(&reply), "clusterTime") >= last);
+    }
+    // What a driver does with them in a causal session, also over a connection that knows nothing of the first.
+    let told = client.run("admin", |ping| {
+        ping.append("ping", 1);
+    });
+    let reply = door.connect().run("shop", |find| {
+        find.append("count", "orders").append("$clusterTime", gossip(&told).as_raw());
+        find.document("readConcern", |concern| {
+            concern.append("afterClusterTime", sheaf_document::Timestamp::from_u64(last));
+        });
+    });
+    assert_eq!(int(&reply, "n"), 3);
+    let refused = client.run("shop", |nothing| {
+        nothing.append("nobodyHasThis", 1);
+    });
+    assert!(time(&refused, "operationTime") >= last, "errors have it too");
+    let alone = WireDoor::open().connect().run("admin", |ping| {
+        ping.append("ping", 1);
+    });
+    assert_eq!((alone.as_raw().get("operationTime"), alone.as_raw().get("$clusterTime")), (None, None));
+}

@@ -36,6 +36,15 @@ impl WireDoor {
     }
 
     pub fn with_limits(limits: Limits) -> Self {
+        Self::start(limits, None)
+    }
+
+    /// A door of the one member of a replica set.
+    pub fn of_replica_set() -> Self {
+        Self::start(Limits::default(), Some("rs0".to_owned()))
+    }
+
+    fn start(limits: Limits, replica_set: Option<String>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -43,7 +52,7 @@ impl WireDoor {
             .build()
             .unwrap();
         let database = Database::in_memory(DatabaseOptions::default()).unwrap();
-        let commands = Commands::new(database, Identity { replica_set: None, ..Identity::default() });
+        let commands = Commands::new(database, Identity { replica_set, ..Identity::default() });
         let pool = StoragePool::new(2);
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

@@ -123,22 +123,33 @@ fn a_cursor_of_a_transaction_is_read_within_it_only() {
 #[test]
 fn a_write_that_is_sent_again_is_done_once() {
     let client = connect();
-    let again = |command: &str| {
+    // The same answer, and beside it which statements were not done again.
+    let again = |command: &str, retried: &str| {
         let first = text(&send(&client, "db", command));
-        assert_eq!(text(&send(&client, "db", command)), first);
+        assert!(!first.contains("retriedStmtId"), "{first}");
+        let second = text(&send(&client, "db", command));
+        let told = format!("{retried},");
+        assert!(second.contains(&told), "{second}");
+        assert_eq!(second.replace(&told, ""), first);
         first
     };
     again(
         r#"{"insert":"c","documents":[{"_id":1,"x":0},{"_id":2,"x":0}],@,"txnNumber":{"$numberLong":"1"}}"#,
+        r#""retriedStmtIds":[0,1]"#,
     );
     again(
         r#"{"update":"c","updates":[{"q":{"_id":1},"u":{"$inc":{"x":1}}},{"q":{"_id":3},"u":{"$inc":{"x":1}},"upsert":true}],@,"txnNumber":{"$numberLong":"2"}}"#,
+        r#""retriedStmtIds":[0,1]"#,
     );
     let changed = again(
         r#"{"findAndModify":"c","query":{"_id":2},"update":{"$inc":{"x":1}},"new":true,@,"txnNumber":{"$numberLong":"3"}}"#,
+        r#""retriedStmtId":0"#,
     );
     assert!(changed.contains("value"), "{changed}");
-    again(r#"{"delete":"c","deletes":[{"q":{},"limit":1}],@,"txnNumber":{"$numberLong":"4"}}"#);
+    again(
+        r#"{"delete":"c","deletes":[{"q":{},"limit":1}],@,"txnNumber":{"$numberLong":"4"}}"#,
+        r#""retriedStmtIds":[0]"#,
+    );
     let left = text(&send(
         &client,
         "db",
@@ -156,6 +167,48 @@ fn a_write_that_is_sent_again_is_done_once() {
         ),
         225
     );
+}
+
+#[test]
+fn a_write_that_loses_against_an_open_transaction_is_told_so_at_once() {
+    let client = connect();
+    code(&client, "db", r#"{"insert":"c","documents":[{"_id":1,"x":0}]}"#);
+    let update = |session: &str| {
+        let rest = r#""txnNumber":{"$numberLong":"1"},"autocommit":false,"startTransaction":true"#;
+        let command = format!(
+            r#"{{"update":"c","updates":[{{"q":{{"_id":1}},"u":{{"$inc":{{"x":1}}}}}}],{session},{rest}}}"#
+        );
+        text(&send(&client, "db", &command))
+    };
+    assert!(update(SESSION).contains(r#""nModified":1"#));
+    let late = update(&SESSION.replace("AQ==", "Ag=="));
+    assert!(late.contains(r#""code":112"#) && late.contains("TransientTransactionError"), "{late}");
+    let end = r#"{"commitTransaction":1,@,"txnNumber":{"$numberLong":"1"},"autocommit":false}"#;
+    assert_eq!(code(&client, "admin", end), 0, "the first goes on");
+}
+
+#[test]
+fn cluster_times_that_nobody_gave_out_are_refused() {
+    let client = connect();
+    code(&client, "db", r#"{"insert":"c","documents":[{"_id":1}]}"#);
+    let now = client.commands().database().operation_time().0 >> 32;
+    let find = |after: u64, told: u64| {
+        let time = |seconds: u64| format!(r#"{{"$timestamp":{{"t":{seconds},"i":1}}}}"#);
+        let told = format!(r#""$clusterTime":{{"clusterTime":{},"signature":{{}}}}"#, time(told));
+        let concern = format!(r#""readConcern":{{"level":"local","afterClusterTime":{}}}"#, time(after));
+        code(&client, "db", &format!(r#"{{"find":"c",{concern},{told}}}"#))
+    };
+    assert_eq!(find(now - 10, now - 10), 0);
+    assert_eq!(find(now + 60, now), 72, "nobody gave it out");
+    assert_eq!(find(now + 60, now + 70), 0, "another member may have");
+    assert_eq!(find(now + 60, now), 0, "and that is known from then on");
+    assert_eq!(find(now, now + 2 * 365 * 24 * 60 * 60), 205);
+    assert_eq!(code(&client, "db", r#"{"find":"c","$clusterTime":7}"#), 14);
+    let alone = Commands::new(
+        client.commands().database().clone(),
+        Identity { replica_set: None, ..Identity::default() },
+    );
+    assert_eq!(code(&alone.connect(), "db", r#"{"find":"c","$clusterTime":7}"#), 0, "no member of anything");
 }
 
 #[test]

@@ -24,23 +24,37 @@ pub(crate) struct DocumentTransaction {
     /// States of capped collections, which change with their documents.
     pub(in crate::collection) capped: BTreeMap<CollectionId, CappedChange>,
     writes: usize,
+    /// Hashes of the keys written since they were last taken, where somebody takes them.
+    claimed: Option<Vec<u64>>,
 }
 
 impl DocumentTransaction {
     pub(crate) fn begin(tablet: &Tablet, read_timestamp: Option<Timestamp>) -> Result<Self> {
         let transaction =
             tablet.begin(TransactionOptions { read_timestamp, ..TransactionOptions::default() })?;
-        Ok(Self { transaction, multikey: Vec::new(), capped: BTreeMap::new(), writes: 0 })
+        Ok(Self { transaction, multikey: Vec::new(), capped: BTreeMap::new(), writes: 0, claimed: None })
     }
 
     pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
-        self.writes += 1;
+        self.note_write(&key);
         Ok(self.transaction.put(key, value)?)
     }
 
     pub(crate) fn delete(&mut self, key: Vec<u8>) -> Result<()> {
-        self.writes += 1;
+        self.note_write(&key);
         Ok(self.transaction.delete(key)?)
+    }
+
+    fn note_write(&mut self, key: &[u8]) {
+        self.writes += 1;
+        if let Some(claimed) = &mut self.claimed {
+            claimed.push(xxhash_rust::xxh3::xxh3_64(key));
+        }
+    }
+
+    /// The hashes of the keys that were written since this was last asked; none the first time.
+    pub(crate) fn take_written(&mut self) -> Vec<u64> {
+        self.claimed.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Lets an index know of arrays: in memory at once, in the store with this transaction.

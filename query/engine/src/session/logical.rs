@@ -490,6 +490,9 @@ impl Session {
             ));
         }
         drop(state);
-        Ok(self.bound(self.id(), Binding::Retryable(RetryableWrite { session, number })))
+        Ok(self.bound(
+            self.id(),
+            Binding::Retryable(RetryableWrite { session, number, retried: Arc::default() }),
+        ))
     }
 }

@@ -3,7 +3,7 @@
 //! A statement of such a write has a number within its command. What it did is recorded in the batch of the write
 //! itself, so after a crash there are both or neither, and whoever sends it again gets the same answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef};
 
@@ -20,6 +20,8 @@ use crate::{Error, Result, error_code, key_layout};
 pub(crate) struct RetryableWrite {
     pub(super) session: Arc<LogicalSession>,
     pub(super) number: i64,
+    /// Statements that were answered from their records.
+    pub(super) retried: Arc<Mutex<Vec<i32>>>,
 }
 
 /// A statement that is about to be done, or was done before. Others of its session wait meanwhile.
@@ -28,12 +30,24 @@ pub(crate) struct Statement<'a> {
     number: i64,
     now_millis: i64,
     id: i32,
+    retried: Arc<Mutex<Vec<i32>>>,
 }
 
 impl Statement<'_> {
-    /// Whether this statement of the command was done before.
+    /// Whether this statement of the command was done before; it is noted if so.
     pub(crate) fn is_done(&self, id: i32) -> bool {
-        self.numbered.statement(id).is_some()
+        let is_done = self.numbered.statement(id).is_some();
+        if is_done {
+            self.note_retried(id);
+        }
+        is_done
+    }
+
+    fn note_retried(&self, id: i32) {
+        let mut retried = self.retried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !retried.contains(&id) {
+            retried.push(id);
+        }
     }
 
     fn head(&self, kind: &str) -> DocumentBuilder {
@@ -166,6 +180,7 @@ pub(crate) fn retrying_once<T: Recorded>(
     let Some(mut statement) = statement else { return retrying(context, collection, body) };
     if let Some(done) = statement.numbered.statement(statement.id) {
         if done.as_raw().get("kind").and_then(ValueRef::as_str) == Some(T::KIND) {
+            statement.note_retried(statement.id);
             return Ok(T::read(done.as_raw()));
         }
         return Err(Error::new(
@@ -196,6 +211,15 @@ impl Session {
         let (Some(id), Binding::Retryable(write)) = (id, &self.binding) else { return Ok(None) };
         let now_millis = self.database().now_millis();
         let numbered = write.session.numbered(self.database().tablet(), write.number)?;
-        Ok(Some(Statement { numbered, number: write.number, now_millis, id }))
+        let retried = Arc::clone(&write.retried);
+        Ok(Some(Statement { numbered, number: write.number, now_millis, id, retried }))
+    }
+
+    /// The statements of a session that records them which had been done before and were answered from their records.
+    pub fn retried_statements(&self) -> Vec<i32> {
+        match &self.binding {
+            Binding::Retryable(write) => write.retried.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            _ => Vec::new(),
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! A transaction over several operations of a session.
 //!
 //! It reads one snapshot, with its own writes on top, under the catalog of the same moment. Its writes gather in one
-//! storage transaction. No lock is held between two operations: each operation asks whether it has lost against
-//! another commit already, and the commit asks for good (see [`Catalog::commit_transaction`]).
+//! storage transaction. No lock is held between two operations: each write asks whether it has lost against
+//! another commit already, or against what another transaction has written ([`intents`](super::intents)), and the commit
+//! asks for good (see [`Catalog::commit_transaction`]).
 //!
 //! Whatever fails in an operation leaves the transaction as it was in the middle of that operation, so whoever drives it
 //! ends it then; [`logical`](super::logical) does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sheaf_storage::{Durability, IterOptions, Snapshot, Timestamp};
 
+use super::intents::Claims;
 use super::{Session, SessionId};
 use crate::catalog::{
     ByNamespace, Catalog, CatalogState, Collection, CollectionOptions, IndexSpecification, missing_indexes,
@@ -43,13 +46,16 @@ struct Shared {
 struct Work {
     /// The catalog as it sees it: of its snapshot, with what it created.
     catalog: Arc<CatalogState>,
-    /// Its writes; none once it has ended.
-    transaction: Option<DocumentTransaction>,
+    /// Its writes, and what it claims for them; none once it has ended.
+    transaction: Option<(DocumentTransaction, Claims)>,
     /// Collections that were there before and that it wrote to.
     touched: ByNamespace,
     /// Collections it creates.
     created: ByNamespace,
 }
+
+/// How long operations that lost wait for whoever won before they run again all the same.
+const RELEASE_WAIT: Duration = Duration::from_millis(20);
 
 fn ended() -> Error {
     Error::new(error_code::NO_SUCH_TRANSACTION, "the transaction has ended")
@@ -62,16 +68,18 @@ fn refused(what: impl Into<String>) -> Error {
 impl OpenTransaction {
     /// Begins one that reads as of now, or of a time before.
     pub(crate) fn begin(database: &Database, read_timestamp: Option<Timestamp>) -> Result<Self> {
-        let (catalog, transaction) =
+        let (catalog, mut transaction) =
             database.catalog().moment(|| DocumentTransaction::begin(database.tablet(), read_timestamp))?;
         let view = transaction.view();
+        // From now on it says what it writes.
+        transaction.take_written();
         let catalog = match read_timestamp {
             Some(_) => Arc::new(catalog.as_of(&view)?),
             None => catalog,
         };
         let work = Work {
             catalog,
-            transaction: Some(transaction),
+            transaction: Some((transaction, database.intents().claims())),
             touched: ByNamespace::new(),
             created: ByNamespace::new(),
         };
@@ -112,7 +120,7 @@ impl OpenTransaction {
             )));
         }
         let mut work = self.lock();
-        let Work { transaction: Some(transaction), touched, created, .. } = &mut *work else {
+        let Work { transaction: Some((transaction, claims)), touched, created, .. } = &mut *work else {
             return Err(ended());
         };
         let place = place(&collection.namespace);
@@ -120,6 +128,7 @@ impl OpenTransaction {
             touched.entry(place).or_insert_with(|| Arc::clone(collection));
         }
         let outcome = body(transaction, collection)?;
+        claims.claim(&transaction.take_written())?;
         transaction.check(self.shared.bytes_max)?;
         Ok(outcome)
     }
@@ -213,7 +222,8 @@ impl OpenTransaction {
         record: Option<(Vec<u8>, Vec<u8>)>,
     ) -> Result<()> {
         let mut work = self.lock();
-        let mut transaction = work.transaction.take().ok_or_else(ended)?;
+        // Whoever waits for the claims must find what is committed.
+        let (mut transaction, _claims) = work.transaction.take().ok_or_else(ended)?;
         if let Some((key, value)) = record
             && (transaction.has_writes() || !work.created.is_empty())
         {
@@ -285,8 +295,13 @@ impl Session {
                 open.commit(self.database().catalog(), durability, None).map(|()| outcome)
             });
             self.database().cursors().kill_session(open.owner());
+            drop(bound);
             match outcome {
-                Err(error) if error.code == error_code::WRITE_CONFLICT => lost = Some(error),
+                Err(error) if error.code == error_code::WRITE_CONFLICT => {
+                    drop(open);
+                    self.database().intents().wait_for_release(RELEASE_WAIT);
+                    lost = Some(error);
+                }
                 outcome => return outcome,
             }
         }

@@ -68,11 +68,69 @@ fn whoever_writes_second_loses_at_once_or_at_the_commit() {
     session.abort_transaction(&CLIENT, 1).expect("aborts");
     let one = begin(&session, &CLIENT, 2);
     update(&one, r#"{"_id":1}"#, r#"{"$inc":{"x":1}}"#, false, false).expect("updates");
-    update(&other, r#"{"_id":1}"#, r#"{"$inc":{"x":10}}"#, false, false).expect("updates");
-    session.commit_transaction(&OTHER, 1, None).expect("commits");
-    assert_eq!(code(session.commit_transaction(&CLIENT, 2, None)), error_code::WRITE_CONFLICT);
-    assert_eq!(find(&session, r#"{"_id":1}"#), [r#"{"_id":1,"x":10}"#]);
-    assert_eq!(code(session.commit_transaction(&CLIENT, 2, None)), error_code::NO_SUCH_TRANSACTION);
+    let late = update(&other, r#"{"_id":1}"#, r#"{"$inc":{"x":10}}"#, false, false);
+    assert_eq!(code(late), error_code::WRITE_CONFLICT, "the first has written it and runs still");
+    session.abort_transaction(&OTHER, 1).expect("aborts");
+    session.commit_transaction(&CLIENT, 2, None).expect("commits");
+    assert_eq!(find(&session, r#"{"_id":1}"#), [r#"{"_id":1,"x":1}"#]);
+    let again = begin(&session, &OTHER, 2);
+    update(&again, r#"{"_id":1}"#, r#"{"$inc":{"x":10}}"#, false, false).expect("the first has ended");
+    update(&session, r#"{"_id":1}"#, r#"{"$inc":{"x":100}}"#, false, false)
+        .expect("a write by itself does not ask");
+    assert_eq!(code(session.commit_transaction(&OTHER, 2, None)), error_code::WRITE_CONFLICT);
+    assert_eq!(find(&session, r#"{"_id":1}"#), [r#"{"_id":1,"x":101}"#]);
+    assert_eq!(code(session.commit_transaction(&OTHER, 2, None)), error_code::NO_SUCH_TRANSACTION);
+}
+
+#[test]
+fn what_a_transaction_claims_is_free_when_it_ends_however_it_does() {
+    let session = database().session();
+    create_index(&session, r#"{"key": {"e": 1}, "name": "e", "unique": true}"#).expect("creates");
+    insert(&session, &[r#"{"_id":1,"e":0}"#]);
+    let inserts = |inside: &Session, document: &str| {
+        insert(inside, &[document]).errors.pop().map(|error| error.error.code)
+    };
+    for (number, ends) in [(2, "abort"), (4, "commit"), (6, "end of the session")] {
+        let one = begin(&session, &CLIENT, number);
+        let other = begin(&session, &OTHER, number);
+        let document = |id: i64, e: i64| format!(r#"{{"_id":{id},"e":{e}}}"#);
+        assert_eq!(inserts(&one, &document(10 * number, number)), None, "{ends}");
+        // Another document, but the same value of a unique index.
+        let late = doc(&document(10 * number + 1, number));
+        let late = sheaf_engine::operation::InsertOperation::new(namespace(), vec![late.as_raw()]);
+        assert_eq!(code(other.insert(&late)), error_code::WRITE_CONFLICT, "{ends}");
+        session.abort_transaction(&OTHER, number).expect("aborts");
+        match ends {
+            "abort" => session.abort_transaction(&CLIENT, number).expect("aborts"),
+            "commit" => session.commit_transaction(&CLIENT, number, None).expect("commits"),
+            _ => session.database().end_logical_session(&CLIENT),
+        }
+        let third = begin(&session, &OTHER, number + 1);
+        let expected = (ends == "commit").then_some(error_code::DUPLICATE_KEY);
+        assert_eq!(inserts(&third, &document(10 * number, number)), expected, "{ends}");
+        session.abort_transaction(&OTHER, number + 1).expect("aborts");
+    }
+}
+
+#[test]
+fn operations_that_are_done_together_wait_for_each_other() {
+    let session = database().session();
+    insert(&session, &[r#"{"_id":1,"x":0}"#]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let own = session.database().session();
+                for _ in 0..25 {
+                    let twice = |own: &Session| {
+                        update(own, r#"{"_id":1}"#, r#"{"$inc":{"x":1}}"#, false, false)?;
+                        update(own, r#"{"_id":1}"#, r#"{"$inc":{"x":1}}"#, false, false)
+                    };
+                    own.atomically(None, twice).expect("in the end");
+                }
+            });
+        }
+    });
+    assert_eq!(find(&session, "{}"), [r#"{"_id":1,"x":200}"#]);
 }
 
 #[test]
