@@ -42,7 +42,7 @@ pub(crate) fn read(arguments: &Arguments<'_>, namespace: &Namespace) -> Result<C
         options.echoed = echoed;
     }
     crate::id_index::check(arguments, &options)?;
-    refuse_encryption(arguments)?;
+    crate::encrypted_fields::refuse(arguments, &options)?;
     arguments.ignore(&["autoIndexId", "temp", "flags", "recordIdsReplicated"]);
     check(&options, namespace)?;
     if options.time_series.is_some() && arguments.present("changeStreamPreAndPostImages").is_some() {
@@ -202,17 +202,6 @@ fn echoed(arguments: &Arguments<'_>) -> Result<RawDocumentBuf> {
         }
     }
     Ok(out.build())
-}
-
-/// Encryption on the client's side is out of scope.
-fn refuse_encryption(arguments: &Arguments<'_>) -> Result<()> {
-    match arguments.document("encryptedFields")? {
-        None => Ok(()),
-        Some(_) => Err(Error::new(
-            crate::codes::COMMAND_NOT_SUPPORTED,
-            "create.encryptedFields: encryption on the client's side is not supported",
-        )),
-    }
 }
 
 fn check(options: &CollectionOptions, namespace: &Namespace) -> Result<()> {

@@ -3,11 +3,12 @@
 use sheaf_document::{DocumentBuilder, Value, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Namespace, Result};
 
+use crate::arguments::Arguments;
 use crate::codes::INVALID_UUID;
 use crate::request::Request;
 
 /// The collection has another identity.
-const COLLECTION_UUID_MISMATCH: ErrorCode = ErrorCode(361);
+pub(crate) const COLLECTION_UUID_MISMATCH: ErrorCode = ErrorCode(361);
 
 /// The subtype of binary data that is a UUID.
 const UUID_SUBTYPE: u8 = 4;
@@ -15,6 +16,15 @@ const UUID_SUBTYPE: u8 = 4;
 /// Refuses the command if it names an identity that the collection does not have.
 pub(crate) fn check(request: &Request<'_>, namespace: &Namespace) -> Result<()> {
     let arguments = &request.arguments;
+    check_field(request, arguments, namespace)
+}
+
+/// As [`check`], for a document of arguments that names a collection of its own.
+pub(crate) fn check_field(
+    request: &Request<'_>,
+    arguments: &Arguments<'_>,
+    namespace: &Namespace,
+) -> Result<()> {
     let Some(value) = arguments.present("collectionUUID") else { return Ok(()) };
     let bytes = match value {
         ValueRef::Binary(binary) if binary.subtype == UUID_SUBTYPE => binary.bytes,

@@ -114,7 +114,7 @@ fn run(
     let operation = activity.begin(session.connection_id(), command.name, database, document, own_session);
     let operation = begun.insert(operation);
     let _entered = operation.interrupt.enter();
-    let mut request = Request { session, database, name, arguments, generic, settings: None };
+    let mut request = Request { session, database, name, document, arguments, generic, settings: None };
     transaction::check(command, database, &request.generic)?;
     if command.has(Flag::AdminOnly) {
         request.only_on_admin()?;

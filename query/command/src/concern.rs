@@ -175,8 +175,10 @@ pub(crate) fn read_write(
 enum Members {
     Count(i64),
     Majority,
-    /// A name or tags of the replica set's configuration, which has none.
+    /// A name of the replica set's configuration, which has none.
     Custom(String),
+    /// Tags of it. A server alone has no members that could lack them.
+    Tags(String),
 }
 
 fn members(value: ValueRef<'_>) -> Result<Members> {
@@ -187,7 +189,7 @@ fn members(value: ValueRef<'_>) -> Result<Members> {
         ValueRef::Null | ValueRef::Undefined => Ok(Members::Custom(String::new())),
         ValueRef::Document(tags) if tags.is_empty() => refuse("writeConcern.w has no tags".to_owned()),
         ValueRef::Document(tags) => match tags.iter().find(|tag| !tag.kind().is_number()) {
-            None => Ok(Members::Custom(format!("{tags:?}"))),
+            None => Ok(Members::Tags(format!("{tags:?}"))),
             Some(tag) => refuse(format!("writeConcern.w.{} must be a number", tag.key())),
         },
         number => {
@@ -227,7 +229,8 @@ fn check_members(commands: &Commands, members: Option<&Members>) -> Result<Optio
         Some(Members::Custom(_)) if alone => {
             Err(Error::new(BAD_VALUE, "writeConcern.w must be a number or \"majority\" on a server alone"))
         }
-        Some(Members::Custom(name)) => Ok(Some(Error::new(
+        Some(Members::Tags(_)) if alone => Ok(None),
+        Some(Members::Custom(name) | Members::Tags(name)) => Ok(Some(Error::new(
             crate::codes::UNKNOWN_REPL_WRITE_CONCERN,
             format!("the replica set knows no write concern {name:?}"),
         ))),

@@ -18,6 +18,7 @@ mod command;
 mod commands;
 mod concern;
 mod cursors;
+mod encrypted_fields;
 pub mod error_catalogue;
 mod generic;
 mod id_index;

@@ -17,6 +17,8 @@ pub(crate) struct Request<'a> {
     pub(crate) database: &'a str,
     /// The command's name as it was sent.
     pub(crate) name: &'a str,
+    /// All of it, as it was sent.
+    pub(crate) document: RawDocument<'a>,
     /// Its fields; those that every command may have are read already.
     pub(crate) arguments: Arguments<'a>,
     /// What every command may have.

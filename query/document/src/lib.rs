@@ -33,8 +33,12 @@ pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Headroom, in bytes, that internal documents (replies, commands with metadata) may have above [`DOCUMENT_BYTES_MAX`].
 pub const DOCUMENT_BYTES_HEADROOM: usize = 16 * 1024;
 
-/// Deepest nesting of documents and arrays that is accepted.
-pub const DEPTH_MAX: usize = 100;
+/// Deepest nesting of documents and arrays inside a document that is read, as in MongoDB. What is stored may be less deep,
+/// so that there is room for what a command or a reply puts around it.
+pub const DEPTH_MAX: usize = 200;
+
+/// What an error says of nesting deeper than [`DEPTH_MAX`].
+pub const NESTING_DEPTH: &str = "nesting depth";
 
 /// How two strings compare, and the bytes whose `memcmp` order is that comparison.
 ///

@@ -72,6 +72,7 @@ impl From<sheaf_document::Error> for Error {
     fn from(error: sheaf_document::Error) -> Self {
         let code = match &error {
             sheaf_document::Error::Malformed { .. } => error_code::INVALID_BSON,
+            sheaf_document::Error::Limit { what: sheaf_document::NESTING_DEPTH, .. } => ErrorCode::OVERFLOW,
             sheaf_document::Error::Limit { .. } => error_code::OBJECT_TOO_LARGE,
             sheaf_document::Error::Invalid { .. } => error_code::BAD_VALUE,
         };

@@ -57,6 +57,7 @@ pub use field_path::FieldPath;
 pub(crate) use field_path::check_field_name;
 pub use measure::heap_bytes;
 pub use metadata::MetadataSet;
+pub(crate) use operator::exists as is_operator;
 pub use scope::{Scope, VariableId, check_user_variable};
 pub use truth::is_truthy;
 

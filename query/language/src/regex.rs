@@ -15,7 +15,7 @@ pub const MATCH_STEPS_MAX: u32 = 1_000_000;
 pub const MATCH_HEAP_KIB_MAX: u32 = 16 * 1024;
 
 /// Bytes a pattern may have, as in MongoDB.
-pub const PATTERN_BYTES_MAX: usize = 32_764;
+pub const PATTERN_BYTES_MAX: usize = 16_384;
 
 /// Why a regular expression cannot be used. The callers give it the code of the operator it stands in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

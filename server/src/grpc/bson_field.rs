@@ -1,7 +1,7 @@
 //! BSON in the `bytes` fields of a message: checked here, once, and trusted behind.
 
 use bytes::Bytes;
-use sheaf_document::{Error, RawDocument, RawDocumentBuf};
+use sheaf_document::{Error, NESTING_DEPTH, RawDocument, RawDocumentBuf};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -48,7 +48,7 @@ pub fn into_bytes(document: RawDocumentBuf) -> Bytes {
 /// The reason for bytes that are no document.
 pub fn reason(error: &Error) -> &'static str {
     match error {
-        Error::Limit { what: "nesting depth", .. } => "DOCUMENT_TOO_DEEP",
+        Error::Limit { what: NESTING_DEPTH, .. } => "DOCUMENT_TOO_DEEP",
         Error::Limit { .. } => "DOCUMENT_TOO_LARGE",
         Error::Malformed { .. } | Error::Invalid { .. } => "INVALID_BSON",
     }
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(reason_of(vec![]), "FIELD_REQUIRED");
         assert_eq!(reason_of(vec![5, 0, 0, 0]), "INVALID_BSON");
         assert_eq!(reason_of(vec![6, 0, 0, 0, 0]), "INVALID_BSON");
-        assert_eq!(reason_of(nested(200)), "DOCUMENT_TOO_DEEP");
+        assert_eq!(reason_of(nested(201)), "DOCUMENT_TOO_DEEP");
         assert_eq!(reason_of(vec![0; 17 << 20]), "DOCUMENT_TOO_LARGE");
         assert!(required_document("query.filter", &Bytes::from(nested(50))).is_ok());
     }

@@ -15,7 +15,7 @@ async fn bytes_that_are_no_bson_are_named_with_their_field() {
         (Bytes::from_static(&[1, 2, 3]), "INVALID_BSON"),
         (Bytes::from_static(&[0xff, 0xff, 0xff, 0x7f, 0]), "INVALID_BSON"),
         (numbered(1).slice(..20), "INVALID_BSON"),
-        (nested(200), "DOCUMENT_TOO_DEEP"),
+        (nested(201), "DOCUMENT_TOO_DEEP"),
         (Bytes::from(vec![0; 17 << 20]), "DOCUMENT_TOO_LARGE"),
     ] {
         let status = fixture.find(find(bytes)).await.unwrap_err();
@@ -32,7 +32,7 @@ async fn a_bad_document_fails_its_own_insert_and_no_other() {
     });
     for (bad, reason) in [
         (Bytes::from_static(&[9, 0, 0, 0, 0]), "INVALID_BSON"),
-        (nested(200), "DOCUMENT_TOO_DEEP"),
+        (nested(201), "DOCUMENT_TOO_DEEP"),
         (large, "DOCUMENT_TOO_LARGE"),
     ] {
         let before = fixture.count(Bytes::new()).await;

@@ -1,8 +1,8 @@
 //! What the corpus is run against.
 
-use sheaf_command::{CommandSession, Commands, Identity, run_command};
+use sheaf_command::{CommandReply, CommandSession, Commands, Identity, run_command};
 use sheaf_document::{DOCUMENT_BYTES_HEADROOM, DOCUMENT_BYTES_MAX, RawDocument};
-use sheaf_engine::{Database, DatabaseOptions};
+use sheaf_engine::{Database, DatabaseOptions, Error};
 
 use super::Topology;
 
@@ -39,8 +39,11 @@ impl Target for InProcess {
 impl Exchange for CommandSession {
     fn run(&mut self, database: &str, command: &[u8]) -> Result<Vec<u8>, String> {
         let limit = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_HEADROOM;
-        let command = RawDocument::validate_with_limit(command, limit)
-            .map_err(|error| format!("the command is refused at the door: {error}"))?;
-        Ok(run_command(self, database, command).document.into_bytes())
+        // What is no document a door refuses as the MongoDB wire door does.
+        let reply = match RawDocument::validate_with_limit(command, limit) {
+            Ok(command) => run_command(self, database, command),
+            Err(error) => CommandReply::failure(&Error::from(error)),
+        };
+        Ok(reply.document.into_bytes())
     }
 }

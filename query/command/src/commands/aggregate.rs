@@ -9,7 +9,7 @@ use sheaf_engine::{Error, Namespace, Result, error_code};
 use crate::activity::Usage;
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
 use crate::change_stream;
-use crate::commands::{current_op, query_settings, write_block};
+use crate::commands::{current_op, explain, query_settings, write_block};
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::number::to_integer;
 use crate::request::{Request, collation, hint};
@@ -20,8 +20,12 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let target = target(request.database, request.subject())?;
     let mut operation = read(arguments, target)?;
+    if let AggregateTarget::Collection(namespace) = &operation.target {
+        crate::collection_uuid::check(request, namespace)?;
+    }
     operation.common.max_time = request.generic.max_time;
     operation.durability = request.durability();
+    refuse_null(arguments, "explain", "a boolean")?;
     let explain = arguments.boolean("explain")?.unwrap_or(false);
     let delivery = delivery(arguments)?;
     arguments.finish()?;
@@ -48,7 +52,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
             .session
             .engine()
             .explain(&ExplainOperation { target, verbosity: Verbosity::QueryPlanner })?;
-        return Ok(document.into_builder());
+        let mut body = document.into_builder();
+        explain::write_command(request, request.document, &mut body);
+        return Ok(body);
     }
     let Some(delivery) = delivery else {
         return Err(Error::new(
@@ -150,16 +156,27 @@ pub(crate) fn target(database: &str, subject: ValueRef<'_>) -> Result<AggregateT
     }
 }
 
-/// A decimal counts as 1 if it rounds to it; the other numbers must be it.
+/// A decimal counts as 1 if the double next to it is; the other numbers must be it.
 fn is_one(number: ValueRef<'_>) -> bool {
     match number {
         ValueRef::Double(number) => number == 1.0,
+        ValueRef::Decimal128(number) => number.to_f64() == 1.0,
         number => to_integer(number) == Some(1),
+    }
+}
+
+/// Some fields of `aggregate` may be left out and yet not be null.
+fn refuse_null(arguments: &Arguments<'_>, key: &str, expected: &str) -> Result<()> {
+    match arguments.value(key) {
+        Some(value) if value.is_nullish() => Err(arguments.wrong_type(key, value, expected)),
+        _ => Ok(()),
     }
 }
 
 /// Reads everything that is particular to `aggregate`, but for the cursor.
 pub(crate) fn read<'a>(arguments: &Arguments<'a>, target: AggregateTarget) -> Result<AggregateOperation<'a>> {
+    refuse_null(arguments, "pipeline", "an array")?;
+    refuse_null(arguments, "allowDiskUse", "a boolean")?;
     let pipeline = arguments.required("pipeline", arguments.array("pipeline")?)?;
     let stages = pipeline.iter().enumerate().map(|(index, stage)| match stage {
         ValueRef::Document(_) => Ok(stage),
@@ -171,13 +188,14 @@ pub(crate) fn read<'a>(arguments: &Arguments<'a>, target: AggregateTarget) -> Re
     operation.bypass_document_validation = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
     operation.common.let_variables = arguments.document("let")?;
     operation.common.collation = collation(arguments)?;
-    arguments.ignore(&["collectionUUID", "encryptionInformation", "includeQueryStatsMetrics", "fromMongos"]);
+    arguments.ignore(&["encryptionInformation", "includeQueryStatsMetrics", "fromMongos"]);
     arguments.ignore(&["needsMerge", "exchange", "isMapReduceCommand", "$_requestReshardingResumeToken"]);
     Ok(operation)
 }
 
 /// The cursor's options; nothing if there is no `cursor`.
 fn delivery(arguments: &Arguments<'_>) -> Result<Option<Delivery>> {
+    refuse_null(arguments, "cursor", "a document")?;
     match arguments.document("cursor")? {
         None => Ok(None),
         Some(document) => cursor_document("aggregate", document).map(Some),

@@ -7,6 +7,7 @@ use sheaf_engine::operation::{DeleteOperation, InsertOperation, UpdateOperation}
 use sheaf_engine::{Cursor, Error, ErrorCode, Namespace, Result};
 
 use crate::arguments::{Arguments, BAD_VALUE, FAILED_TO_PARSE};
+use crate::collection_uuid::{self, COLLECTION_UUID_MISMATCH};
 use crate::cursors::{Delivery, cursor_document, deliver};
 use crate::reply::append_item_error;
 use crate::request::{Request, collation, hint};
@@ -38,7 +39,7 @@ struct Totals {
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
-    let namespaces = namespaces(arguments)?;
+    let namespaces = namespaces(request)?;
     let documents = arguments.required("ops", arguments.documents("ops")?)?;
     let ordered = arguments.boolean("ordered")?.unwrap_or(true);
     let errors_only = arguments.boolean("errorsOnly")?.unwrap_or(false);
@@ -101,7 +102,14 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(body)
 }
 
-fn namespaces(arguments: &Arguments<'_>) -> Result<Vec<Namespace>> {
+/// A collection of the batch, and why nothing can be written to it.
+struct Target {
+    namespace: Namespace,
+    problem: Option<Error>,
+}
+
+fn namespaces(request: &Request<'_>) -> Result<Vec<Target>> {
+    let arguments = &request.arguments;
     let documents = arguments.required("nsInfo", arguments.documents("nsInfo")?)?;
     if documents.is_empty() {
         return Err(Error::new(BAD_VALUE, "bulkWrite.nsInfo must not be empty"));
@@ -109,25 +117,30 @@ fn namespaces(arguments: &Arguments<'_>) -> Result<Vec<Namespace>> {
     let namespaces = documents.into_iter().enumerate().map(|(index, document)| {
         let info = Arguments::new(format!("bulkWrite.nsInfo.{index}"), document)?;
         let namespace = info.required("ns", info.string("ns")?)?;
-        info.ignore(&["collectionUUID", "encryptionInformation", "isTimeseriesNamespace"]);
+        info.ignore(&["encryptionInformation", "isTimeseriesNamespace"]);
+        let namespace = Namespace::parse(namespace)?;
+        // Another identity fails the operations on the collection, not the batch.
+        let problem = match collection_uuid::check_field(request, &info, &namespace) {
+            Ok(()) => None,
+            Err(error) if error.code == COLLECTION_UUID_MISMATCH => Some(error),
+            Err(error) => return Err(error),
+        };
         info.finish()?;
-        Namespace::parse(namespace)
+        Ok(Target { namespace, problem })
     });
     namespaces.collect()
 }
 
-fn read<'a>(namespaces: &[Namespace], scope: &str, document: RawDocument<'a>) -> Result<Operation<'a>> {
+fn read<'a>(targets: &[Target], scope: &str, document: RawDocument<'a>) -> Result<Operation<'a>> {
     let arguments = Arguments::new(scope, document)?;
     let kind = document.first().map_or("", |first| first.key());
-    let namespace = |arguments: &Arguments<'a>| -> Result<Namespace> {
+    let target = |arguments: &Arguments<'a>| -> Result<&Target> {
         let index = arguments.required(kind, arguments.integer(kind)?)?;
-        usize::try_from(index).ok().and_then(|index| namespaces.get(index)).cloned().ok_or_else(|| {
-            Error::new(
-                BAD_VALUE,
-                format!("{scope}.{kind} is {index}, nsInfo has {} elements", namespaces.len()),
-            )
+        usize::try_from(index).ok().and_then(|index| targets.get(index)).ok_or_else(|| {
+            Error::new(BAD_VALUE, format!("{scope}.{kind} is {index}, nsInfo has {} elements", targets.len()))
         })
     };
+    let namespace = |arguments: &Arguments<'a>| target(arguments).map(|target| target.namespace.clone());
     let operation = match kind {
         "insert" => {
             let document = arguments.required("document", arguments.document("document")?)?;
@@ -162,7 +175,8 @@ fn read<'a>(namespaces: &[Namespace], scope: &str, document: RawDocument<'a>) ->
     };
     arguments.ignore(&["sampleId"]);
     arguments.finish()?;
-    Ok(operation)
+    let problem = target(&arguments)?.problem.clone();
+    Ok(problem.map_or(operation, Operation::Refused))
 }
 
 fn read_update<'a>(arguments: &Arguments<'a>, namespace: Namespace) -> Result<UpdateOperation<'a>> {

@@ -30,7 +30,14 @@ fn size(request: &Request<'_>) -> Result<i64> {
 }
 
 pub(crate) fn convert(request: &Request<'_>) -> Result<DocumentBuilder> {
-    let namespace = request.namespace()?;
+    let namespace = request.namespace().map_err(|error| match request.subject().as_str() {
+        // A dollar sign is looked up as it is: it only names nothing.
+        Some(name) if name.contains('$') => Error::new(error_code::NAMESPACE_NOT_FOUND, error.message),
+        _ => error,
+    })?;
+    if namespace.collection() == "system.views" {
+        return Err(Error::new(BAD_VALUE, format!("{namespace} belongs to the system and cannot be capped")));
+    }
     let size = size(request)?;
     refuse_buckets(request, &namespace)?;
     lookup::existing(request, &namespace)?;

@@ -51,6 +51,13 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let dry_run = arguments.flag("dryRun")?.unwrap_or(false);
     arguments.ignore(&["recordIdsReplicated"]);
     arguments.finish()?;
+    if change.validator.is_some() && namespace.is_system() {
+        return Err(refused(format!("{namespace} belongs to the system and takes no validator")));
+    }
+    let is_oplog = namespace.database() == "local" && namespace.collection().starts_with("oplog.");
+    if is_oplog && (change.capped_size.is_some() || change.capped_max.is_some()) {
+        return Err(refused(format!("{namespace} has no size that collMod could change")));
+    }
     let info = lookup::existing(request, &namespace)?;
     change.check(&info, &namespace)?;
     let mut body = DocumentBuilder::new();

@@ -10,6 +10,9 @@ use crate::request::Request;
 /// Something is on already, with another configuration.
 const ALREADY_INITIALIZED: ErrorCode = ErrorCode(23);
 
+/// Megabytes whose bytes do not fit into 64 bits.
+const TARGET_END: i64 = 1 << 43;
+
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let arguments = &request.arguments;
     let namespace = request.namespace()?;
@@ -32,8 +35,13 @@ pub(crate) fn automatic(request: &Request<'_>) -> Result<DocumentBuilder> {
     let target = arguments.integer("freeSpaceTargetMB")?;
     let once = arguments.flag("runOnce")?.unwrap_or(false);
     arguments.finish()?;
-    if target.is_some_and(|target| !(1..1 << 44).contains(&target)) {
-        return Err(Error::new(BAD_VALUE, "autoCompact.freeSpaceTargetMB must be from 1 to 2^44 - 1"));
+    // The target in bytes must fit into 64 bits, if it is to be used.
+    let end = if enable { TARGET_END } else { 2 * TARGET_END };
+    if target.is_some_and(|target| !(1..end).contains(&target)) {
+        return Err(Error::new(
+            BAD_VALUE,
+            format!("autoCompact.freeSpaceTargetMB must be from 1 to {}", end - 1),
+        ));
     }
     let configuration = (target.unwrap_or(20), once);
     let mut state = request.commands().state();

@@ -10,7 +10,9 @@ use crate::request::{Request, collation, hint};
 use crate::write_batch::count_value;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
-    let mut operation = read(&request.arguments, request.namespace()?)?;
+    let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
+    let mut operation = read(&request.arguments, namespace)?;
     operation.common.max_time = request.generic.max_time;
     request.arguments.finish()?;
     let count = request.session.engine().count(&operation)?;
@@ -27,7 +29,7 @@ pub(crate) fn read<'a>(arguments: &Arguments<'a>, namespace: Namespace) -> Resul
     operation.skip = arguments.count("skip")?.unwrap_or(0);
     operation.hint = hint(arguments)?;
     operation.common.collation = collation(arguments)?;
-    arguments.ignore(&["fields", "collectionUUID", "encryptionInformation", "queryOptions"]);
+    arguments.ignore(&["fields", "encryptionInformation", "queryOptions"]);
     Ok(operation)
 }
 

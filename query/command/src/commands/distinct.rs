@@ -11,7 +11,9 @@ use crate::request::{Request, collation, hint};
 const KEY_HAS_NUL: ErrorCode = ErrorCode(31032);
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
-    let mut operation = read(&request.arguments, request.namespace()?)?;
+    let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
+    let mut operation = read(&request.arguments, namespace)?;
     operation.common.max_time = request.generic.max_time;
     request.arguments.finish()?;
     if let (None, Some(settings)) = (operation.hint, &request.settings) {

@@ -20,13 +20,18 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let target = target(request, command)?;
     let plan = request.session.engine().explain(&ExplainOperation { target, verbosity })?;
     let mut body = plan.into_builder();
+    write_command(request, command, &mut body);
+    Ok(body)
+}
+
+/// What was explained, and who explains.
+pub(crate) fn write_command(request: &Request<'_>, command: RawDocument<'_>, body: &mut DocumentBuilder) {
     body.append("command", command);
     body.document("serverInfo", |info| {
         info.append("host", request.commands().identity().address.as_str());
         info.append("version", crate::version::SPOKEN_VERSION);
     });
     body.document("serverParameters", |_| {});
-    Ok(body)
 }
 
 fn verbosity(arguments: &Arguments<'_>) -> Result<Verbosity> {
@@ -58,7 +63,7 @@ fn target<'a>(request: &Request<'a>, command: RawDocument<'a>) -> Result<Explain
     ]);
     if name == "aggregate" {
         let operation = aggregate::read(&arguments, aggregate::target(request.database, subject)?)?;
-        arguments.ignore(&["cursor", "explain"]);
+        arguments.ignore(&["cursor", "explain", "collectionUUID"]);
         arguments.finish()?;
         return Ok(ExplainTarget::Aggregate(operation));
     }
@@ -71,6 +76,8 @@ fn target<'a>(request: &Request<'a>, command: RawDocument<'a>) -> Result<Explain
             ));
         }
     };
+    // A plan has no use for it: the collection is named.
+    arguments.ignore(&["collectionUUID"]);
     let target = match name {
         "find" => ExplainTarget::Find(find::read(&arguments, namespace)?.0),
         "count" => ExplainTarget::Count(count::read(&arguments, namespace)?),

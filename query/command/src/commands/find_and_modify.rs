@@ -9,7 +9,9 @@ use crate::request::{Request, collation, hint};
 use crate::transaction::statement_ids;
 
 pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
-    let mut operation = read(&request.arguments, request.namespace()?)?;
+    let namespace = request.namespace()?;
+    crate::collection_uuid::check(request, &namespace)?;
+    let mut operation = read(&request.arguments, namespace)?;
     operation.common.max_time = request.generic.max_time;
     operation.durability = request.durability();
     operation.statement = statement_ids(request, 1)?.first().copied();
@@ -43,7 +45,7 @@ pub(crate) fn read<'a>(
     operation.bypass_document_validation = arguments.flag("bypassDocumentValidation")?.unwrap_or(false);
     operation.common.let_variables = arguments.document("let")?;
     operation.common.collation = collation(arguments)?;
-    arguments.ignore(&["collectionUUID", "encryptionInformation", "stmtId", "sampleId"]);
+    arguments.ignore(&["encryptionInformation", "stmtId", "sampleId"]);
     Ok(operation)
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         os.append("type", name).append("name", std::env::consts::OS).append("version", "unknown");
     });
     body.document("extra", |extra| {
+        extra.append("versionString", kernel_version());
         extra.append("pageSize", 4096_i64);
     });
     Ok(body)
@@ -53,4 +54,17 @@ fn memory_megabytes() -> i64 {
 #[cfg(not(target_os = "linux"))]
 fn memory_megabytes() -> i64 {
     0
+}
+
+/// The kernel and its version, as the system names itself.
+#[cfg(target_os = "linux")]
+fn kernel_version() -> String {
+    let name = rustix::system::uname();
+    let parts = [name.sysname(), name.release(), name.version()];
+    parts.map(|part| part.to_string_lossy().into_owned()).join(" ")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kernel_version() -> String {
+    std::env::consts::OS.to_owned()
 }

@@ -161,8 +161,11 @@ fn set_one(own: &mut Parameters, arguments: &Arguments<'_>, name: &str, value: V
         "logLevel" => {
             let bad =
                 || Error::new(BAD_VALUE, format!("logLevel must be a number from 0 to 5, not {value:?}"));
-            let is_number = to_double(value).is_some_and(|number| !number.is_nan());
-            let level = to_integer(value).filter(|_| is_number).ok_or_else(bad)?;
+            let level = match value {
+                ValueRef::Boolean(truth) => Some(i64::from(truth)),
+                number => to_integer(number).filter(|_| to_double(number).is_some_and(|it| !it.is_nan())),
+            };
+            let level = level.ok_or_else(bad)?;
             own.log_level = i32::try_from(level).ok().filter(|level| *level >= 0).ok_or_else(bad)?;
         }
         "ttlMonitorEnabled" => {

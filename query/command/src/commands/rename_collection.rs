@@ -2,7 +2,7 @@
 
 use sheaf_document::{DocumentBuilder, ValueRef};
 use sheaf_engine::operation::RenameCollectionOperation;
-use sheaf_engine::{Namespace, Result};
+use sheaf_engine::{Error, NAMESPACE_BYTES_MAX, Namespace, Result, error_code};
 
 use crate::request::Request;
 
@@ -21,10 +21,21 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         Some(_) => arguments.flag("dropTarget")?.unwrap_or(false),
     };
     let _stay_temp = arguments.boolean("stayTemp")?;
-    let (from, to) = (Namespace::parse(from)?, Namespace::parse(to)?);
+    let (from, to) = (read_name(from)?, read_name(to)?);
     crate::collection_uuid::check(request, &from)?;
     arguments.finish()?;
     let operation = RenameCollectionOperation { from, to, drop_target };
     request.session.engine().rename_collection(&operation)?;
     Ok(DocumentBuilder::new())
+}
+
+/// A namespace. One that is too long, or has a dollar sign, is nothing that could be renamed, which is another error than
+/// that of a name that is written wrongly.
+fn read_name(name: &str) -> Result<Namespace> {
+    Namespace::parse(name).map_err(|error| {
+        if name.contains('$') || name.len() > NAMESPACE_BYTES_MAX {
+            return Error::new(error_code::ILLEGAL_OPERATION, error.message);
+        }
+        error
+    })
 }

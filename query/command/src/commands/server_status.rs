@@ -37,7 +37,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let sections: Vec<(&str, bool)> = request
         .arguments
         .iter()
-        .map(|(key, value)| (key, crate::number::to_truth(value).unwrap_or(true)))
+        .map(|(key, value)| (key, crate::number::to_truth(value).unwrap_or(!value.is_nullish())))
         .collect();
     let wanted = |name: &str| sections.iter().find(|(key, _)| *key == name).is_none_or(|(_, wanted)| *wanted);
     let commands = request.commands();
@@ -56,6 +56,12 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         if wanted(name) {
             body.document(name, |section| write(request, section));
         }
+    }
+    // One server has nobody to mirror reads to. The section comes only to those who ask for it.
+    if sections.iter().any(|(key, is_wanted)| *key == "mirroredReads" && *is_wanted) {
+        body.document("mirroredReads", |section| {
+            section.append("seen", 0_i64).append("sent", 0_i64);
+        });
     }
     if let Some(name) = commands.identity().replica_set.as_ref().filter(|_| wanted("repl")) {
         body.document("repl", |repl| {

@@ -3,7 +3,7 @@
 use sheaf_document::{DocumentBuilder, RawDocument, Value, ValueRef};
 use sheaf_engine::catalog::BUCKETS_PREFIX;
 use sheaf_engine::operation::{CollectionKind, CollectionStatistics};
-use sheaf_engine::{Error, Namespace, Result, error_code};
+use sheaf_engine::{Error, ErrorCode, Namespace, Result, error_code};
 
 use crate::arguments::BAD_VALUE;
 use crate::lookup;
@@ -162,6 +162,9 @@ pub(crate) fn data_size(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(body)
 }
 
+/// The end of a range does not come behind its beginning.
+const BOUNDS_IN_WRONG_ORDER: ErrorCode = ErrorCode(51_175);
+
 /// Documents and bytes in a range of an index.
 fn measure_range(
     request: &Request<'_>,
@@ -174,7 +177,11 @@ fn measure_range(
     operation.hint = key.map(sheaf_engine::operation::Hint::KeyPattern);
     operation.min = Some(min);
     operation.max = Some(max);
-    let mut cursor = request.session.engine().find(&operation)?;
+    let mut cursor = match request.session.engine().find(&operation) {
+        // Nothing lies between ends in the wrong order.
+        Err(error) if error.code == BOUNDS_IN_WRONG_ORDER => return Ok((0, 0)),
+        found => found?,
+    };
     let (mut documents, mut bytes) = (0, 0);
     while !cursor.is_exhausted() {
         for document in cursor.next_batch(1000, sheaf_document::DOCUMENT_BYTES_MAX)?.documents {

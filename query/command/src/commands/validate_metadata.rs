@@ -15,7 +15,7 @@ const INVALID_DATABASE_NAME: ErrorCode = ErrorCode(13280);
 const EMPTY_DATABASE_NAME: ErrorCode = ErrorCode(28539);
 
 /// Kinds of index that version 1 leaves out.
-const UNSTABLE_INDEX_KINDS: [&str; 3] = ["text", "2d", "geoHaystack"];
+const UNSTABLE_INDEX_KINDS: [&str; 2] = ["text", "geoHaystack"];
 
 /// Where something is not stable.
 struct Finding {
@@ -31,8 +31,12 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     arguments.finish()?;
     let parameters = Arguments::new("validateDBMetadata.apiParameters", parameters)?;
     let version = parameters.required("version", parameters.string("version")?)?;
-    let strict = parameters.boolean("strict")?.unwrap_or(false);
-    let _deprecation_errors = parameters.boolean("deprecationErrors")?;
+    let flag = |key: &str| match parameters.value(key) {
+        Some(value) if value.is_nullish() => Err(parameters.wrong_type(key, value, "a boolean")),
+        _ => parameters.boolean(key),
+    };
+    let strict = flag("strict")?.unwrap_or(false);
+    let _deprecation_errors = flag("deprecationErrors")?;
     parameters.finish()?;
     if let Some(name) = database {
         check_name(name)?;

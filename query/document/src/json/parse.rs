@@ -56,7 +56,7 @@ fn convert(json: Json, depth: usize) -> Result<Value<'static>> {
 
 fn check_depth(depth: usize) -> Result<()> {
     if depth > DEPTH_MAX {
-        return Err(Error::Limit { what: "nesting depth", actual: depth, limit: DEPTH_MAX });
+        return Err(Error::Limit { what: crate::NESTING_DEPTH, actual: depth, limit: DEPTH_MAX });
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! reader allocate what it claims.
 
 use super::element::{find_nul, read_i32, split_string, value_len};
-use crate::{BsonType, DEPTH_MAX, Error, Result};
+use crate::{BsonType, DEPTH_MAX, Error, NESTING_DEPTH, Result};
 
 fn malformed(offset: usize, reason: &'static str) -> Error {
     Error::Malformed { offset, reason }
@@ -45,7 +45,7 @@ pub(super) fn document(bytes: &[u8]) -> Result<()> {
         position = value_start + len;
         if let Some(nested) = nested {
             let slot = ends.get_mut(depth).ok_or(Error::Limit {
-                what: "nesting depth",
+                what: NESTING_DEPTH,
                 actual: DEPTH_MAX + 1,
                 limit: DEPTH_MAX,
             })?;

@@ -59,11 +59,14 @@ pub(crate) fn with_id(
 /// The fewest bytes a level of nesting takes: tag, empty key, length, terminator.
 const LEVEL_BYTES_MIN: usize = 7;
 
+/// Levels that a stored document may have, itself included: 20 less than what can be read, for what is put around it.
+const LEVELS_MAX: usize = DEPTH_MAX - 20 + 1;
+
 /// Refuses a document larger or deeper than may be stored. What comes from outside was validated; what an update or a
 /// pipeline made may have grown in both ways.
 pub(crate) fn check_size(document: RawDocument<'_>) -> Result<()> {
-    if document.len_bytes() > LEVEL_BYTES_MIN * DEPTH_MAX && is_deeper(document, DEPTH_MAX) {
-        let reason = format!("the document has more than {DEPTH_MAX} levels");
+    if document.len_bytes() > LEVEL_BYTES_MIN * LEVELS_MAX && is_deeper(document, LEVELS_MAX) {
+        let reason = format!("the document has more than {LEVELS_MAX} levels");
         return Err(Error::new(ErrorCode::OVERFLOW, reason));
     }
     if document.len_bytes() <= DOCUMENT_BYTES_MAX {

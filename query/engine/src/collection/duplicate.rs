@@ -23,11 +23,34 @@ pub(crate) fn duplicate_key(
 
 /// The error for a document whose `_id` is there already.
 pub(super) fn duplicate_id(collection: &Collection, id: ValueRef<'_>) -> Error {
+    if let (true, Some(code)) = (collection.options.is_clustered(), code_of_no_finite_number(id)) {
+        let message = format!(
+            "{} has a document with the key {} already",
+            collection.namespace,
+            crate::value_text::of(id)
+        );
+        return Error::location(code, message);
+    }
     let mut pattern = DocumentBuilder::new();
     pattern.append("_id", 1);
     let mut values = DocumentBuilder::new();
     values.append_ref("_id", id);
     error(collection, ID_INDEX_NAME, pattern.build().as_raw(), &values.build())
+}
+
+/// The code of a second document whose key is NaN or infinite, in a clustered collection: MongoDB has codes of their own
+/// for these.
+fn code_of_no_finite_number(id: ValueRef<'_>) -> Option<i32> {
+    let (is_nan, is_finite) = match id {
+        ValueRef::Double(number) => (number.is_nan(), number.is_finite()),
+        ValueRef::Decimal128(number) => (number.is_nan(), number.is_finite()),
+        _ => return None,
+    };
+    match (is_nan, is_finite) {
+        (true, _) => Some(50_819),
+        (_, false) => Some(50_826),
+        _ => None,
+    }
 }
 
 fn error(collection: &Collection, index: &str, pattern: RawDocument<'_>, values: &RawDocumentBuf) -> Error {

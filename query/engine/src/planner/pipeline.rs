@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sheaf_document::{RawDocumentBuf, ValueRef};
 use sheaf_language::Filter;
 use sheaf_language::aggregate::{GeoNear, Pipeline, PipelineContext, Place, Stage};
-use sheaf_language::expression::Scope;
+use sheaf_language::expression::{MetadataSet, Scope};
 use sheaf_language::filter::Predicate;
 use sheaf_language::filter::path::FieldPath;
 use sheaf_language::geometry::Distance;
@@ -112,13 +112,14 @@ impl Preparer<'_> {
     }
 }
 
-/// The plan of a pipeline over a source. `extra` is a filter in front of the pipeline's own stages.
+/// The plan of a pipeline over a source. `extra` is a filter in front of the pipeline's own stages; `asked` is the metadata
+/// that its expressions want of the source.
 pub(crate) fn plan_pipeline(
     source: &Source,
     extra: Option<&Filter>,
     stages: &[PreparedStage],
     collation: &QueryCollation,
-    hint: HintChoice,
+    (hint, asked): (HintChoice, MetadataSet),
 ) -> Result<PhysicalPlan> {
     let own_filter = extra.map(|filter| PreparedStage {
         stage: Arc::new(Stage::Match(filter.clone())),
@@ -138,7 +139,7 @@ pub(crate) fn plan_pipeline(
     }
     let fusion_at = chain.iter().position(|prepared| matches!(prepared.stage.as_ref(), Stage::Fusion(_)));
     if let Some((below, [fusion, behind @ ..])) = fusion_at.and_then(|at| chain.split_at_checked(at)) {
-        let plan = plan_fusion(source.collection.as_ref(), below, fusion, (collation, hint))?;
+        let plan = plan_fusion(source.collection.as_ref(), below, fusion, (collation, (hint, asked)))?;
         return add_stages(plan, behind);
     }
     if let Some(Stage::GeoNear(near)) = chain.first().map(|first| first.stage.as_ref()) {
@@ -157,13 +158,18 @@ pub(crate) fn plan_pipeline(
         return add_stages(plan_documents(Some(buckets), &query)?, &chain);
     }
     let (mut query, used) = absorb(&chain, collation, hint);
+    // The entries of a text index are words, which are no key of a document.
+    query.index.needs_key = asked.intersects(MetadataSet::INDEX_KEY) && query.filter.text().is_none();
     if let Some(filter) = Arc::get_mut(&mut query.filter) {
         bind_text(filter, source.collection.as_deref())?;
     }
     if let Some(collection) = &source.collection {
         query.consult_filters(collection, None);
     }
-    let plan = plan_documents(source.collection.as_ref(), &query)?;
+    let mut plan = plan_documents(source.collection.as_ref(), &query)?;
+    if asked.intersects(MetadataSet::RECORD_ID) {
+        plan = PhysicalPlan::ShowRecordId { as_field: false, input: Box::new(plan) };
+    }
     add_stages(plan, chain.get(used..).unwrap_or_default())
 }
 
@@ -172,7 +178,7 @@ fn plan_fusion(
     collection: Option<&Arc<Collection>>,
     below: &[&PreparedStage],
     prepared: &PreparedStage,
-    (collation, hint): (&QueryCollation, HintChoice),
+    (collation, wanted): (&QueryCollation, (HintChoice, MetadataSet)),
 ) -> Result<PhysicalPlan> {
     let Stage::Fusion(fusion) = prepared.stage.as_ref() else {
         return Err(Error::internal("the plan of a fusion was asked of another stage"));
@@ -184,7 +190,7 @@ fn plan_fusion(
     let below = below.iter().map(|stage| (*stage).clone()).collect();
     let source = Source { collection: collection.cloned(), stages: below };
     let inputs =
-        prepared.inner.iter().map(|inner| plan_pipeline(&source, None, inner, collation, hint.clone()));
+        prepared.inner.iter().map(|inner| plan_pipeline(&source, None, inner, collation, wanted.clone()));
     Ok(PhysicalPlan::Fusion { fusion: Arc::new((**fusion).clone()), inputs: inputs.collect::<Result<_>>()? })
 }
 

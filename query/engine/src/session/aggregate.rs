@@ -79,6 +79,7 @@ impl Session {
         if collection.as_ref().is_none_or(|found| found.options.view_on.is_none()) {
             pipeline.asked.check_given(MetadataSet::default())?;
         }
+        let asked = pipeline.asked;
         let mut preparer = Preparer {
             state,
             database: namespace.database(),
@@ -103,7 +104,10 @@ impl Session {
                 let plan = PhysicalPlan::Ready { name, documents: documents.into() };
                 planner::add_stages(plan, &stages.iter().skip(1).collect::<Vec<_>>())?
             }
-            _ => planner::plan_pipeline(&source, None, &stages, &query.collation, query.hint)?,
+            _ => {
+                let wanted = (query.hint, asked);
+                planner::plan_pipeline(&source, None, &stages, &query.collation, wanted)?
+            }
         };
         Ok(PlannedPipeline { plan, collation: query.collation, sink, namespace })
     }

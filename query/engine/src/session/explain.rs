@@ -26,6 +26,8 @@ struct Explained {
     is_pipeline: bool,
     /// Whether an index filter was consulted.
     has_index_filter: bool,
+    /// The stage at the end that writes. It is named, not run.
+    sink: Option<&'static str>,
 }
 
 impl Session {
@@ -44,7 +46,7 @@ impl Session {
         out.append("explainVersion", "1");
         let all_plans = operation.verbosity == Verbosity::AllPlansExecution;
         match pipeline_depth(&explained) {
-            0 => write_query(
+            0 if explained.sink.is_none() => write_query(
                 &explained,
                 &explained.plan,
                 run.as_ref().map(Execution::root),
@@ -126,6 +128,7 @@ impl Session {
             top,
             is_pipeline: false,
             has_index_filter: query.allowed.is_some(),
+            sink: None,
         })
     }
 
@@ -149,6 +152,7 @@ impl Session {
             top: None,
             is_pipeline: true,
             has_index_filter: false,
+            sink: planned.sink.as_ref().map(|sink| sink.stage.name()),
         })
     }
 
@@ -250,7 +254,7 @@ fn write_pipeline(
 ) {
     let mut own = Vec::new();
     let (mut plan, mut operator) = (&explained.plan, root);
-    let mut below = None;
+    let mut below = (depth == 0).then_some((plan, operator));
     for _ in 0..depth {
         own.push((plan, operator));
         below = plan.inputs().first().map(|input| (input, operator.and_then(|own| own.inputs().first())));
@@ -272,6 +276,11 @@ fn write_pipeline(
                     stage.append("nReturned", explain::number(operator.returned));
                     explain::write_spilled(operator, stage);
                 }
+            });
+        }
+        if let Some(sink) = explained.sink {
+            stages.document(|stage| {
+                stage.document(sink, |_| {});
             });
         }
     });

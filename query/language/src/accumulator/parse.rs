@@ -18,7 +18,9 @@ impl AccumulatorSpec {
 
     /// Reads the accumulator `name` with its argument.
     pub fn parse(name: &str, argument: ValueRef<'_>, scope: &mut Scope) -> Result<Self> {
-        if matches!(argument, ValueRef::Array(_)) && Self::exists(name) && !takes_names(name) {
+        let is_known = (Self::exists(name) && (name == "$count" || !takes_names(name)))
+            || crate::expression::is_operator(name);
+        if matches!(argument, ValueRef::Array(_)) && is_known {
             return Err(Error::location(
                 40_237,
                 format!("the accumulator {name} takes one argument, not an array"),

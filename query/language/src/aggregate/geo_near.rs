@@ -69,6 +69,9 @@ impl GeoNear {
         near.distance_min = fields.distance_min.unwrap_or(near.distance_min);
         near.distance_max = fields.distance_max.unwrap_or(near.distance_max);
         let query = Filter::parse(fields.query.unwrap_or(RawDocument::EMPTY), scope)?;
+        if query.text().is_some() {
+            return Err(Error::new(ErrorCode::BAD_VALUE, "the 'query' of $geoNear cannot search for words"));
+        }
         if query.near().is_some() {
             return Err(Error::location(5_626_500, "the 'query' of $geoNear cannot have a $near of its own"));
         }
@@ -130,7 +133,9 @@ impl<'a> Fields<'a> {
             "includeLocs" => self.place_path = Some(result_path(name, value, 16_607)?),
             // Documents come once each; what this option turned off is gone.
             "uniqueDocs" => {}
-            other => return Err(Error::location(40_415, format!("$geoNear has no argument '{other}'"))),
+            other => {
+                return Err(Error::new(ErrorCode::BAD_VALUE, format!("$geoNear has no argument '{other}'")));
+            }
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! `$convert` and its short forms `$toInt`, `$toString` and so on.
 //!
 //! What a conversion cannot do is one kind of failure (code 241) that `onError` stands in for; wrong arguments are
-//! errors that it does not. Binary data and text convert by a named format, binary data and numbers by a byte order.
+//! errors that it does not. Binary data and text convert by a named format, binary data and numbers by a byte order,
+//! numbers and text in a base.
 
+mod base;
 mod binary;
 mod format;
 mod number;
@@ -15,6 +17,7 @@ use super::operator::Operator;
 use super::{Expression, Frame, Node, Scope, is_truthy};
 use crate::{Error, ErrorCode, Result};
 
+use base::Base;
 use format::{ByteOrder, Format};
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -44,6 +47,7 @@ pub(crate) struct Convert {
     on_null: Option<Expression>,
     format: Option<Expression>,
     byte_order: Option<Expression>,
+    base: Option<Expression>,
 }
 
 /// Where the target is from.
@@ -96,6 +100,7 @@ fn parse_short(name: &'static str, kind: BsonType, value: ValueRef<'_>, scope: &
         on_null: None,
         format: format.map(|format| Expression::constant(Value::from(format.to_owned()))),
         byte_order: None,
+        base: None,
     })))
 }
 
@@ -106,7 +111,8 @@ fn parse_convert(value: ValueRef<'_>, scope: &mut Scope) -> Result<Node> {
         return Err(refused(format!("$convert takes a document of arguments, found {found}")));
     };
     let (mut input, mut to) = (None, None);
-    let (mut on_error, mut on_null, mut format, mut byte_order) = (None, None, None, None);
+    let (mut on_error, mut on_null) = (None, None);
+    let (mut format, mut byte_order, mut base) = (None, None, None);
     for element in document {
         let value = element.value();
         match element.key() {
@@ -116,12 +122,13 @@ fn parse_convert(value: ValueRef<'_>, scope: &mut Scope) -> Result<Node> {
             "onNull" => on_null = Some(Expression::parse(value, scope)?),
             "format" => format = Some(Expression::parse(value, scope)?),
             "byteOrder" => byte_order = Some(Expression::parse(value, scope)?),
+            "base" => base = Some(Expression::parse(value, scope)?),
             other => return Err(refused(format!("$convert has no argument '{other}'"))),
         }
     }
     let input = input.ok_or_else(|| refused("$convert needs the argument 'input'".to_owned()))?;
     let to = to.ok_or_else(|| refused("$convert needs the argument 'to'".to_owned()))?;
-    let convert = Convert { name: "$convert", input, to, on_error, on_null, format, byte_order };
+    let convert = Convert { name: "$convert", input, to, on_error, on_null, format, byte_order, base };
     Ok(Node::Convert(Box::new(convert)))
 }
 
@@ -207,6 +214,7 @@ impl Convert {
             ("onNull", &self.on_null),
             ("format", &self.format),
             ("byteOrder", &self.byte_order),
+            ("base", &self.base),
         ];
         for (name, argument) in optional {
             argument.iter().for_each(|argument| visit(name, argument));
@@ -246,6 +254,11 @@ impl Convert {
         target: Target,
         frame: &mut Frame<'a, '_>,
     ) -> Result<Value<'a>> {
+        if let Some(base) = &self.base
+            && let Some(base) = Base::read(&base.run(frame)?)?
+        {
+            return in_base(input, target, base);
+        }
         let needs_format = matches!(
             (&input, target.kind),
             (Value::String(_), BsonType::Binary) | (Value::Binary { .. }, BsonType::String)
@@ -264,6 +277,25 @@ impl Convert {
             _ => ByteOrder::Little,
         };
         convert(input, target, format, order)
+    }
+}
+
+/// Between text and numbers, in a base.
+fn in_base(input: Value<'_>, target: Target, base: Base) -> Result<Value<'_>> {
+    const NUMBERS: [BsonType; 4] = [BsonType::Int32, BsonType::Int64, BsonType::Double, BsonType::Decimal128];
+    let to_number = NUMBERS.contains(&target.kind);
+    match (&input, Number::of(&input)) {
+        // Fractions and exponents are for base ten.
+        _ if base == Base::Ten => convert(input, target, None, ByteOrder::Little),
+        (Value::String(text), _) if to_number => {
+            convert(Value::Int64(base.number_of(text)?), target, None, ByteOrder::Little)
+        }
+        (_, Some(number)) if target.kind == BsonType::String => base.text_of(number).map(Value::from),
+        _ => Err(failure(format!(
+            "a base is for numbers and text, not for {} to {}",
+            input.type_name(),
+            target.kind.name()
+        ))),
     }
 }
 

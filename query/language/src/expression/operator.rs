@@ -124,6 +124,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Operator> {
     TABLE.get(name).copied()
 }
 
+/// Whether there is an operator of this name.
+pub(crate) fn exists(name: &str) -> bool {
+    find(name).is_some()
+}
+
 /// The operands of a list-shaped operator.
 pub(crate) fn parse_list(value: ValueRef<'_>, scope: &mut Scope) -> Result<Vec<Expression>> {
     match value {

@@ -32,7 +32,10 @@ impl Projection {
                     let kind = other.kind().name();
                     return Err(Error::location(31120, format!("$unset needs strings, found {kind}")));
                 }
-                for path in list.iter().filter_map(ValueRef::as_str) {
+                let paths = || list.iter().filter_map(ValueRef::as_str);
+                // Of several faults this one is told first.
+                paths().try_for_each(refuse_zero_byte)?;
+                for path in paths() {
                     unset(&mut root, path)?;
                 }
             }
@@ -48,10 +51,15 @@ impl Projection {
     }
 }
 
-fn unset(root: &mut Node, path: &str) -> Result<()> {
+fn refuse_zero_byte(path: &str) -> Result<()> {
     if path.contains('\0') {
         return Err(Error::location(9_527_900, "a field of $unset must not contain a zero byte"));
     }
+    Ok(())
+}
+
+fn unset(root: &mut Node, path: &str) -> Result<()> {
+    refuse_zero_byte(path)?;
     let parsed = FieldPath::parse(path)?;
     let names: Vec<&str> = parsed.components().collect();
     root.insert(&names, Entry::Drop).map_err(|collision| {

@@ -91,8 +91,8 @@ impl IndexChange {
         }
         let was_hidden = matches!(found.get("hidden"), Some(ValueRef::Boolean(true)));
         let had_expiry = found.get("expireAfterSeconds").and_then(crate::number::to_integer);
-        if self.expiry.is_some() && !is_plain_key(found) {
-            return Err(refused("documents expire by an index of one plain field only"));
+        if self.expiry.is_some() && !is_single_field(found) {
+            return Err(refused("documents expire by an index of one field only"));
         }
         let is = |option: &str| matches!(found.get(option), Some(ValueRef::Boolean(true)));
         if is_id && (self.unique || self.prepare_unique.is_some()) {
@@ -160,10 +160,11 @@ impl IndexChange {
     }
 }
 
-/// Whether the key has one field, and that of plain values.
-fn is_plain_key(index: RawDocument<'_>) -> bool {
+/// Whether the key has one field, which is no wildcard. An index of hashes or places may say when documents expire, as
+/// `createIndexes` allows it too; it finds none, and passes over the database count it as unusable.
+fn is_single_field(index: RawDocument<'_>) -> bool {
     let key = index.get("key").and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);
-    key.iter().count() == 1 && key.iter().all(|field| to_double(field.value()).is_some())
+    key.iter().count() == 1 && key.iter().all(|field| !field.key().ends_with("$**"))
 }
 
 /// Only keys of values can be told apart: not words, places or hashes, and not what a wildcard stands for.

@@ -2,7 +2,7 @@
 
 use sheaf_document::{RawDocument, RawDocumentBuf};
 use sheaf_language::Filter;
-use sheaf_language::expression::Scope;
+use sheaf_language::expression::{MetadataSet, Scope};
 
 use super::read_all;
 use crate::Result;
@@ -58,7 +58,7 @@ fn plan(
         document: context.collation.clone(),
         collator: context.environment.collator.clone(),
     };
-    planner::plan_pipeline(source, filter, stages, &collation, HintChoice::None)
+    planner::plan_pipeline(source, filter, stages, &collation, (HintChoice::None, MetadataSet::default()))
 }
 
 fn access(plan: &PhysicalPlan) -> Access {
