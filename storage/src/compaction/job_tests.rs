@@ -367,3 +367,31 @@ fn a_raised_stop_ends_a_job_and_leaves_no_file() {
     assert!(matches!(flush(&context, &[Arc::clone(&tree.memtable)], 1), Err(Error::Closed)));
     assert_eq!(tree.opener.vfs.list("t".as_ref()).unwrap(), Vec::<String>::new());
 }
+
+#[test]
+fn a_table_drags_along_no_more_than_its_share_of_the_level_below() {
+    let mut tree = Tree::new(4);
+    for number in 0..600 {
+        tree.put(format!("a{number:04}").as_bytes(), Some(&[b'v'; 100]));
+    }
+    tree.flush();
+    let choice = choose_all(&tree.version, &tree.options);
+    tree.run(|context, version| compact(context, version, &choice));
+    let below = tree.version.level(6).len();
+    assert!(below > 40, "{below}");
+    // Few and small, all over the level below: by their size they would share one table.
+    for number in (0..600).step_by(20) {
+        tree.put(format!("a{number:04}").as_bytes(), Some(b"x"));
+    }
+    tree.flush();
+    let tables = tree.version.level(0).iter().map(|table| (0, table.meta.file_id)).collect();
+    let choice = Choice::Merge { tables, to: 5, reason: Reason::L0 };
+    tree.run(|context, version| compact(context, version, &choice));
+    assert!(tree.version.level(5).len() >= 3);
+    for table in tree.version.level(5) {
+        let met = tree.version.level(6).iter().filter(|other| other.meta.overlaps_table(&table.meta));
+        let bytes: u64 = met.map(|other| other.meta.size_bytes).sum();
+        assert!(bytes <= 13 * tree.options.table_bytes_target, "{bytes} bytes below one table");
+    }
+    tree.check(1);
+}

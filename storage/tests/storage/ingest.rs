@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use sheaf_storage::{Durability, Error, FaultVfs, IterOptions, MemoryVfs, Store, Tablet, Vfs, WriteBatch};
+use sheaf_storage::{
+    Durability, Error, FaultVfs, IterOptions, MemoryVfs, Store, StoreOptions, Tablet, Vfs, WriteBatch,
+};
 
 use crate::fixture::{DIRECTORY, Dice, deep, memory, open, small_options};
 use crate::model::{Model, backward, forward, random_batch, random_key};
@@ -180,16 +182,17 @@ fn files_ingested_during_a_compaction_stay_above_what_it_writes() {
     let (_, base) = memory();
     let faults = FaultVfs::new(base);
     let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
-    let store = open(&vfs, small_options()).unwrap();
+    let options = StoreOptions { l0_compaction_trigger: 8, l0_slowdown: 8, l0_stop: 10, ..small_options() };
+    let store = open(&vfs, options).unwrap();
     let tablet = store.tablet();
     for key in ["ia", "iz"] {
         tablet.ingest(vec![(key.as_bytes().to_vec(), vec![1; 50])]).unwrap();
         let mut batch = WriteBatch::new();
         batch.put(key, "newer");
         tablet.commit(batch, None).unwrap();
+        tablet.flush().unwrap();
     }
-    tablet.flush().unwrap();
-    // Between the keys that the compaction reads, so that its output covers the place.
+    // No table covers the place yet. Between the keys that the compaction reads, so that its output covers the place.
     let (during, once) = (tablet.clone(), std::sync::atomic::AtomicBool::new(false));
     faults.set_hook(move |call| {
         let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
