@@ -8,6 +8,7 @@ mod capped;
 mod concurrency;
 mod crud;
 mod expiry;
+mod frozen;
 mod golden;
 mod lifecycle;
 mod model;
