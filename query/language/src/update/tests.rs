@@ -114,6 +114,12 @@ fn extremes_and_dates() {
     becomes(r#"{"a":5}"#, r#"{"$max":{"a":3}}"#, r#"{"a":5}"#);
     becomes(r#"{"a":5}"#, r#"{"$max":{"a":"x"}}"#, r#"{"a":"x"}"#);
     becomes(r#"{}"#, r#"{"$currentDate":{"d":true}}"#, r#"{"d":{"$date":"2023-11-14T22:13:20Z"}}"#);
+    // Without a clock of the cluster, a timestamp has the seconds of the update's own.
+    becomes(
+        r#"{}"#,
+        r#"{"$currentDate":{"d":{"$type":"timestamp"}}}"#,
+        r#"{"d":{"$timestamp":{"t":1700000000,"i":1}}}"#,
+    );
     fails(r#"{}"#, r#"{"$currentDate":{"d":{"$type":"Date"}}}"#, 2);
 }
 
