@@ -239,6 +239,11 @@ impl BlockCache {
         found
     }
 
+    /// Whether there is an item of `holder` at `offset`, for who does not want it yet.
+    pub fn holds(&self, holder: u64, offset: u64) -> bool {
+        self.blocks.contains_key(&(holder, offset))
+    }
+
     /// Counts a block that was found without asking here.
     #[inline]
     pub fn note_hit(&self) {

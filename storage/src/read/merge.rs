@@ -13,6 +13,7 @@ use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::read::source::Source;
 use crate::sstable::block::Position;
+use crate::sstable::cursor::Reach;
 use crate::value_slice::ValueSlice;
 
 /// A walk over several sources.
@@ -75,9 +76,16 @@ impl MergeCursor {
         self.heap.first().copied()
     }
 
-    /// Moves to the first entry at or after `target`; the walk goes forward.
-    pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
-        self.start(false, |source| source.seek(target))
+    /// Moves to the first entry at or after `target`; the walk goes forward, about as far as `reach` says.
+    pub fn seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
+        self.check()?;
+        for source in &mut self.sources {
+            if let Err(error) = source.begin_seek(target, reach) {
+                self.error = Some(error.clone());
+                return Err(error);
+            }
+        }
+        self.start(false, |source| source.finish_seek(target))
     }
 
     /// Moves to the first entry; the walk goes forward.
@@ -241,7 +249,7 @@ mod tests {
                 let target = Position { key: &key, timestamp: Timestamp(seed) };
                 let split =
                     expected.partition_point(|e| Position { key: &e.0, timestamp: Timestamp(e.1) } < target);
-                merge.seek(target).unwrap();
+                merge.seek(target, Reach::End).unwrap();
                 assert_eq!(walk(&mut merge), expected[split..]);
                 merge.seek_before(target).unwrap();
                 let mut before = walk(&mut merge);

@@ -25,7 +25,7 @@ use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::read::view::ReadView;
 use crate::sstable::block::Position;
 use crate::sstable::block_file::Caching;
-use crate::sstable::cursor::TableCursor;
+use crate::sstable::cursor::{Reach, TableCursor};
 use crate::timestamp::Timestamp;
 use crate::value_slice::ValueSlice;
 
@@ -250,7 +250,10 @@ impl Iter {
     /// Shows the first key. Whether there is one.
     pub fn seek_to_first(&mut self) -> Result<bool> {
         let moved = match &self.options.lower {
-            Some(lower) => self.merge.seek(Position { key: lower, timestamp: Timestamp::MAX }),
+            Some(lower) => {
+                let reach = self.options.upper.as_deref().map_or(Reach::End, Reach::Key);
+                self.merge.seek(Position { key: lower, timestamp: Timestamp::MAX }, reach)
+            }
             None => self.merge.seek_to_first(),
         };
         self.arrive(moved, false)
@@ -268,7 +271,8 @@ impl Iter {
     /// Shows the first key at or after `key`. Whether there is one.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool> {
         let key = self.options.lower.as_deref().filter(|lower| *lower > key).unwrap_or(key);
-        let moved = self.merge.seek(Position { key, timestamp: Timestamp::MAX });
+        let reach = self.options.upper.as_deref().map_or(Reach::End, Reach::Key);
+        let moved = self.merge.seek(Position { key, timestamp: Timestamp::MAX }, reach);
         self.arrive(moved, false)
     }
 
@@ -295,7 +299,8 @@ impl Iter {
                 self.settle(moved)
             }
             Standing::Backward => {
-                let moved = self.merge.seek(Position { key: &self.key, timestamp: Timestamp::ZERO });
+                let moved =
+                    self.merge.seek(Position { key: &self.key, timestamp: Timestamp::ZERO }, Reach::End);
                 let moved = moved.and_then(|()| self.find_forward(true));
                 self.settle(moved)
             }
@@ -392,7 +397,7 @@ impl Iter {
                     self.target.clear();
                     self.target.extend_from_slice(position.key);
                     let timestamp = if shown { Timestamp::ZERO } else { self.visible };
-                    self.merge.seek(Position { key: &self.target, timestamp })?;
+                    self.merge.seek(Position { key: &self.target, timestamp }, Reach::Entry)?;
                 }
                 continue;
             }
@@ -450,7 +455,7 @@ impl Iter {
     /// Searches for the newest version of `self.key` that is visible, and saves its value.
     fn newest_of_key(&mut self) -> Result<Option<(Timestamp, ValueKind)>> {
         for timestamp in [Timestamp::MAX, self.visible] {
-            self.merge.seek(Position { key: &self.key, timestamp })?;
+            self.merge.seek(Position { key: &self.key, timestamp }, Reach::Entry)?;
             let Some(position) = self.merge.position().filter(|position| position.key == self.key) else {
                 return Ok(None);
             };

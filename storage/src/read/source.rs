@@ -9,7 +9,7 @@ use crate::manifest::{TableHandle, Version};
 use crate::memtable::MemtableCursor;
 use crate::sstable::block::Position;
 use crate::sstable::block_file::Caching;
-use crate::sstable::cursor::TableCursor;
+use crate::sstable::cursor::{Reach, TableCursor};
 use crate::timestamp::Timestamp;
 use crate::value_slice::ValueSlice;
 
@@ -78,15 +78,24 @@ impl Source {
         }
     }
 
-    /// Moves to the first entry at or after `target`.
-    pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
+    /// The first half of a seek: see [`TableCursor::begin_seek`].
+    pub fn begin_seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
+        match self {
+            Source::Memtable(_) => Ok(()),
+            Source::Table(cursor) => cursor.begin_seek(target, reach),
+            Source::Level(cursor) => cursor.begin_seek(target, reach),
+        }
+    }
+
+    /// The second half, with the same target.
+    pub fn finish_seek(&mut self, target: Position<'_>) -> Result<()> {
         match self {
             Source::Memtable(cursor) => {
                 cursor.seek(target.key, target.timestamp);
                 Ok(())
             }
-            Source::Table(cursor) => cursor.seek(target),
-            Source::Level(cursor) => cursor.seek(target),
+            Source::Table(cursor) => cursor.finish_seek(target),
+            Source::Level(cursor) => cursor.finish_seek(target),
         }
     }
 
@@ -212,15 +221,18 @@ impl LevelCursor {
         Ok(self.current.as_mut())
     }
 
-    fn seek(&mut self, target: Position<'_>) -> Result<()> {
+    fn begin_seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
         let at = self.tables.as_slice().partition_point(|table| !table.meta.largest.admits(target.key));
-        if let Some(cursor) = self.open(at)? {
-            cursor.seek(target)?;
-            if !cursor.valid() {
-                return self.first_from(at + 1);
-            }
+        match self.open(at)? {
+            Some(cursor) => cursor.begin_seek(target, reach),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn finish_seek(&mut self, target: Position<'_>) -> Result<()> {
+        let Some(cursor) = &mut self.current else { return Ok(()) };
+        cursor.finish_seek(target)?;
+        if cursor.valid() { Ok(()) } else { self.first_from(self.at + 1) }
     }
 
     fn seek_before(&mut self, target: Position<'_>) -> Result<()> {

@@ -29,6 +29,20 @@ const UPCOMING_BEFORE: usize = 3;
 /// How many values on from the current one are brought near.
 const VALUES_AHEAD: usize = 7;
 
+/// A seek whose walk goes on behind the block it finds has so many blocks of that size read at once.
+const BLOCKS_ANNOUNCED: u64 = 3;
+
+/// How far a walk will go that a seek begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Reach<'a> {
+    /// Not far.
+    Entry,
+    /// Up to this key.
+    Key(&'a [u8]),
+    /// To the end, or until it is left.
+    End,
+}
+
 /// Where in the index a cursor stands.
 #[derive(Default)]
 struct IndexPlace {
@@ -54,7 +68,9 @@ pub struct TableCursor {
     in_a_row: u32,
     /// What was read ahead.
     ahead: Option<Ahead>,
-    /// The block behind the current one, once it is taken hold of.
+    /// Whether the seek that was begun has found a block.
+    is_within: bool,
+    /// The block behind the current one, once it is taken hold of; between the halves of a seek, the block it found.
     upcoming: Option<Arc<Block>>,
     /// How much was read at once.
     ahead_bytes: u64,
@@ -75,6 +91,7 @@ impl TableCursor {
             key: Vec::new(),
             in_a_row: 0,
             ahead: None,
+            is_within: false,
             upcoming: None,
             ahead_bytes: 0,
         }
@@ -121,12 +138,47 @@ impl TableCursor {
 
     /// Moves to the first entry at or after `target`.
     pub fn seek(&mut self, target: Position<'_>) -> Result<()> {
+        self.begin_seek(target, Reach::Entry)?;
+        self.finish_seek(target)
+    }
+
+    /// The first half of a seek: finds the block in the index, and has it read or brought near without waiting for it. Who
+    /// seeks in several tables begins all seeks before it finishes one, so that it waits for all blocks at once.
+    pub fn begin_seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
         self.leave();
-        let target = self.reader.stored(target);
-        if !self.index_seek(target)? {
+        self.forget_ahead();
+        self.is_within = self.index_seek(self.reader.stored(target))?;
+        if !self.is_within || self.caching == Caching::Past {
             return Ok(());
         }
-        let block = self.load()?;
+        let (index, at) = self.index_entry();
+        let block = self.reader.resident(index, at, self.caching)?;
+        match &block {
+            Some(block) => block.prefetch_columns(),
+            None => {
+                let ends_here = match reach {
+                    Reach::Entry => true,
+                    Reach::Key(key) => index.seek(Position { key, timestamp: Timestamp::MAX }) <= at,
+                    Reach::End => false,
+                };
+                let blocks = if ends_here { 1 } else { BLOCKS_ANNOUNCED };
+                self.reader.file.announce(self.reader.handle_at(index, at)?, blocks)?;
+            }
+        }
+        self.upcoming = block;
+        Ok(())
+    }
+
+    /// The second half, with the same target.
+    pub fn finish_seek(&mut self, target: Position<'_>) -> Result<()> {
+        if !self.is_within {
+            return Ok(());
+        }
+        let target = self.reader.stored(target);
+        let block = match self.upcoming.take() {
+            Some(block) => self.check_entries(block)?,
+            None => self.load()?,
+        };
         let at = block.seek(target);
         if at < block.entries() {
             self.arrive(block, at);
@@ -235,9 +287,13 @@ impl TableCursor {
         self.key.extend_from_slice(block.key_rest(&self.group, self.at));
     }
 
+    fn forget_ahead(&mut self) {
+        (self.in_a_row, self.ahead, self.ahead_bytes, self.upcoming) = (0, None, 0, None);
+    }
+
     /// Loads the block at the index place after a jump.
     fn load(&mut self) -> Result<Arc<Block>> {
-        (self.in_a_row, self.ahead, self.ahead_bytes, self.upcoming) = (0, None, 0, None);
+        self.forget_ahead();
         let (index, at) = self.index_entry();
         let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
         self.check_entries(block)
