@@ -40,6 +40,8 @@ const ITEM_BYTES_EXPECTED: u64 = 4 << 10;
 const CAPACITY_SHARE_MIN: u64 = 8;
 /// There is room as long as this share of the capacity is free.
 const ROOM_SHARE: u64 = 16;
+/// Files are small when together they have no more than so many times the bytes of the capacity.
+const FILES_PER_CAPACITY: u64 = 2;
 /// After so many loads the capacity is fitted to what readers hold by now.
 const LOADS_BETWEEN_FITS: u64 = 1_024;
 
@@ -170,6 +172,8 @@ pub struct BlockCache {
     /// What all parts may take together.
     memory_bytes: u64,
     pinned_bytes: AtomicU64,
+    /// Lengths of the open sstables and blob files.
+    file_bytes: AtomicU64,
     /// Memtables and buffers.
     reserved_bytes: AtomicU64,
     /// Blocks and large values in memory, cached or only held by readers.
@@ -216,6 +220,7 @@ impl BlockCache {
             budget_bytes,
             memory_bytes,
             pinned_bytes: AtomicU64::new(0),
+            file_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
             live_bytes: Arc::default(),
             loads: AtomicU64::new(0),
@@ -296,9 +301,22 @@ impl BlockCache {
         self.firm_bytes().saturating_add(self.live_bytes.load(Ordering::Relaxed)) > self.memory_bytes
     }
 
-    /// Whether another item would cost none its place.
+    /// Whether it pays to read more than is wanted: another item would cost none its place, and the open files are small
+    /// enough that most of them will be in memory, here or at the system's, before long.
     pub fn has_room(&self) -> bool {
-        self.blocks.weight() + self.blocks.capacity() / ROOM_SHARE < self.blocks.capacity()
+        let capacity = self.blocks.capacity();
+        self.file_bytes.load(Ordering::Relaxed) <= capacity.saturating_mul(FILES_PER_CAPACITY)
+            && self.blocks.weight() + capacity / ROOM_SHARE < capacity
+    }
+
+    /// Counts the bytes of a file that is opened.
+    pub fn add_file(&self, bytes: u64) {
+        self.file_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what [`Self::add_file`] counted.
+    pub fn remove_file(&self, bytes: u64) {
+        self.file_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// What everything may take.
@@ -431,6 +449,20 @@ mod tests {
         cache.admit_load(500_000).unwrap();
         assert_eq!(cache.statistics().held_bytes, 0);
         assert!(cache.room_bytes().unwrap() > 1_500_000);
+    }
+
+    #[test]
+    fn there_is_room_while_the_files_are_small_and_the_cache_is_not_full() {
+        let cache = BlockCache::new(1 << 20);
+        assert!(cache.has_room());
+        cache.add_file(3 << 20);
+        assert!(!cache.has_room(), "files of three times the capacity");
+        cache.remove_file(2 << 20);
+        assert!(cache.has_room());
+        for offset in 0..2_000 {
+            cache.insert(1, offset, Cached::Value(value(&cache, 4_000)));
+        }
+        assert!(!cache.has_room(), "full");
     }
 
     #[test]

@@ -71,6 +71,12 @@ pub struct BlockFile {
     cache: Arc<BlockCache>,
 }
 
+impl Drop for BlockFile {
+    fn drop(&mut self) {
+        self.cache.remove_file(self.file_bytes);
+    }
+}
+
 /// Bytes of a file that were read at once.
 pub struct Ahead {
     offset: u64,
@@ -115,6 +121,7 @@ impl BlockFile {
         };
         let holder = opener.cache.draw_holder();
         let cache = Arc::clone(&opener.cache);
+        cache.add_file(file_bytes);
         let (vfs, open_files) = (Arc::clone(&opener.vfs), Arc::clone(&opener.open_files));
         let regions = Regions::new(if map.is_none() { file_bytes } else { 0 });
         let cipher = None;

@@ -1,6 +1,7 @@
 //! Which parts of a file have been asked for as a whole.
 //!
-//! A read of 64 KiB takes a disk less than twice as long as one of 4 KiB. So as long as there is room, the first block that
+//! A read of 64 KiB takes a disk less than twice as long as one of 4 KiB. So as long as there is room and the files are not
+//! much larger than memory ([`crate::cache::BlockCache::has_room`]), the first block that
 //! is wanted of a region brings the whole region into the system's page cache, and its neighbours cost no disk access. Each
 //! region is asked for once: one that the system has dropped since is in memory too small for it, and then single blocks
 //! are read.
