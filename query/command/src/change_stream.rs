@@ -1,6 +1,6 @@
 //! What `$changeStream` is asked for: checked to the letter, and then refused, because the changes are not kept yet.
 
-use sheaf_document::{RawDocument, ValueRef};
+use sheaf_document::{RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_engine::{Error, ErrorCode, Result, error_code};
 
 use crate::arguments::{BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, UNKNOWN_FIELD};
@@ -60,6 +60,17 @@ pub(crate) fn check(commands: &Commands, pipeline: &[ValueRef<'_>]) -> Result<()
         return Err(Error::new(error_code::NOT_IMPLEMENTED, format!("{STAGE} is not supported")));
     }
     Ok(())
+}
+
+/// Refuses a view whose stages have it: a view answers queries, it does not follow changes.
+pub(crate) fn refuse_in_view(commands: &Commands, stages: &[RawDocumentBuf]) -> Result<()> {
+    let names = |stage: &RawDocumentBuf| stage.as_raw().first().is_some_and(|first| first.key() == STAGE);
+    if !stages.iter().any(names) {
+        return Ok(());
+    }
+    let code =
+        if commands.is_replica_set() { error_code::OPTION_NOT_SUPPORTED_ON_VIEW } else { NOT_A_REPLICA_SET };
+    Err(Error::new(code, format!("{STAGE} cannot stand in the definition of a view")))
 }
 
 fn check_options(options: ValueRef<'_>) -> Result<()> {

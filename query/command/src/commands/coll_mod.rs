@@ -9,10 +9,10 @@ use sheaf_engine::{Error, Namespace, Result};
 
 use crate::arguments::{Arguments, BAD_VALUE};
 use crate::codes::INVALID_OPTIONS;
-use crate::collection_options;
 use crate::lookup;
 use crate::number::to_integer;
 use crate::request::Request;
+use crate::{change_stream, collection_options};
 
 /// Largest size of a capped collection in bytes: a petabyte.
 const CAPPED_BYTES_MAX: i64 = 1 << 50;
@@ -49,6 +49,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     let index = index::read(arguments)?;
     let change = read(arguments)?;
     let dry_run = arguments.flag("dryRun")?.unwrap_or(false);
+    change_stream::refuse_in_view(request.commands(), change.pipeline.as_deref().unwrap_or_default())?;
     arguments.ignore(&["recordIdsReplicated"]);
     arguments.finish()?;
     if change.validator.is_some() && namespace.is_system() {

@@ -118,7 +118,11 @@ impl BucketAuto {
         }
         let buckets = document.get("buckets").map(bucket_count).transpose()?;
         let mut context = PipelineContext { scope, depth: 0, place: Place::Top };
-        let fields = output(document.get("output"), 40_244, "$bucketAuto", &mut context)?;
+        // Unlike $bucket, it counts where an output of nothing is asked for.
+        let is_something =
+            |output: &ValueRef<'_>| output.as_document().is_none_or(|fields| !fields.is_empty());
+        let fields =
+            output(document.get("output").filter(is_something), 40_244, "$bucketAuto", &mut context)?;
         let granularity = document.get("granularity").map(granularity).transpose()?;
         let (Some(group_by), Some(buckets)) = (group_by, buckets) else {
             return Err(Error::location(40_246, "$bucketAuto needs 'groupBy' and 'buckets'"));
