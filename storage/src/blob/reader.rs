@@ -52,6 +52,12 @@ impl BlobReader {
         Ok(BlobReader { file, file_id })
     }
 
+    /// Takes its values out of the cache, for a file that goes.
+    pub fn forget(&self) {
+        let (cache, holder) = self.file.cache();
+        cache.forget_all(holder);
+    }
+
     /// The value `reference` points at.
     pub fn get(&self, reference: &BlobReference, caching: Caching) -> Result<ValueSlice> {
         let offset = reference.record.offset;

@@ -260,6 +260,16 @@ impl BlockCache {
         self.blocks.insert((holder, offset), item);
     }
 
+    /// Lets an item go that nobody will ask for again.
+    pub fn forget(&self, holder: u64, offset: u64) {
+        self.blocks.remove(&(holder, offset));
+    }
+
+    /// Lets all items of `holder` go. Looks at every item there is.
+    pub fn forget_all(&self, holder: u64) {
+        self.blocks.retain(|place, _| place.0 != holder);
+    }
+
     /// Charges `bytes` of an open file until the charge is dropped; refused when they do not fit.
     pub fn pin(self: &Arc<Self>, bytes: u64) -> Result<Pinned> {
         self.make_room(bytes)?;

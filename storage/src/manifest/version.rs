@@ -51,6 +51,9 @@ impl TableHandle {
 impl Drop for TableHandle {
     fn drop(&mut self) {
         if self.obsolete.load(Ordering::Acquire) {
+            if let Some(reader) = self.reader.get() {
+                reader.forget();
+            }
             remove_obsolete(&self.opener, &self.meta.file_id.sstable_path(&self.opener.directory));
         }
     }
@@ -97,6 +100,9 @@ impl BlobHandle {
 impl Drop for BlobHandle {
     fn drop(&mut self) {
         if self.obsolete.load(Ordering::Acquire) {
+            if let Some(reader) = self.reader.get() {
+                reader.forget();
+            }
             remove_obsolete(&self.opener, &self.meta.file_id.blob_path(&self.opener.directory));
         }
     }

@@ -268,6 +268,11 @@ impl BlockFile {
         Ok(())
     }
 
+    /// Takes a block out of the cache.
+    pub(super) fn forget(&self, handle: BlockHandle) {
+        self.cache.forget(self.holder, handle.offset);
+    }
+
     /// A block that is cached.
     pub fn cached(&self, handle: BlockHandle) -> Option<Arc<Block>> {
         match self.cache.get(self.holder, handle.offset) {

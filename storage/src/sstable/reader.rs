@@ -225,6 +225,26 @@ impl TableReader {
         Ok(Some(self.file.cached(handle).unwrap_or(block)))
     }
 
+    /// Takes what was read of the table out of the cache, for a table whose file goes: nobody will ask for it again. What
+    /// lies behind a part of the index that is not cached itself is left to age.
+    pub fn forget(&self) {
+        self.forget_behind(&self.root, self.index_levels);
+        if let Some(FilterBlock::Parts(parts)) = &self.filter {
+            parts.handles().iter().for_each(|handle| self.file.forget(*handle));
+        }
+    }
+
+    fn forget_behind(&self, index: &Block, levels: u8) {
+        for handle in (0..index.entries()).filter_map(|at| BlockHandle::read(index.value(at))) {
+            if levels > 1
+                && let Some(leaf) = self.file.cached(handle)
+            {
+                self.forget_behind(&leaf, levels - 1);
+            }
+            self.file.forget(handle);
+        }
+    }
+
     /// The root of the index.
     pub fn index_root(&self) -> &Block {
         &self.root

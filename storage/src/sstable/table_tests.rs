@@ -297,3 +297,54 @@ fn a_block_the_cache_lets_go_leaves_its_slot_in_the_index() {
         assert_eq!(cache.held_bytes, 0);
     }
 }
+
+#[test]
+fn what_was_read_of_a_table_that_goes_leaves_the_cache() {
+    let entries = numbered(6_000, 1);
+    for index_part_bytes in [1 << 10, 1 << 20] {
+        let format = TableFormat { index_part_bytes, ..format(1 << 10, Compression::None) };
+        let (vfs, meta) = write(format, &entries, &[]);
+        let opener = FileOpener { cache: Arc::new(BlockCache::new(64 << 20)), ..opener(&vfs) };
+        let open = || TableReader::open(&opener, meta.file_id, meta.size_bytes).unwrap();
+        let (goes, stays) = (open(), open());
+        let read_all = |reader: &TableReader| {
+            for (key, timestamp, _, _) in &entries {
+                assert!(reader.may_contain(key_hash(key)).unwrap());
+                assert!(reader.get(key, Timestamp(*timestamp)).unwrap().is_some());
+            }
+        };
+        read_all(&stays);
+        let before = opener.cache.statistics();
+        read_all(&goes);
+        assert_eq!(opener.cache.statistics().items, 2 * before.items);
+        goes.forget();
+        let after = opener.cache.statistics();
+        assert_eq!((after.items, after.used_bytes), (before.items, before.used_bytes), "the other's stay");
+        read_all(&goes);
+    }
+}
+
+#[test]
+fn readers_find_blocks_while_the_cache_lets_them_go() {
+    let entries = numbered(4_000, 1);
+    let format = TableFormat { index_part_bytes: 1 << 10, ..format(1 << 10, Compression::None) };
+    let (vfs, meta) = write(format, &entries, &[]);
+    // So little that every other lookup throws out what somebody else is about to find.
+    let opener = FileOpener { cache: Arc::new(BlockCache::new(24 << 10)), ..opener(&vfs) };
+    let reader = TableReader::open(&opener, meta.file_id, meta.size_bytes).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let (reader, entries) = (&reader, &entries);
+            scope.spawn(move || {
+                for step in 0..12_000 {
+                    let at = (step * 7_919 + thread * 13 + step / 50) % entries.len();
+                    let (key, timestamp, _, value) = &entries[at];
+                    let found = reader.get(key, Timestamp(*timestamp)).unwrap().unwrap();
+                    assert_eq!(&*found.value, value.as_slice());
+                }
+            });
+        }
+    });
+    let cache = opener.cache.statistics();
+    assert_eq!(cache.held_bytes, 0, "nothing stays that the cache has let go: {cache:?}");
+}

@@ -165,6 +165,37 @@ fn nothing_passes_the_budget() {
 }
 
 #[test]
+fn files_that_go_take_their_blocks_and_values_out_of_the_cache() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, StoreOptions { cache_bytes: 16 << 20, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    // Of this keyspace large values go into blob files.
+    let key = |number: u64| [&b"d"[..], &key(number)].concat();
+    let write = |value_bytes: usize| {
+        for number in 0..300 {
+            let mut batch = WriteBatch::new();
+            batch.put(key(number), vec![7; value_bytes]);
+            tablet.commit(batch, None).unwrap();
+        }
+        tablet.flush().unwrap();
+    };
+    let read_all = || {
+        for number in 0..300 {
+            assert!(tablet.get(&key(number)).unwrap().is_some());
+        }
+    };
+    for value_bytes in [40, 600] {
+        write(value_bytes);
+        read_all();
+        assert!(tablet.statistics().cache.items > 10);
+        write(30);
+        tablet.compact_all().unwrap();
+        let left = tablet.statistics().cache;
+        assert_eq!((left.items, left.used_bytes), (0, 0), "of {value_bytes}: {left:?}");
+    }
+}
+
+#[test]
 fn a_batch_that_can_not_fit_is_refused_and_nothing_is_lost() {
     let (_, vfs) = memory();
     let store = open(&vfs, tight_options()).unwrap();
