@@ -57,4 +57,11 @@ esac
 [ ! -f "$results" ] || mv "$results" "$results.before"
 python3 scripts/run.py "$kind" --engines "$engines" "$@"
 python3 scripts/summarize.py "$results" --us sheaf
-python3 scripts/geomean.py "$results" --us sheaf
+python3 scripts/geomean.py "$results" --us sheaf >"$results.geomean"
+if [ "$kind" = kv ]; then
+  printf '\nwrite amplification / space amplification / p99.9 in us / peak resident memory in MB:\n'
+  python3 scripts/table.py "$results" wamp samp p999_us rss_peak_mb --engines=sheaf,rocksdb,fjall
+  echo
+fi
+# The last line is the one that is kept.
+cat "$results.geomean"

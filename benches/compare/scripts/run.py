@@ -44,7 +44,7 @@ def cg_setup(mb):
         print("no memory cgroup:", e); return None
 def kv(a):
     engines = (a.engines or "sheaf,rocksdb,wiredtiger,fjall,redb,sled,sqlite").split(",")
-    suites = (a.suites or "fill,load,read,cold,mutate,sync,ycsb").split(",")
+    suites = (a.suites or "fill,load,read,cold,mutate,sync,ycsb,large,tombstones,transaction").split(",")
     out = os.path.join(ROOT, "results", "kv.jsonl"); b = binp("kvbench")
     for r in range(a.first, a.first + a.rounds):
         for s in suites:
@@ -55,7 +55,8 @@ def kv(a):
                 pre = None
                 if s == "cold":
                     pre = cg_setup(a.cold_mb); cmd += ["--cache-mb", str(a.cold_cache_mb)]
-                run(cmd, pre=pre)
+                # Ten million keys loaded and deleted: a B-tree needs minutes for it.
+                run(cmd, pre=pre, timeout=600 if s == "tombstones" else 240)
         print("round", r, "done", time.strftime("%T"), flush=True)
 def doc(a):
     engines = (a.engines or "sheaf,polodb,sqlite_json,sqlite_jsonb,postgres,secantus,surrealdb").split(",")

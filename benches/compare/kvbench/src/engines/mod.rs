@@ -19,7 +19,7 @@ pub fn open(name: &str, o: &Opts) -> Result<Box<dyn Engine>> {
     std::fs::create_dir_all(&o.dir)?;
     Ok(match name {
         #[cfg(feature = "rocks")]
-        "rocksdb" => Box::new(rocks::open(o)?),
+        "rocksdb" => rocks::open(o)?,
         #[cfg(feature = "peers")]
         "fjall" => Box::new(fjall_e::open(o)?),
         #[cfg(feature = "peers")]

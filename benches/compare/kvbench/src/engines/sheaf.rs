@@ -1,7 +1,9 @@
 use crate::engine::*;
 use anyhow::Result;
 use sheaf_storage::vfs::DiskVfs;
-use sheaf_storage::{Durability, IterOptions, Store, StoreOptions, Tablet, WriteBatch};
+use sheaf_storage::{
+    Durability, Error, IterOptions, Keyspace, KeyspaceOptions, Store, StoreOptions, Tablet, TransactionOptions, WriteBatch,
+};
 use std::sync::Arc;
 
 pub struct E {
@@ -9,12 +11,17 @@ pub struct E {
     tablet: Tablet,
 }
 pub fn open(o: &Opts) -> Result<E> {
-    let options = StoreOptions {
+    let mut options = StoreOptions {
         durability: if o.sync == Sync::Fsync { Durability::Sync } else { Durability::Async },
         cache_bytes: o.cache_bytes,
         memtable_bytes: o.memtable_bytes as usize,
         ..StoreOptions::default()
     };
+    if let Some(min) = o.blob_min_bytes {
+        // Keys begin with a big-endian number below 2^56: all are in keyspace 0.
+        let apart = KeyspaceOptions { blob_threshold_bytes: Some(min as usize), ..KeyspaceOptions::default() };
+        options.keyspaces.insert(Keyspace(0), apart);
+    }
     let store = Store::open(Arc::new(DiskVfs), &o.dir, options)?;
     Ok(E { tablet: store.tablet(), store })
 }
@@ -64,6 +71,24 @@ impl Session for S<'_> {
         }
         self.0.commit(b, None)?;
         Ok(())
+    }
+    fn delete_batch(&mut self, keys: &[Vec<u8>]) -> Result<()> {
+        let mut b = WriteBatch::new();
+        for k in keys {
+            b.delete(k.as_slice());
+        }
+        self.0.commit(b, None)?;
+        Ok(())
+    }
+    fn transact(&mut self, k: &[u8], v: &[u8]) -> Result<Transacted> {
+        let mut t = self.0.begin(TransactionOptions::default())?;
+        let read = t.get(k)?.map_or(0, |v| v.len());
+        t.put(k, v)?;
+        match t.commit(None) {
+            Ok(_) => Ok(Transacted::Committed(read)),
+            Err(Error::Conflict { .. }) => Ok(Transacted::Conflict),
+            Err(e) => Err(e.into()),
+        }
     }
     fn scan(&mut self, start: &[u8], limit: usize, f: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize> {
         let snapshot = self.0.snapshot();
