@@ -6,7 +6,8 @@
 //!    another level goes the table that overlaps least of the next, relative to its size. A table that overlaps nothing
 //!    there is moved instead of rewritten, if both levels compress alike.
 //! 3. A blob file that is mostly garbage: a table that refers to it is rewritten in its level.
-//! 4. A table that is mostly tombstones nobody needs to see: rewritten one level down, or in place at the bottom.
+//! 4. A table that is mostly tombstones nobody needs to see: rewritten one level down, or in place at the bottom. L0 goes
+//!    as a whole, below its trigger too, if the tombstones are many beside what they may hide.
 //!
 //! Worked example: L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
 //! overlap are merged into L6.
@@ -28,6 +29,8 @@ use crate::range_tombstone::RangeTombstones;
 const SCORE_ONE: u64 = 1_000;
 /// One compaction out of L0 reads at most this many memtables' worth from L0.
 const L0_INPUT_TABLES_MAX: usize = 32;
+/// Tombstones in L0 wait for its trigger if under their tables lie more entries than so many for each of them.
+const ENTRIES_PER_TOMBSTONE_MAX: u64 = 8;
 
 /// What the choice depends on.
 pub struct PickInput<'a> {
@@ -145,22 +148,24 @@ impl Picker<'_> {
         let mut due: Vec<(u64, usize)> = (0..LEVELS - 1).map(|level| (self.score(level), level)).collect();
         due.retain(|(score, _)| *score >= SCORE_ONE);
         due.sort_by_key(|(score, level)| (std::cmp::Reverse(*score), *level));
-        due.into_iter()
-            .find_map(|(_, level)| if level == 0 { self.take_from_l0() } else { self.take_from_level(level) })
+        due.into_iter().find_map(|(_, level)| match level {
+            0 => self.take_from_l0(self.input.options.l0_compaction_trigger, Reason::L0),
+            _ => self.take_from_level(level),
+        })
     }
 
-    /// The oldest tables of L0 that no job reads, into the base level.
-    fn take_from_l0(&self) -> Option<Choice> {
+    /// The oldest tables of L0 that no job reads, into the base level; not if they are of fewer than `flushes_min` flushes.
+    fn take_from_l0(&self, flushes_min: usize, reason: Reason) -> Option<Choice> {
         let version = self.input.version;
         // Newest first in the version; a busy table bars what is newer than it.
         let oldest =
             version.level(0).iter().rev().take_while(|table| !self.busy(table)).take(L0_INPUT_TABLES_MAX);
         let inputs: Vec<_> = oldest.collect();
         let epochs: BTreeSet<u64> = inputs.iter().map(|table| table.meta.epoch).collect();
-        if epochs.len() < version.l0_runs().min(self.input.options.l0_compaction_trigger) {
+        if epochs.len() < version.l0_runs().min(flushes_min) {
             return None;
         }
-        self.push_into_level(0, &inputs, self.targets.base, Reason::L0)
+        self.push_into_level(0, &inputs, self.targets.base, reason)
     }
 
     /// The table that drags along least of the next level.
@@ -243,16 +248,38 @@ impl Picker<'_> {
         Some(Choice::Merge { tables, to: level, reason: Reason::BlobGarbage })
     }
 
+    /// Whether at least half of a table are tombstones that are older than every reader.
+    fn is_swamped(&self, table: &TableHandle) -> bool {
+        let meta = &table.meta;
+        let read_by_none = meta.newest <= self.input.history.oldest();
+        read_by_none && meta.tombstones > 0 && 2 * meta.tombstones >= meta.entries
+    }
+
+    /// L0, if it has tables of tombstones: they would be in the way of every scan until L0 is full. Few tombstones over
+    /// much data wait, for all of that would have to be rewritten for them.
+    fn l0_tombstones(&self) -> Option<Choice> {
+        let version = self.input.version;
+        let swamped: Vec<_> =
+            version.level(0).iter().filter(|table| !self.busy(table) && self.is_swamped(table)).collect();
+        let tombstones: u64 = swamped.iter().map(|table| table.meta.tombstones).sum();
+        let below = version.levels.iter().skip(1).flatten();
+        let under =
+            |other: &&Arc<TableHandle>| swamped.iter().any(|table| table.meta.overlaps_table(&other.meta));
+        let entries: u64 = below.filter(under).map(|table| table.meta.entries).sum();
+        if swamped.is_empty() || entries > ENTRIES_PER_TOMBSTONE_MAX.saturating_mul(tombstones) {
+            return None;
+        }
+        self.take_from_l0(version.l0_runs(), Reason::Tombstones)
+    }
+
     /// A table of which at least half are tombstones that are older than every reader.
     fn tombstones(&self) -> Option<Choice> {
-        let oldest = self.input.history.oldest();
-        let swamped = |table: &TableHandle| {
-            let meta = &table.meta;
-            meta.newest <= oldest && meta.tombstones > 0 && 2 * meta.tombstones >= meta.entries
-        };
+        if let Some(choice) = self.l0_tombstones() {
+            return Some(choice);
+        }
         for level in (1..LEVELS).rev() {
             let tables = self.input.version.level(level).iter();
-            for table in tables.filter(|table| !self.busy(table) && swamped(table)) {
+            for table in tables.filter(|table| !self.busy(table) && self.is_swamped(table)) {
                 let to = (level + 1).min(LEVELS - 1);
                 let choice = match self.push_into_level(level, &[table], to, Reason::Tombstones) {
                     _ if to == level => Choice::Merge {

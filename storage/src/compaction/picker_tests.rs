@@ -181,6 +181,22 @@ fn a_table_of_tombstones_is_cleared_once_no_reader_needs_them() {
 }
 
 #[test]
+fn many_tombstones_do_not_wait_until_l0_is_full() {
+    let table = |id, entries, tombstones| TableMeta { entries, tombstones, ..meta(id, "b", "y", 100) };
+    let tree = |tombstones, below| Tree::new().with(0, table(2, 10, tombstones)).with(6, table(1, below, 0));
+    let cleared = merge(&[(0, 2), (6, 1)], 6, Reason::Tombstones);
+    assert_eq!(tree(5, 40).choice(), cleared, "half of the table, an eighth of what is below");
+    assert_eq!(tree(4, 10).choice(), Choice::Nothing, "less than half of the table");
+    assert_eq!(tree(10, 81).choice(), Choice::Nothing, "much data for few tombstones");
+    let mut read = tree(10, 40);
+    read.history = History::new([Timestamp(4)], Timestamp(100));
+    assert_eq!(read.choice(), Choice::Nothing, "somebody may still see what they hide");
+    let mut busy = tree(10, 40);
+    busy.busy.insert(FileId(1));
+    assert_eq!(busy.choice(), Choice::Nothing);
+}
+
+#[test]
 fn a_blob_file_mostly_garbage_has_its_tables_rewritten() {
     let mut referring = meta(1, "b", "c", 100);
     referring.blob_references = vec![(FileId(9), 40)];

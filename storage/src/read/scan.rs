@@ -402,6 +402,8 @@ impl Iter {
                 continue;
             }
             let timestamp = position.timestamp;
+            // Another key, whose versions may be few: a seek would cost more than they do.
+            steps = 0;
             self.key.clear();
             self.key.extend_from_slice(position.key);
             passed = true;
