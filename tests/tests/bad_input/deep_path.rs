@@ -1,4 +1,4 @@
-//! Paths and documents of 200 levels, where 100 is the limit of a document.
+//! Paths and documents that are too deep: 200 levels below a document are read, 180 are stored.
 
 use sheaf_document::json::parse_document;
 
@@ -25,16 +25,32 @@ fn a_path_of_200_levels_makes_no_document() {
 }
 
 #[test]
-fn a_document_of_200_levels_is_refused() {
-    let text = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
-    assert!(matches!(parse_document(&text), Err(sheaf_document::Error::Limit { .. })));
-    let mut bytes = bson::doc! {};
-    for _ in 0..200 {
-        bytes = bson::doc! { "a": bytes };
-    }
-    let bytes = bson::serialize_to_vec(&bytes).unwrap();
+fn a_document_of_more_than_200_levels_is_refused() {
+    let text = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    assert!(parse_document(&text(200)).is_ok());
+    assert!(matches!(parse_document(&text(201)), Err(sheaf_document::Error::Limit { .. })));
+    let bytes = |levels: usize| {
+        let innermost = bson::doc! { "a": 1 };
+        let nested = (1..levels).fold(innermost, |inner, _| bson::doc! { "a": inner });
+        bson::serialize_to_vec(&nested).unwrap()
+    };
+    assert!(sheaf_document::RawDocument::validate(&bytes(201)).is_ok());
     assert!(matches!(
-        sheaf_document::RawDocument::validate(&bytes),
+        sheaf_document::RawDocument::validate(&bytes(202)),
         Err(sheaf_document::Error::Limit { .. })
     ));
+}
+
+#[test]
+fn a_document_of_more_than_180_levels_is_not_stored() {
+    let session = filled();
+    let before = contents(&session);
+    let insert = |levels: usize| {
+        let document = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        run(&session, &format!(r#"{{"insert":"things","documents":[{document}]}}"#))
+    };
+    assert_eq!(insert(182), Some(OVERFLOW));
+    assert_eq!(contents(&session), before);
+    assert_eq!(insert(181), None);
+    assert_ne!(contents(&session), before);
 }
