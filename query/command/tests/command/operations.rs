@@ -144,9 +144,11 @@ fn a_document_that_is_let_in_is_logged() {
     ok(&session, "shop", create);
     ok(&session, "shop", r#"{"insert": "a", "documents": [{"_id": 7, "x": 1}]}"#);
     let log = |session| text(&ok(session, "admin", r#"{"getLog": "global"}"#));
-    assert!(!log(&session).contains("shop.a"), "{}", log(&session));
+    // A machine that is busy may have lines about slow operations on the collection there too.
+    let told = "does not pass the validator of shop.a";
+    assert!(!log(&session).contains(told), "{}", log(&session));
     ok(&session, "shop", r#"{"insert": "a", "documents": [{"_id": 8, "x": 0}]}"#);
-    assert!(log(&session).contains("shop.a"), "{}", log(&session));
+    assert!(log(&session).contains(told), "{}", log(&session));
     assert_eq!(code(&run(&session, "admin", r#"{"getLog": "other"}"#)), Some(96));
 }
 
