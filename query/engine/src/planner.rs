@@ -9,6 +9,9 @@
 //!
 //! Pipelines ([`pipeline`]) go the same way with their first stages, and put the others on top.
 //!
+//! Of several indexes that narrow a query the better one is found by trying (`session/choice.rs`) and kept in a
+//! [`plan_cache`].
+//!
 //! Pure: reads nothing but the catalog's collection and the query.
 
 mod access;
@@ -19,15 +22,18 @@ mod index_filter;
 mod near;
 mod partial;
 mod pipeline;
+mod plan_cache;
 mod predicate_bounds;
 mod query;
 mod ranges;
 mod special;
 mod time_series;
 
+pub(crate) use access::{access_path, competing, may_compete};
 pub(crate) use find::{plan_documents, plan_find};
 pub(crate) use index_filter::{IndexFilters, ShapeDocuments};
-pub(crate) use pipeline::{Preparer, add_stages, plan_pipeline};
+pub(crate) use pipeline::{Chooser, Preparer, add_stages, plan_pipeline};
+pub(crate) use plan_cache::{CachedPlan, PlanCache, ShapeHashes, Trial, Watch, written};
 pub(crate) use query::{HintChoice, IndexOptions, Query, QueryCollation, QueryOptions};
 pub(crate) use ranges::key_ranges;
 pub(crate) use time_series::bucket_query;

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod catalog;
+mod choice;
 mod count;
 mod distinct;
 mod explain;

@@ -20,11 +20,13 @@ fn refuse_views(request: &Request<'_>, namespace: &Namespace) -> Result<bool> {
     }
 }
 
-/// Plans are made anew for every query, so there is nothing to forget.
+/// Forgets what was chosen for a shape, or for all.
 pub(crate) fn clear(request: &Request<'_>) -> Result<DocumentBuilder> {
     let namespace = request.namespace()?;
     if refuse_views(request, &namespace)? {
         check_shape(request, "planCacheClear")?;
+        let shape = read_shape(&request.arguments);
+        request.session.engine().clear_plan_cache(&namespace, shape.as_ref())?;
     }
     Ok(DocumentBuilder::new())
 }
@@ -39,6 +41,11 @@ fn check_shape(request: &Request<'_>, name: &str) -> Result<()> {
             BAD_VALUE,
             format!("{name} takes sort, projection and collation only with a query"),
         ));
+    }
+    for key in ["query", "sort", "projection", "collation"] {
+        if !matches!(arguments.value(key), None | Some(ValueRef::Document(_) | ValueRef::Array(_))) {
+            return Err(Error::new(BAD_VALUE, format!("{name}.{key} must be a document")));
+        }
     }
     Ok(())
 }
@@ -105,7 +112,7 @@ pub(crate) fn clear_filters(request: &Request<'_>) -> Result<DocumentBuilder> {
     Ok(DocumentBuilder::new())
 }
 
-/// The shape whose filter is cleared; nothing if it is all of them.
+/// The shape whose filter or plan is cleared; nothing if it is all of them.
 fn read_shape<'a>(arguments: &Arguments<'a>) -> Option<QueryShape<'a>> {
     let document =
         |key: &str| arguments.value(key).and_then(ValueRef::as_document).unwrap_or(RawDocument::EMPTY);

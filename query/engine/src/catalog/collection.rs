@@ -14,7 +14,7 @@ use super::time_series::TimeSeries;
 use crate::collection::{Arrivals, OpenBuckets};
 use crate::index::Index;
 use crate::key_layout::{self, CollectionId};
-use crate::planner::IndexFilters;
+use crate::planner::{IndexFilters, PlanCache};
 use crate::{Namespace, Result};
 
 /// A collection or view.
@@ -41,6 +41,8 @@ pub(crate) struct Collection {
     pub(crate) arrivals: Arc<Arrivals>,
     /// Which indexes queries may use. Shared like the gate.
     pub(crate) index_filters: Arc<IndexFilters>,
+    /// Plans that were chosen for queries on it. Not shared: a change of the indexes forgets them.
+    pub(crate) plan_cache: Arc<PlanCache>,
     /// If it holds the buckets of a time series, those that may take more. Shared like the gate.
     pub(crate) open_buckets: Arc<OpenBuckets>,
     /// When it became what it is, as a timestamp's 64 bits; 0 if that was before the database was opened.
@@ -74,6 +76,7 @@ impl Collection {
             gate: Arc::default(),
             arrivals: Arc::default(),
             index_filters: Arc::default(),
+            plan_cache: Arc::default(),
             open_buckets: Arc::default(),
             since: AtomicU64::new(0),
         })

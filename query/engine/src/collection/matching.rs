@@ -107,10 +107,11 @@ impl Session {
         query: &Query,
         max_time: Option<Duration>,
     ) -> Result<Option<Target>> {
-        let plan = first_only(planner::plan_documents(Some(collection), query)?);
         let snapshot = self.snapshot(Some(transaction.transaction.snapshot_timestamp()))?;
         let options = ReadOptions { max_time, allow_disk_use: None };
-        let mut execution = self.start(&plan, snapshot, &query.collation, options);
+        let watch = self.choose_index(Some(collection), query, &snapshot, options)?;
+        let plan = first_only(planner::plan_documents(Some(collection), query)?);
+        let mut execution = self.start(&plan, snapshot, &query.collation, options).watched(watch);
         match execution.next_row()? {
             Some(row) => Target::current(transaction, collection, &row),
             None => Ok(None),
@@ -125,9 +126,10 @@ impl Session {
         max_time: Option<Duration>,
     ) -> Result<Matches> {
         let snapshot = self.snapshot(None)?;
-        let plan = planner::plan_documents(Some(collection), query)?;
         let options = ReadOptions { max_time, allow_disk_use: None };
-        let execution = self.start(&plan, snapshot, &query.collation, options);
+        let watch = self.choose_index(Some(collection), query, &snapshot, options)?;
+        let plan = planner::plan_documents(Some(collection), query)?;
+        let execution = self.start(&plan, snapshot, &query.collation, options).watched(watch);
         Ok(Matches { execution, is_one_part: self.open_transaction().is_some() })
     }
 

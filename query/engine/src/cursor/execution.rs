@@ -7,7 +7,8 @@ use sheaf_storage::Snapshot;
 
 use super::{Batch, Place, Position};
 use crate::executor::{BATCH_ROWS, ExecutionContext, Operator, Row};
-use crate::plan::PhysicalPlan;
+use crate::plan::{PhysicalPlan, explain};
+use crate::planner::Watch;
 use crate::{Error, Result, error_code};
 
 /// A plan that is being run: its operators, what they share, and rows that were pulled but not returned yet.
@@ -20,13 +21,26 @@ pub(crate) struct Execution {
     pub(super) returned: u64,
     /// Where the operators stood when nothing was pulled that was not returned, and how many rows were returned then.
     last_place: Option<Place>,
+    /// The entry of the plan cache that it goes by, until it has shown what it is worth.
+    watch: Option<Watch>,
 }
+
+/// Rows after which a cached plan has shown what it is worth: those of a first batch.
+const WATCHED_ROWS: u64 = 101;
 
 impl Execution {
     /// Starts a plan.
     pub(crate) fn new(plan: &PhysicalPlan, context: ExecutionContext) -> Self {
         let root = Operator::build(plan);
-        Self { root, context, ready: VecDeque::new(), is_at_end: false, returned: 0, last_place: None }
+        Self {
+            root,
+            context,
+            ready: VecDeque::new(),
+            is_at_end: false,
+            returned: 0,
+            last_place: None,
+            watch: None,
+        }
     }
 
     /// The operators, for their counts.
@@ -82,7 +96,30 @@ impl Execution {
         self.root.pull(&mut self.context, wanted, &mut rows)?;
         self.is_at_end = rows.is_empty();
         self.ready.extend(rows);
+        self.look_after();
         Ok(())
+    }
+
+    /// Watches over the use of a cached plan.
+    pub(crate) fn watched(mut self, watch: Option<Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Doubts the cached plan if it looks at far more than it did when it was chosen.
+    fn look_after(&mut self) {
+        let Some(watch) = &self.watch else { return };
+        let rows = self.returned.saturating_add(u64::try_from(self.ready.len()).unwrap_or(u64::MAX));
+        let keys = explain::total(&self.root).keys;
+        // What a first batch took.
+        let keys = if rows > WATCHED_ROWS { keys.saturating_mul(WATCHED_ROWS) / rows } else { keys };
+        let is_stray = watch.is_stray(keys);
+        if is_stray {
+            watch.doubt();
+        }
+        if is_stray || self.is_at_end || rows > WATCHED_ROWS {
+            self.watch = None;
+        }
     }
 
     pub(super) fn next_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {

@@ -56,6 +56,11 @@ pub(crate) struct Place {
 }
 
 impl Position {
+    /// Whether it is a place in what this plan gives.
+    pub(crate) fn is_of(&self, plan: &PhysicalPlan) -> bool {
+        self.plan == of_plan(plan)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for number in [self.fingerprint, self.read_timestamp.0, self.rows, self.plan] {

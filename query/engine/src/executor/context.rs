@@ -21,6 +21,10 @@ pub(crate) struct ExecutionContext {
     pub(crate) memory_bytes_max: usize,
     /// Where a blocking operator may put what it cannot hold; none if that is not allowed.
     pub(crate) spill: Option<Arc<SpillSpace>>,
+    /// How many index entries may be looked at still; none: all of them.
+    pub(crate) entries_left: Option<u64>,
+    /// Whether a scan ended because no entry was left to it.
+    pub(crate) is_cut_short: bool,
     /// Whether operators measure how long they take.
     pub(crate) is_timed: bool,
     clock: Arc<dyn Clock>,
@@ -45,6 +49,8 @@ impl ExecutionContext {
             collation,
             memory_bytes_max,
             spill: None,
+            entries_left: None,
+            is_cut_short: false,
             is_timed: false,
             clock,
             deadline_micros: None,
@@ -65,6 +71,21 @@ impl ExecutionContext {
                 self.shows_metadata = false;
             }
             None => {}
+        }
+    }
+
+    /// Whether a scan may look at one more entry.
+    pub(super) fn takes_entry(&mut self) -> bool {
+        match &mut self.entries_left {
+            None => true,
+            Some(0) => {
+                self.is_cut_short = true;
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                true
+            }
         }
     }
 

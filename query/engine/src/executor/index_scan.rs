@@ -77,7 +77,7 @@ impl IndexScan {
     ) -> Result<()> {
         let end = rows.len() + wanted;
         while rows.len() < end {
-            if !self.advance(context)? {
+            if !context.takes_entry() || !self.advance(context)? {
                 return Ok(());
             }
             self.examined.keys += 1;

@@ -148,14 +148,66 @@ fn id_lookup(
     Ok(None)
 }
 
-fn best_candidate(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Option<Candidate> {
+fn candidates<'a>(
+    collection: &'a Collection,
+    query: &'a Query,
+    parts: &'a [&Predicate],
+) -> impl Iterator<Item = Candidate> + 'a {
     let useful = |candidate: &Candidate| candidate.bounded_fields > 0 || candidate.provides_sort;
-    let candidates = collection
-        .indexes
-        .iter()
-        .flat_map(|index| Candidate::all(collection, index, parts, query, false))
-        .filter(useful);
-    best(candidates)
+    let of = move |index| Candidate::all(collection, index, parts, query, false);
+    collection.indexes.iter().flat_map(of).filter(useful)
+}
+
+fn best_candidate(collection: &Arc<Collection>, query: &Query, parts: &[&Predicate]) -> Option<Candidate> {
+    if let Some(name) = query.preferred.get() {
+        let preferred = |candidate: &Candidate| candidate.scan.index.specification.name == name;
+        if let Some(found) = best(candidates(collection, query, parts).filter(preferred)) {
+            return Some(found);
+        }
+    }
+    best(candidates(collection, query, parts))
+}
+
+/// Whether a collection has an index beside another and that on `_id`.
+pub(crate) fn may_compete(collection: &Collection) -> bool {
+    collection.indexes.len() > 2
+}
+
+/// The indexes that may each be the best for a query, by name, the best by rule first; none where there is nothing to
+/// choose: a hint, a lookup of one document, a search, a union or a scan of everything.
+pub(crate) fn competing(collection: &Arc<Collection>, query: &Query) -> Vec<String> {
+    let is_free = query.hint == HintChoice::None && !query.index.has_bounds();
+    let is_search = query.filter.text().is_some() || query.filter.near().is_some();
+    if !may_compete(collection) || !is_free || is_search {
+        return Vec::new();
+    }
+    let parts = conjuncts(query.filter.predicate());
+    let is_nothing = parts.iter().any(|part| matches!(part, Predicate::Constant(false)));
+    if is_nothing || !query.index.needs_key && !matches!(id_lookup(collection, query, &parts), Ok(None)) {
+        return Vec::new();
+    }
+    let mut found: Vec<Candidate> = candidates(collection, query, &parts)
+        .filter(|candidate| candidate.narrow_fields > 0 || candidate.provides_sort)
+        .collect();
+    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.score()));
+    let is_settled =
+        |best: &Candidate| best.narrow_fields == 0 || best.is_lookup() || best.scan.ranges.is_empty();
+    if found.first().is_none_or(is_settled) {
+        return Vec::new();
+    }
+    let mut names: Vec<String> = Vec::new();
+    for candidate in found {
+        let name = &candidate.scan.index.specification.name;
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// The access path of a query, and whether its rows are in the query's order.
+pub(crate) fn access_path(collection: &Arc<Collection>, query: &Query) -> Result<(PhysicalPlan, bool)> {
+    choose(collection, query).map(|access| (access.plan, access.is_sorted))
 }
 
 /// The best of several; of equals the first, which is of the older index.

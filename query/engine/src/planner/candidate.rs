@@ -129,9 +129,14 @@ impl Candidate {
         })
     }
 
+    /// Whether it finds one document at most for each value that is asked for.
+    pub(crate) fn is_lookup(&self) -> bool {
+        self.scan.index.specification.unique && self.point_fields == self.scan.bounds.len()
+    }
+
     /// Larger is better: single values first, then a range behind them, then the order, then a short key.
     pub(crate) fn score(&self) -> (bool, usize, usize, bool, usize, std::cmp::Reverse<usize>) {
-        let is_lookup = self.scan.index.specification.unique && self.point_fields == self.scan.bounds.len();
+        let is_lookup = self.is_lookup();
         let fields = std::cmp::Reverse(self.scan.bounds.len());
         (is_lookup, self.point_fields, self.narrow_fields, self.provides_sort, self.bounded_fields, fields)
     }

@@ -101,7 +101,8 @@ impl IndexFilters {
     }
 }
 
-fn shape(
+/// The text of a shape.
+pub(super) fn shape(
     filter: &Filter,
     sort: Option<&SortSpec>,
     projection: Option<RawDocument<'_>>,

@@ -15,7 +15,7 @@ use sheaf_language::geometry::Distance;
 
 use super::find::plan_documents;
 use super::near as near_plan;
-use super::query::{HintChoice, IndexRequest, Query, QueryCollation, bind_text};
+use super::query::{HintChoice, IndexRequest, Preferred, Query, QueryCollation, bind_text};
 use super::time_series;
 use crate::catalog::{CatalogState, Collection, IndexFieldKind, VIEW_DEPTH_MAX};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
@@ -112,6 +112,9 @@ impl Preparer<'_> {
     }
 }
 
+/// Who is asked for the index of the query that a pipeline begins with.
+pub(crate) type Chooser<'a> = dyn FnMut(&Arc<Collection>, &mut Query) -> Result<()> + 'a;
+
 /// The plan of a pipeline over a source. `extra` is a filter in front of the pipeline's own stages; `asked` is the metadata
 /// that its expressions want of the source.
 pub(crate) fn plan_pipeline(
@@ -120,6 +123,7 @@ pub(crate) fn plan_pipeline(
     stages: &[PreparedStage],
     collation: &QueryCollation,
     (hint, asked): (HintChoice, MetadataSet),
+    choose: &mut Chooser<'_>,
 ) -> Result<PhysicalPlan> {
     let own_filter = extra.map(|filter| PreparedStage {
         stage: Arc::new(Stage::Match(filter.clone())),
@@ -165,6 +169,7 @@ pub(crate) fn plan_pipeline(
     }
     if let Some(collection) = &source.collection {
         query.consult_filters(collection, None);
+        choose(collection, &mut query)?;
     }
     let mut plan = plan_documents(source.collection.as_ref(), &query)?;
     if asked.intersects(MetadataSet::RECORD_ID) {
@@ -189,8 +194,11 @@ fn plan_fusion(
     }
     let below = below.iter().map(|stage| (*stage).clone()).collect();
     let source = Source { collection: collection.cloned(), stages: below };
-    let inputs =
-        prepared.inner.iter().map(|inner| plan_pipeline(&source, None, inner, collation, wanted.clone()));
+    // Planned by rule: several queries of one operation are not tried out against each other.
+    let inputs = prepared
+        .inner
+        .iter()
+        .map(|inner| plan_pipeline(&source, None, inner, collation, wanted.clone(), &mut |_, _| Ok(())));
     Ok(PhysicalPlan::Fusion { fusion: Arc::new((**fusion).clone()), inputs: inputs.collect::<Result<_>>()? })
 }
 
@@ -215,6 +223,8 @@ fn plan_geo_near(
         collation: collation.clone(),
         index: IndexRequest::default(),
         allowed: None,
+        preferred: Preferred::default(),
+        written: None,
         scope: Scope::new(),
     };
     near_plan::plan(collection, &query, &FieldPath::parse(&path), &near.near)
@@ -286,6 +296,8 @@ fn absorb(chain: &[&PreparedStage], collation: &QueryCollation, hint: HintChoice
         collation: collation.clone(),
         index: IndexRequest::default(),
         allowed: None,
+        preferred: Preferred::default(),
+        written: None,
         scope: Scope::new(),
     };
     let at = |position: usize| chain.get(position).map(|prepared| prepared.stage.as_ref());

@@ -1,6 +1,6 @@
 //! A query as the planner reads it: everything parsed, names resolved.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sheaf_document::{Collate, RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_language::expression::{Environment, Expression, MetadataSet, Scope};
@@ -26,8 +26,29 @@ pub(crate) struct Query {
     pub(crate) index: IndexRequest,
     /// The indexes it may use; any if there is no filter for it.
     pub(crate) allowed: Option<AllowedIndexes>,
+    /// The index that was chosen for it.
+    pub(crate) preferred: Preferred,
+    /// As it was written, where that is asked for: collections with several indexes.
+    pub(crate) written: Option<RawDocumentBuf>,
     /// Names for further expressions of the same operation.
     pub(crate) scope: Scope,
+}
+
+/// The name of an index that is to be used before others. It is chosen when the query is planned, which may be again and
+/// again, so a shared query can be told.
+#[derive(Debug, Default)]
+pub(crate) struct Preferred(Mutex<Option<String>>);
+
+impl Preferred {
+    /// The name.
+    pub(crate) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets it, or takes it away.
+    pub(crate) fn set(&self, name: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
 }
 
 /// What a find may ask of the index it uses, as it was given.
@@ -191,8 +212,25 @@ impl Query {
         let limit = options.limit.filter(|limit| *limit > 0);
         let index = IndexRequest::new(options)?;
         let (skip, allowed) = (options.skip, None);
-        let mut query =
-            Self { filter, sort, projection, skip, limit, hint, collation, index, allowed, scope };
+        let has_several = collection.is_some_and(super::may_compete);
+        let written = has_several.then(|| {
+            super::written(options.filter, options.sort, options.projection, options.common.collation)
+        });
+        let preferred = Preferred::default();
+        let mut query = Self {
+            filter,
+            sort,
+            projection,
+            skip,
+            limit,
+            hint,
+            collation,
+            index,
+            allowed,
+            preferred,
+            written,
+            scope,
+        };
         if let Some(collection) = collection {
             query.consult_filters(collection, options.projection);
         }
@@ -209,6 +247,13 @@ impl Query {
         if self.allowed.is_some() && matches!(self.hint, HintChoice::Index(_)) {
             self.hint = HintChoice::None;
         }
+    }
+
+    /// What is left of it without the values it asks for.
+    pub(crate) fn shape(&self) -> String {
+        let projection = self.written.as_ref().and_then(|written| written.as_raw().get("projection"));
+        let projection = projection.and_then(ValueRef::as_document);
+        super::index_filter::shape(&self.filter, self.sort.as_deref(), projection, &self.collation)
     }
 
     /// How strings compare.

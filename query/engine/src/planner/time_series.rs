@@ -20,7 +20,7 @@ use sheaf_language::filter::comparison::{Comparison, ComparisonOperator};
 use sheaf_language::filter::path::FieldPath;
 use sheaf_language::filter::{Condition, Predicate};
 
-use super::query::{HintChoice, IndexRequest, Query, QueryCollation};
+use super::query::{HintChoice, IndexRequest, Preferred, Query, QueryCollation};
 use crate::catalog::TimeSeries;
 use crate::plan::PreparedStage;
 
@@ -57,6 +57,8 @@ fn of_filter(filter: Option<Predicate>, collation: QueryCollation, hint: HintCho
         collation,
         index: IndexRequest::default(),
         allowed: None,
+        preferred: Preferred::default(),
+        written: None,
         scope: Scope::new(),
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use sheaf_document::{RawDocument, ValueRef};
+use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, ValueRef};
 use sheaf_language::aggregate::{Pipeline, PipelineContext, Place, Stage};
 use sheaf_language::expression::MetadataSet;
 
 use super::Session;
 use super::reading::{Fingerprint, ReadOptions};
-use crate::catalog::{CatalogState, buckets_of};
+use crate::catalog::{CatalogState, VIEW_DEPTH_MAX, buckets_of};
 use crate::cursor::{Cursor, Execution, Position};
 use crate::operation::{AggregateOperation, AggregateTarget};
 use crate::plan::{PhysicalPlan, PreparedStage, Source};
-use crate::planner::{self, Preparer, Query, QueryCollation, QueryOptions};
+use crate::planner::{self, Chooser, Preparer, Query, QueryCollation, QueryOptions};
 use crate::{Error, Namespace, Result, error_code};
 
 /// The collection that pipelines without one are said to read.
@@ -40,10 +40,18 @@ impl Session {
         if read_timestamp.is_some() {
             state = Arc::new(state.as_of(&snapshot)?);
         }
-        let planned = self.plan_pipeline(operation, &state)?;
         let options =
             ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
-        let execution = self.start(&planned.plan, snapshot, &planned.collation, options);
+        let mut watch = None;
+        let planned = match &position {
+            None => self.plan_pipeline(operation, &state, &mut |collection, query| {
+                query.written = planner::may_compete(collection).then(|| written(operation, &state));
+                watch = self.choose_index(Some(collection), query, &snapshot, options)?;
+                Ok(())
+            })?,
+            Some(position) => self.plan_again(operation, &state, position)?,
+        };
+        let execution = self.start(&planned.plan, snapshot, &planned.collation, options).watched(watch);
         if let Some(sink) = &planned.sink {
             self.write_out(operation, &planned, sink, execution)?;
             return Ok(Cursor::from_documents(planned.namespace, []));
@@ -56,6 +64,7 @@ impl Session {
         &self,
         operation: &AggregateOperation<'_>,
         state: &CatalogState,
+        choose: &mut Chooser<'_>,
     ) -> Result<PlannedPipeline> {
         let (namespace, is_collection) = match &operation.target {
             AggregateTarget::Collection(namespace) => (namespace.clone(), true),
@@ -106,10 +115,33 @@ impl Session {
             }
             _ => {
                 let wanted = (query.hint, asked);
-                planner::plan_pipeline(&source, None, &stages, &query.collation, wanted)?
+                planner::plan_pipeline(&source, None, &stages, &query.collation, wanted, choose)?
             }
         };
         Ok(PlannedPipeline { plan, collation: query.collation, sink, namespace })
+    }
+
+    /// The plan of a pipeline that is gone on with: with the index it used, whatever would be chosen now.
+    fn plan_again(
+        &self,
+        operation: &AggregateOperation<'_>,
+        state: &CatalogState,
+        position: &Position,
+    ) -> Result<PlannedPipeline> {
+        let mut attempt = 0;
+        loop {
+            let mut is_last = true;
+            let planned = self.plan_pipeline(operation, state, &mut |collection, query| {
+                let competing = planner::competing(collection, query);
+                query.preferred.set(competing.get(attempt).cloned());
+                is_last = attempt >= competing.len();
+                Ok(())
+            })?;
+            if is_last || position.is_of(&planned.plan) {
+                return Ok(planned);
+            }
+            attempt += 1;
+        }
     }
 
     fn write_out(
@@ -131,8 +163,51 @@ impl Session {
     }
 }
 
+/// The query that a pipeline begins with as it was written: the `$match` stages at the beginning, those of views first, and
+/// a `$sort` behind them.
+fn written(operation: &AggregateOperation<'_>, state: &CatalogState) -> RawDocumentBuf {
+    let mut views = Vec::new();
+    if let AggregateTarget::Collection(namespace) = &operation.target {
+        let mut found = state.find(namespace);
+        while let Some(view) = found
+            && let Some(view_on) = &view.options.view_on
+            && views.len() < VIEW_DEPTH_MAX
+        {
+            views.push(view.options.pipeline.as_deref().unwrap_or_default());
+            let below = Namespace::new(namespace.database(), view_on).ok();
+            found = below.and_then(|below| state.find(&below));
+        }
+    }
+    let own = operation.pipeline.iter().filter_map(|stage| stage.as_document());
+    let mut stages = views.into_iter().rev().flatten().map(RawDocumentBuf::as_raw).chain(own).peekable();
+    let mut matches = Vec::new();
+    while let Some(filter) = stages.peek().and_then(|stage| argument(*stage, "$match")) {
+        matches.push(filter);
+        stages.next();
+    }
+    let sort = stages.peek().and_then(|stage| argument(*stage, "$sort"));
+    let filter = match matches.as_slice() {
+        [] => RawDocumentBuf::default(),
+        [only] => only.to_buf(),
+        several => {
+            let mut all = DocumentBuilder::new();
+            all.array("$and", |list| {
+                for filter in several {
+                    list.push(*filter);
+                }
+            });
+            all.build()
+        }
+    };
+    planner::written(filter.as_raw(), sort, None, operation.common.collation)
+}
+
+fn argument<'a>(stage: RawDocument<'a>, name: &str) -> Option<RawDocument<'a>> {
+    stage.get(name).and_then(ValueRef::as_document)
+}
+
 /// The collection under a name, behind any views: hints name its indexes.
-fn base_collection(
+pub(super) fn base_collection(
     state: &crate::catalog::CatalogState,
     namespace: &Namespace,
     is_collection: bool,

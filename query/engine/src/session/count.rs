@@ -22,12 +22,13 @@ impl Session {
         }
         let query = Query::parse(&query_options(operation), collection.as_deref())?;
         let snapshot = self.snapshot(None)?;
-        let plan = planner::plan_documents(collection.as_ref(), &query)?;
         let options = ReadOptions { max_time: operation.common.max_time, allow_disk_use: None };
+        let watch = self.choose_index(collection.as_ref(), &query, &snapshot, options)?;
+        let plan = planner::plan_documents(collection.as_ref(), &query)?;
         if let PhysicalPlan::CollectionScan { collection, range: None, filter: None, .. } = &plan {
             return count_keys(&self.execution_context(snapshot, &query.collation, options), collection);
         }
-        let mut execution = self.start(&plan, snapshot, &query.collation, options);
+        let mut execution = self.start(&plan, snapshot, &query.collation, options).watched(watch);
         let mut count = 0;
         while execution.next_row()?.is_some() {
             count += 1;

@@ -27,9 +27,10 @@ impl Session {
         options.has_runtime_constants = false;
         let query = Query::parse(&options, collection.as_deref())?;
         let snapshot = self.snapshot(None)?;
-        let plan = planner::plan_documents(collection.as_ref(), &query)?;
         let options = ReadOptions { max_time: operation.common.max_time, allow_disk_use: None };
-        let mut execution = self.start(&plan, snapshot, &query.collation, options);
+        let watch = self.choose_index(collection.as_ref(), &query, &snapshot, options)?;
+        let plan = planner::plan_documents(collection.as_ref(), &query)?;
+        let mut execution = self.start(&plan, snapshot, &query.collation, options).watched(watch);
         let path = FieldPath::parse(operation.key);
         let mut found = DistinctValues::default();
         while let Some(row) = execution.next_row()? {

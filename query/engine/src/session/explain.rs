@@ -5,6 +5,7 @@ use sheaf_language::aggregate::Stage;
 use sheaf_storage::Snapshot;
 
 use super::Session;
+use super::choice::Choice;
 use super::find::query_options;
 use super::reading::{Fingerprint, ReadOptions};
 use crate::cursor::Execution;
@@ -28,6 +29,8 @@ struct Explained {
     has_index_filter: bool,
     /// The stage at the end that writes. It is named, not run.
     sink: Option<&'static str>,
+    /// What it is known by in the plan cache, and the plans that lost against this one.
+    choice: Option<Choice>,
 }
 
 impl Session {
@@ -35,7 +38,7 @@ impl Session {
     /// own) and, if it was run, `executionStats`. Writes are planned and their documents found, not changed.
     pub fn explain(&self, operation: &ExplainOperation<'_>) -> Result<RawDocumentBuf> {
         let snapshot = self.snapshot(None)?;
-        let explained = self.plan_explained(&operation.target)?;
+        let explained = self.plan_explained(&operation.target, &snapshot)?;
         let run = match operation.verbosity {
             Verbosity::QueryPlanner => None,
             Verbosity::ExecutionStats | Verbosity::AllPlansExecution => {
@@ -65,7 +68,8 @@ impl Session {
 
     /// The plan of an operation as a tree of text, for people: one line per operator, inputs below.
     pub fn explain_text(&self, target: &ExplainTarget<'_>) -> Result<String> {
-        Ok(self.plan_explained(target)?.plan.to_string())
+        let snapshot = self.snapshot(None)?;
+        Ok(self.plan_explained(target, &snapshot)?.plan.to_string())
     }
 
     fn run_plan(&self, explained: &Explained, snapshot: Snapshot) -> Result<Execution> {
@@ -75,9 +79,9 @@ impl Session {
         Ok(execution)
     }
 
-    fn plan_explained(&self, target: &ExplainTarget<'_>) -> Result<Explained> {
+    fn plan_explained(&self, target: &ExplainTarget<'_>, snapshot: &Snapshot) -> Result<Explained> {
         let (namespace, options, top) = match target {
-            ExplainTarget::Aggregate(operation) => return self.plan_explained_pipeline(operation),
+            ExplainTarget::Aggregate(operation) => return self.plan_explained_pipeline(operation, snapshot),
             ExplainTarget::Find(operation) => (&operation.namespace, query_options(operation), None),
             ExplainTarget::Count(operation) => {
                 (&operation.namespace, super::count::query_options(operation), Some("COUNT"))
@@ -116,9 +120,10 @@ impl Session {
         };
         let collection = self.find_collection(namespace);
         if collection.as_ref().is_some_and(|found| found.options.view_on.is_some()) {
-            return self.plan_explained_view(namespace, &options);
+            return self.plan_explained_view(namespace, &options, snapshot);
         }
         let query = Query::parse(&options, collection.as_deref())?;
+        let choice = self.choose_explained(collection.as_ref(), &query, snapshot)?;
         let plan = planner::plan_find(collection.as_ref(), &query)?;
         Ok(Explained {
             namespace: namespace.clone(),
@@ -129,11 +134,20 @@ impl Session {
             is_pipeline: false,
             has_index_filter: query.allowed.is_some(),
             sink: None,
+            choice,
         })
     }
 
-    fn plan_explained_pipeline(&self, operation: &AggregateOperation<'_>) -> Result<Explained> {
-        let planned = self.plan_pipeline(operation, &self.catalog_state())?;
+    fn plan_explained_pipeline(
+        &self,
+        operation: &AggregateOperation<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Explained> {
+        let mut choice = None;
+        let planned = self.plan_pipeline(operation, &self.catalog_state(), &mut |collection, query| {
+            choice = self.choose_explained(Some(collection), query, snapshot)?;
+            Ok(())
+        })?;
         if let Some(Stage::Merge(merge)) = planned.sink.as_ref().map(|sink| sink.stage.as_ref()) {
             self.check_merge(operation, &planned.namespace, merge, planned.collation.document.as_ref())?;
         }
@@ -153,17 +167,23 @@ impl Session {
             is_pipeline: true,
             has_index_filter: false,
             sink: planned.sink.as_ref().map(|sink| sink.stage.name()),
+            choice,
         })
     }
 
-    fn plan_explained_view(&self, namespace: &Namespace, options: &QueryOptions<'_>) -> Result<Explained> {
+    fn plan_explained_view(
+        &self,
+        namespace: &Namespace,
+        options: &QueryOptions<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Explained> {
         let mut stage = DocumentBuilder::new();
         stage.append_ref("$match", ValueRef::Document(options.filter));
         let stage = stage.build();
         let target = crate::operation::AggregateTarget::Collection(namespace.clone());
         let mut operation = AggregateOperation::new(target, vec![ValueRef::Document(stage.as_raw())]);
         operation.common = options.common;
-        self.plan_explained_pipeline(&operation)
+        self.plan_explained_pipeline(&operation, snapshot)
     }
 }
 
@@ -204,15 +224,25 @@ fn write_query(
         planner.append("namespace", explained.namespace.to_string());
         planner.append_ref("parsedQuery", ValueRef::Document(filter));
         planner.append("indexFilterSet", explained.has_index_filter);
+        if let Some(choice) = &explained.choice {
+            choice.hashes.append(planner);
+        }
         planner.append("optimizationTimeMillis", 0);
         planner.append("maxIndexedOrSolutionsReached", false);
         planner.append("maxIndexedAndSolutionsReached", false);
         planner.append("maxScansToExplodeReached", false);
         planner.document("winningPlan", |winning| {
-            winning.append("isCached", false);
+            winning.append("isCached", explained.choice.as_ref().is_some_and(|choice| choice.is_cached));
             write_top(explained, plan, None, filter, winning);
         });
-        planner.array("rejectedPlans", |_| {});
+        planner.array("rejectedPlans", |list| {
+            for (loser, is_cached) in explained.choice.iter().flat_map(|choice| &choice.rejected) {
+                list.document(|shown| {
+                    shown.append("isCached", *is_cached);
+                    write_top(explained, loser, None, filter, shown);
+                });
+            }
+        });
     });
     let Some(root) = root else { return };
     let examined = explain::total(root);

@@ -28,10 +28,18 @@ impl Session {
         if let (Some(found), Some(_)) = (&collection, read_timestamp) {
             collection = Some(found.as_of(&snapshot)?);
         }
-        let plan = planner::plan_find(collection.as_ref(), &query)?;
         let options =
             ReadOptions { max_time: operation.common.max_time, allow_disk_use: operation.allow_disk_use };
-        let execution = self.start(&plan, snapshot, &query.collation, options);
+        let watch = match &position {
+            None => self.choose_index(collection.as_ref(), &query, &snapshot, options)?,
+            Some(position) => {
+                let is_it = || Ok(position.is_of(&planner::plan_find(collection.as_ref(), &query)?));
+                Self::choose_again(collection.as_ref(), &query, is_it)?;
+                None
+            }
+        };
+        let plan = planner::plan_find(collection.as_ref(), &query)?;
+        let execution = self.start(&plan, snapshot, &query.collation, options).watched(watch);
         Cursor::from_plan(operation.namespace.clone(), plan, execution, fingerprint, position)
     }
 }

@@ -3,6 +3,7 @@
 use sheaf_document::{DocumentBuilder, RawArray, RawDocument, RawDocumentBuf, ValueRef};
 
 use super::Session;
+use crate::catalog::Collection;
 use crate::planner::ShapeDocuments;
 use crate::{Namespace, Result};
 
@@ -24,6 +25,11 @@ impl<'a> QueryShape<'a> {
         let Self { query, sort, projection, collation } = *self;
         ShapeDocuments { query, sort, projection, collation }
     }
+
+    /// The shape as text.
+    pub(super) fn text(&self, collection: &Collection) -> Result<String> {
+        self.documents().shape(collection)
+    }
 }
 
 impl Session {
@@ -44,6 +50,7 @@ impl Session {
         }
         given.append_ref("indexes", ValueRef::Array(indexes));
         let indexes = RawDocumentBuf::from_bytes(indexes.as_bytes().to_vec())?;
+        collection.plan_cache.clear(Some(&text));
         collection.index_filters.set(text, given.build(), indexes);
         Ok(())
     }
@@ -58,6 +65,7 @@ impl Session {
     pub fn clear_index_filters(&self, namespace: &Namespace, shape: Option<&QueryShape<'_>>) -> Result<()> {
         let Some(collection) = self.database().catalog().find(namespace) else { return Ok(()) };
         let shape = shape.map(|shape| shape.documents().shape(&collection)).transpose()?;
+        collection.plan_cache.clear(shape.as_deref());
         collection.index_filters.clear(shape.as_deref());
         Ok(())
     }

@@ -3,6 +3,7 @@
 use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value};
 
 use super::Session;
+use super::aggregate::base_collection;
 use super::stage_arguments as arguments;
 use crate::catalog::{CollectionOptions, measurement_specification};
 use crate::operation::{CollectionKind, CollectionStatistics, SystemSource};
@@ -33,8 +34,7 @@ impl Session {
             "$planCacheStats" => {
                 arguments::flags(name, argument, &["allHosts"])?;
                 demand_collection(name, is_collection)?;
-                // Plans are made anew for every query: there is no cache to show.
-                Ok(Vec::new())
+                self.cached_plans(argument, namespace)
             }
             "$querySettings" => {
                 demand_database(name, is_collection, error_code::INVALID_NAMESPACE.0)?;
@@ -116,6 +116,18 @@ impl Session {
             .append("host", HOST)
             .append("localTime", Value::DateTime(self.database().now_millis()));
         out
+    }
+
+    /// The plan cache of a collection, that behind it if it is a view.
+    fn cached_plans(&self, argument: RawDocument<'_>, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
+        if arguments::is_set(argument, "allHosts") {
+            let message = "allHosts is for a sharded cluster, which this is not";
+            return Err(Error::location(ALL_HOSTS_UNSHARDED, message));
+        }
+        match base_collection(&self.catalog_state(), namespace, true) {
+            Some(collection) => Ok(collection.plan_cache.list(HOST)),
+            None => Err(Error::location(NO_PLAN_CACHE, format!("there is no collection {namespace}"))),
+        }
     }
 
     fn index_figures(&self, namespace: &Namespace) -> Result<Vec<RawDocumentBuf>> {
@@ -203,6 +215,10 @@ fn latencies(namespace: &Namespace, source: Option<SystemSource<'_>>) -> Result<
     }
     Ok(none.build())
 }
+
+/// The errors of `$planCacheStats` on a server that is no part of a sharded cluster, and without a collection.
+const ALL_HOSTS_UNSHARDED: i32 = 4_503_200;
+const NO_PLAN_CACHE: i32 = 50_933;
 
 fn demand_collection(name: &str, is_collection: bool) -> Result<()> {
     if is_collection {

@@ -58,7 +58,9 @@ fn plan(
         document: context.collation.clone(),
         collator: context.environment.collator.clone(),
     };
-    planner::plan_pipeline(source, filter, stages, &collation, (HintChoice::None, MetadataSet::default()))
+    // Planned by rule: what one document of the other side asks for is not tried out.
+    let wanted = (HintChoice::None, MetadataSet::default());
+    planner::plan_pipeline(source, filter, stages, &collation, wanted, &mut |_, _| Ok(()))
 }
 
 fn access(plan: &PhysicalPlan) -> Access {
