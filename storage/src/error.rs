@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::encryption::KeyProblem;
+use crate::tablet::TabletId;
 use crate::timestamp::Timestamp;
 
 /// The system's numbers for it, which the standard library has no name for: of the process and of the machine.
@@ -135,6 +136,15 @@ pub enum Error {
     /// The memory budget has no room for this. Retry with less, or later.
     #[error("memory budget exceeded: {0}")]
     MemoryExceeded(String),
+    /// The store has no such tablet, and never had. Create it, or ask another store.
+    #[error("there is no tablet {0}")]
+    TabletUnknown(TabletId),
+    /// The store has a tablet of this id. Take it, or another id.
+    #[error("tablet {0} exists")]
+    TabletExists(TabletId),
+    /// The tablet was dropped; its id is not given again. Take another.
+    #[error("tablet {0} has been dropped")]
+    TabletDropped(TabletId),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

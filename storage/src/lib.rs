@@ -1,7 +1,7 @@
 //! The storage engine: ordered bytes, versions by timestamp, one write-ahead log. Knows no document.
 //!
 //! A [`Store`] owns a directory: one log, one cache, one set of background threads. A [`Tablet`] is one LSM tree in
-//! it. Writes are batches that become visible together at a [`Timestamp`]; reads go through a [`Snapshot`] at one.
+//! it; a store has one, and more if they are created. Writes are batches that become visible together at a [`Timestamp`]; reads go through a [`Snapshot`] at one.
 //!
 //! Nothing here opens a file, reads a clock or draws a random number by itself: files and identities come from the
 //! [`Vfs`], time from the [`Clock`] in the options. `FORMAT.md` beside this crate describes every byte on disk.
@@ -65,8 +65,8 @@ pub use read::snapshot::Snapshot;
 pub use read::{Iter, IterOptions};
 pub use replicator::{Local, Proposal, Replicator, Role};
 pub use salvage::{SalvageReport, salvage};
-pub use store::Store;
-pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletStatistics, VerifyReport};
+pub use store::{Store, StoreStatistics};
+pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletId, TabletStatistics, VerifyReport};
 pub use timestamp::Timestamp;
 pub use transaction::{Isolation, Locking, Savepoint, Transaction, TransactionOptions};
 pub use value_slice::ValueSlice;

@@ -40,5 +40,15 @@ pub const LOCKS_MAX: usize = 4 << 20;
 /// Longest id of a master key: what key management services name keys by, with room.
 pub const MASTER_KEY_ID_BYTES_MAX: usize = 512;
 
+/// Most tablets in one store: each has a manifest open, and the list of them is rewritten when one comes or goes.
+pub const TABLETS_MAX: usize = 4_096;
+
+/// Longest list of tablets that is read: the live ones, and runs of dropped ids, at 20 bytes each about 800,000.
+pub const TABLET_LIST_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes of unflushed records up to which a tablet that holds back old segments of the log has them appended again; one
+/// with more is flushed. They are kept in memory for it, by every tablet.
+pub const LOG_TAIL_BYTES_MAX: usize = 64 << 10;
+
 /// Most savepoints nested in one transaction.
 pub const SAVEPOINTS_MAX: usize = 10_000;

@@ -98,6 +98,9 @@ pub struct StoreOptions {
     pub sealed_memtables_max: usize,
     /// Size at which a log segment is closed and the next begun.
     pub wal_segment_bytes: u64,
+    /// Segments of the log that the unflushed records of one tablet among several may hold back. One that holds back more is
+    /// brought forward: its records are appended again where they are few, else it is flushed.
+    pub log_segments_max: u64,
     /// Size at which the manifest is rewritten, unless its content alone is larger.
     pub manifest_bytes_min: u64,
 
@@ -164,6 +167,7 @@ impl Default for StoreOptions {
             flushable_batch_bytes: None,
             sealed_memtables_max: 4,
             wal_segment_bytes: 64 << 20,
+            log_segments_max: 4,
             manifest_bytes_min: 1 << 20,
             open_files_max: OPEN_FILES_DEFAULT,
             read_mode: ReadMode::Pread,
@@ -208,6 +212,16 @@ impl StoreOptions {
         self.memory_bytes.unwrap_or(parts)
     }
 
+    /// What the active memtables of all tablets may take together, in bytes: half of the budget's part for memtables, or of
+    /// what the budget leaves for them, and never less than one memtable.
+    pub(crate) fn active_memtable_bytes_max(&self) -> u64 {
+        let usual = (self.memtable_bytes as u64)
+            .saturating_mul(self.sealed_memtables_max.saturating_add(2) as u64)
+            / 2;
+        let left = self.memory_budget_bytes().saturating_sub(self.cache_bytes / 8) / 2;
+        usual.min(left).max(self.memtable_bytes as u64)
+    }
+
     /// Refuses combinations that cannot work.
     pub fn validate(&self) -> Result<()> {
         let require = |holds: bool, what: &str| {
@@ -221,6 +235,7 @@ impl StoreOptions {
             "memory_bytes must hold two memtables and an eighth of the cache",
         )?;
         require(self.wal_segment_bytes >= 4096, "wal_segment_bytes must be at least 4096")?;
+        require(self.log_segments_max >= 1, "log_segments_max must be at least 1")?;
         require(self.open_files_max >= 1, "open_files_max must be at least 1")?;
         require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
         require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;

@@ -33,10 +33,12 @@ pub enum Bug {
     SegmentsGoEarly,
     /// Do not check a transaction for conflicts.
     IgnoreConflict,
+    /// Remove log segments that another tablet still needs.
+    ForgetOtherTablets,
 }
 
 /// All faults, for tests that go through them.
-pub const ALL: [Bug; 13] = [
+pub const ALL: [Bug; 14] = [
     Bug::EarlyAcknowledge,
     Bug::ForgetAppliedIndex,
     Bug::DoubleApply,
@@ -50,6 +52,7 @@ pub const ALL: [Bug; 13] = [
     Bug::ForgottenSnapshot,
     Bug::SegmentsGoEarly,
     Bug::IgnoreConflict,
+    Bug::ForgetOtherTablets,
 ];
 
 #[cfg(feature = "planted")]

@@ -4,8 +4,8 @@
 //! committed, and only then are they applied to the memtable and seen. Alone, committed means written or synced, as the most
 //! demanding of the group asked: [`Local`]. In a replica set it means that a majority has them.
 //!
-//! The leader of the commit queue calls `propose`, so calls come one at a time, with indexes that grow by one from call
-//! to call. When `propose` fails the log holds records nobody may apply: the store refuses writes until it is reopened.
+//! The leader of a tablet's commit queue calls `propose`, so calls for one tablet come one at a time, with indexes that grow by
+//! one from call to call; calls for several tablets may come at once. When `propose` fails the log holds records nobody may apply: the store refuses writes until it is reopened.
 //! Batches that pass the log by (ingestions and large batches, which go straight into sstables) exist only where the
 //! role is [`Role::Standalone`].
 
@@ -14,6 +14,7 @@ use std::fmt;
 use crate::error::Result;
 use crate::options::Durability;
 use crate::planted::{Bug, planted};
+use crate::tablet::TabletId;
 use crate::wal::log::Log;
 
 /// Without durability, the buffer is handed to the system beyond this.
@@ -39,6 +40,8 @@ pub enum Role {
 /// Records that were framed into the log's buffer, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposal {
+    /// Whose records they are: every tablet has an order of its own.
+    pub tablet: TabletId,
     /// The index of the first.
     pub first_index: u64,
     /// The index of the last.

@@ -4,13 +4,15 @@
 //! which sstables count; where it cannot, all that are there do, and keys deleted since may come back. An sstable with a
 //! damaged block is read from the front up to it and from the back down to it. A segment of the log is read up to the
 //! damage. Where the newest version of a key is lost, an older one may take its place. Everything lost is in the report.
+//! Each tablet is copied into one of its id; where the list of tablets is lost, all that have a directory are.
 //!
 //! An encrypted store is read with the master keys in the options, which are also what the new store is encrypted with; a
 //! store in the open is encrypted on the way if the options say so.
 //!
-//! Steps: gather the range deletions of every source; then, source by source and newest first, write every version that
+//! Steps, tablet by tablet: gather the range deletions of every source; then, source by source and newest first, write every version that
 //! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,14 +29,15 @@ use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::cursor::TableCursor;
 use crate::sstable::reader::TableReader;
+use crate::store::tablet_list::TabletList;
 use crate::store::{self, Store};
-use crate::tablet::Tablet;
 use crate::tablet::open::Place;
+use crate::tablet::{Tablet, TabletId};
 use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
 use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
-use crate::wal::header::{segment_number, segment_path};
+use crate::wal::header::{LogKind, segment_number, segment_path};
 use crate::wal::reader::LogReader;
 use crate::wal::record::{Record, decode};
 use crate::write_batch::{Operation, WriteBatch};
@@ -63,16 +66,16 @@ enum Source {
     Table(Arc<TableReader>),
 }
 
-/// A salvage under way.
-struct Salvage {
-    /// The damaged store's tablet.
+/// The salvage of a tablet under way.
+struct Salvage<'a> {
+    /// The damaged tablet.
     opener: FileOpener,
-    /// The new store's.
+    /// The new one.
     target: Tablet,
     /// The range deletions of all sources.
     ranges: RangeTombstones,
     /// What was found.
-    report: SalvageReport,
+    report: &'a mut SalvageReport,
 }
 
 /// Copies what can be read of the store in `damaged` into a new store in `target`.
@@ -87,45 +90,82 @@ pub fn salvage(
     if vfs.len(&damaged.join(KEYS_FILE)).is_ok() {
         place.keys = Some(Arc::new(StoreKeys::read(&**vfs, damaged, options.encryption.as_ref())?));
     }
+    let new = Store::open(Arc::clone(vfs), target, options.clone())?;
+    if new.tablet().last_timestamp() != Timestamp::ZERO || new.tablets().len() > 1 {
+        return Err(Error::invalid(format!("{} is not empty", target.display())));
+    }
+    let mut report = SalvageReport::default();
+    let mut records = Vec::new();
+    let mut of_tablets = true;
+    match store::read_store_file(&place) {
+        Ok(head) => {
+            place.identity = head.identity;
+            of_tablets = head.kind == LogKind::StoreOfTablets;
+            records = read_log(&place, &mut report)?;
+        }
+        // Without the identity no chunk of the log can be checked.
+        Err(error) => report.lost.push(error),
+    }
+    for id in tablets(&place, of_tablets, &mut report)? {
+        let target = if id == TabletId::FIRST { new.tablet() } else { new.create_tablet(id)? };
+        let (own, others) = records.into_iter().partition(|record: &Record| record.head.group == id.0);
+        records = others;
+        salvage_tablet(&place, &options, target, own, &mut report)?;
+    }
+    new.close()?;
+    Ok(report)
+}
+
+/// The tablets that count: those the list names; where it cannot be read, all that have a directory.
+fn tablets(place: &Place, of_tablets: bool, report: &mut SalvageReport) -> Result<BTreeSet<TabletId>> {
+    let mut ids = BTreeSet::from([TabletId::FIRST]);
+    if !of_tablets {
+        return Ok(ids);
+    }
+    match TabletList::read(&*place.vfs, &place.directory, place.identity) {
+        Ok(list) => ids.extend(list.live()),
+        Err(error) => {
+            report.lost.push(error);
+            let names = place.vfs.list(&place.directory);
+            let names = names.map_err(|error| Error::io("list", &place.directory, error))?;
+            ids.extend(names.iter().filter_map(|name| TabletId::of_directory(name)));
+        }
+    }
+    Ok(ids)
+}
+
+/// Copies what can be read of a tablet into `target`, which has the same id.
+fn salvage_tablet(
+    place: &Place,
+    options: &StoreOptions,
+    target: Tablet,
+    records: Vec<Record>,
+    report: &mut SalvageReport,
+) -> Result<()> {
     let opener = FileOpener {
-        vfs: Arc::clone(vfs),
-        directory: place.tablet_directory(),
+        vfs: Arc::clone(&place.vfs),
+        directory: place.tablet_directory(target.id()),
         cache: Arc::new(BlockCache::new(CACHE_BYTES)),
         read_mode: options.read_mode,
         open_files: Arc::default(),
         keys: place.keys.clone(),
     };
-    let new = Store::open(Arc::clone(vfs), target, options)?;
-    if new.tablet().last_timestamp() != Timestamp::ZERO {
-        return Err(Error::invalid(format!("{} is not empty", target.display())));
-    }
-    let mut report = SalvageReport::default();
-    let mut sources = Vec::new();
-    match store::read_store_file(&place) {
-        Ok(head) => {
-            place.identity = head.identity;
-            sources.push(Source::Log(read_log(&place, &mut report)?));
-        }
-        // Without the identity no chunk of the log can be checked.
-        Err(error) => report.lost.push(error),
-    }
-    for (id, size_bytes, fixed) in tables(&opener, place.identity, &mut report)? {
+    let mut sources = vec![Source::Log(records)];
+    for (id, size_bytes, fixed) in tables(&opener, place.identity, report)? {
         match TableReader::open(&opener, id, size_bytes) {
             Ok(reader) => sources.push(Source::Table(Arc::new(reader.at(fixed)))),
             Err(error) => report.lost.push(error),
         }
     }
     let ranges = gather_ranges(&sources);
-    let mut salvage = Salvage { opener, target: new.tablet(), ranges, report };
+    let mut salvage = Salvage { opener, target, ranges, report };
     for source in sources {
         match source {
             Source::Log(records) => salvage.take_records(&records)?,
             Source::Table(reader) => salvage.take_table(&reader)?,
         }
     }
-    salvage.target.flush()?;
-    new.close()?;
-    Ok(salvage.report)
+    salvage.target.flush()
 }
 
 /// A table that counts: its number, the length it has, and the timestamp of its entries if the manifest knows one.
@@ -243,7 +283,7 @@ fn gather_ranges(sources: &[Source]) -> RangeTombstones {
     RangeTombstones::new(all)
 }
 
-impl Salvage {
+impl Salvage<'_> {
     /// Takes over the log, newest first.
     fn take_records(&mut self, records: &[Record]) -> Result<()> {
         for record in records.iter().rev() {

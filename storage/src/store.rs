@@ -5,8 +5,17 @@
 //! STORE                format version and identity; written last, so without it there is no store
 //! KEYS                 the wrapped store key of an encrypted store
 //! log/NNNNNNNNNN.wal   segments of the write-ahead log
-//! tablet-1/            CURRENT, manifest, sstables and blob files of the one tablet
+//! tablet-1/            CURRENT, manifest, sstables and blob files of the first tablet
+//! TABLETS              which tablets there are beside it, if there ever were any
+//! tablet-NNNNNNNNNN/   another tablet
 //! ```
+
+mod checkpoint;
+mod recover;
+mod shared;
+mod statistics;
+pub(crate) mod tablet_list;
+mod tablets;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -16,11 +25,16 @@ use crate::encryption::{KeyProblem, MasterKey, StoreKeys};
 use crate::error::{Error, Result};
 use crate::manifest::current::write_by_rename;
 use crate::options::StoreOptions;
-use crate::tablet::open::{Place, create, recover};
-use crate::tablet::{Tablet, TabletInner, Workers, lock, start_workers};
+use crate::tablet::open::Place;
+use crate::tablet::{MemoryReport, Tablet, TabletId, Workers, lock, memory_report, start_workers};
 use crate::vfs::{Vfs, VfsLock};
 use crate::wal::head::first_chunk_offset;
 use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
+
+pub(crate) use checkpoint::{Part, write_checkpoint};
+pub(crate) use shared::Shared;
+pub use statistics::StoreStatistics;
+use tablet_list::TabletList;
 
 /// The file that makes a directory a store.
 pub(crate) const STORE_FILE: &str = "STORE";
@@ -34,8 +48,10 @@ pub struct Store {
 
 /// What clones of a store share.
 struct StoreInner {
-    /// The one tablet.
-    tablet: Tablet,
+    /// What the tablets share, and they themselves.
+    shared: Arc<Shared>,
+    /// The first tablet.
+    first: Tablet,
     /// Background threads.
     workers: Mutex<Workers>,
     /// Where it is.
@@ -57,37 +73,47 @@ impl Store {
         if !exists {
             create_directories(&place)?;
         }
-        let lock = take_lock(&place, options.read_only)?;
+        let lock_file = take_lock(&place, options.read_only)?;
         let options = Arc::new(options);
-        let tablet = if exists { open_existing(place, &options)? } else { open_new(place, &options)? };
-        let tablet = Arc::new(tablet);
-        let workers = start_workers(&tablet)?;
-        tablet.work.wake();
-        let inner = StoreInner {
-            tablet: Tablet { inner: tablet },
-            workers: Mutex::new(workers),
-            directory: directory.to_path_buf(),
-            lock: Mutex::new(lock),
+        let shared = if exists { open_existing(place, &options)? } else { open_new(place, &options)? };
+        let workers = Mutex::new(Workers::default());
+        let Some(first) = shared.tablet(TabletId::FIRST) else {
+            return Err(Error::corruption(&directory.join(STORE_FILE), 0, "the store has no first tablet"));
         };
+        let first = Tablet { inner: first };
+        let inner = StoreInner {
+            shared,
+            first,
+            workers,
+            directory: directory.to_path_buf(),
+            lock: Mutex::new(lock_file),
+        };
+        // From here on, whatever fails, dropping it closes the store.
+        *lock(&inner.workers) = start_workers(&inner.shared)?;
+        inner.shared.work.wake();
         Ok(Store { inner: Arc::new(inner) })
     }
 
-    /// The one tablet.
+    /// The first tablet, which every store has: [`TabletId::FIRST`].
     pub fn tablet(&self) -> Tablet {
-        self.inner.tablet.clone()
+        self.inner.first.clone()
+    }
+
+    /// Where the store's memory is, all tablets together.
+    pub fn memory_report(&self) -> MemoryReport {
+        memory_report(&self.inner.shared)
     }
 
     /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
     /// Nothing else is rewritten. After a crash either may be the one: give both in [`crate::Encryption`].
     pub fn rotate_master_key(&self, key: &MasterKey) -> Result<()> {
-        let tablet = &*self.inner.tablet.inner;
-        tablet.check_writable()?;
-        let opener = tablet.versions.opener();
-        let Some(keys) = &opener.keys else {
+        let shared = &self.inner.shared;
+        shared.check_writable()?;
+        let Some(keys) = &shared.place.keys else {
             let directory = self.inner.directory.clone();
             return Err(Error::Encryption { directory, problem: KeyProblem::NotEncrypted });
         };
-        keys.rewrap(&*opener.vfs, &self.inner.directory, key)
+        keys.rewrap(&*shared.place.vfs, &self.inner.directory, key)
     }
 
     /// Makes everything acknowledged durable, ends background work and releases the directory. Tablets and snapshots
@@ -100,17 +126,19 @@ impl Store {
 impl StoreInner {
     /// As [`Store::close`].
     fn close(&self) -> Result<()> {
-        let tablet = &*self.tablet.inner;
-        if tablet.closed.swap(true, Ordering::AcqRel) {
+        let shared = &self.shared;
+        if shared.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let closed_log = {
-            // Whoever leads the commit queue now finishes first; nobody begins after.
-            let _order = lock(&tablet.order);
-            tablet.close_log()
-        };
-        tablet.stop.store(true, Ordering::Release);
-        tablet.work.wake();
+        {
+            // A tablet that is being created is there before, or is refused.
+            let _none_comes_or_goes = lock(&shared.list);
+            shared.end_tablets();
+        }
+        let closed_log = shared.close_log();
+        shared.stop.store(true, Ordering::Release);
+        shared.tablets().iter().for_each(|tablet| tablet.stop.store(true, Ordering::Release));
+        shared.work.wake();
         lock(&self.workers).join();
         *lock(&self.lock) = None;
         closed_log
@@ -121,6 +149,7 @@ impl Drop for StoreInner {
     fn drop(&mut self) {
         // An error here has nobody to go to; what it could lose was never acknowledged as durable.
         let _unreported = self.close();
+        self.shared.release();
     }
 }
 
@@ -147,7 +176,7 @@ fn take_lock(place: &Place, read_only: bool) -> Result<Option<Box<dyn VfsLock>>>
 
 /// Creates the store's directories, their names durable up to the first ancestor that was there before.
 pub(crate) fn create_directories(place: &Place) -> Result<()> {
-    for directory in [place.log_directory(), place.tablet_directory()] {
+    for directory in [place.log_directory(), place.tablet_directory(TabletId::FIRST)] {
         let missing: Vec<PathBuf> = directory
             .ancestors()
             .take_while(|ancestor| place.vfs.list(ancestor).is_err())
@@ -161,10 +190,10 @@ pub(crate) fn create_directories(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Writes the file that makes the directory a store.
-pub(crate) fn write_store_file(place: &Place) -> Result<()> {
+/// Writes the file that makes the directory a store, of one tablet or of those that `TABLETS` names.
+pub(crate) fn write_store_file(place: &Place, of_tablets: bool) -> Result<()> {
     let head = LogHeader {
-        kind: LogKind::Store,
+        kind: if of_tablets { LogKind::StoreOfTablets } else { LogKind::Store },
         number: 0,
         identity: place.identity,
         previous: 0,
@@ -175,16 +204,19 @@ pub(crate) fn write_store_file(place: &Place) -> Result<()> {
 }
 
 /// Makes an empty directory a store.
-fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>> {
     remove_unfinished(&place)?;
     let identity = place.vfs.unique_id();
     place.identity = identity.map_err(|error| Error::io("draw an identity for", &place.directory, error))?;
     if let Some(encryption) = &options.encryption {
         place.keys = Some(Arc::new(StoreKeys::create(&*place.vfs, &place.directory, encryption)?));
     }
-    let tablet = create(&place, options)?;
-    write_store_file(&place)?;
-    Ok(tablet)
+    let shared = recover::create(&place, options)?;
+    let written = write_store_file(&place, false);
+    if written.is_err() {
+        shared.release();
+    }
+    written.map(|()| shared)
 }
 
 /// Removes what a creation that did not finish left behind. It can hold no data: the store was never open. Anything
@@ -193,7 +225,7 @@ fn remove_unfinished(place: &Place) -> Result<()> {
     let store_file = place.directory.join(STORE_FILE);
     let list =
         |directory: &Path| place.vfs.list(directory).map_err(|error| Error::io("list", directory, error));
-    let (log_directory, tablet_directory) = (place.log_directory(), place.tablet_directory());
+    let (log_directory, tablet_directory) = (place.log_directory(), place.tablet_directory(TabletId::FIRST));
     let mut leftovers = Vec::new();
     for number in list(&log_directory)?.iter().filter_map(|name| segment_number(name)) {
         let path = segment_path(&log_directory, number);
@@ -227,12 +259,12 @@ pub(crate) fn read_store_file(place: &Place) -> Result<LogHeader> {
     let mut bytes = [0; HEADER_BYTES];
     let length = file.read_at(0, &mut bytes).map_err(|error| Error::io("read", &path, error))?;
     LogHeader::decode(bytes.get(..length).unwrap_or_default(), &path)?
-        .filter(|head| head.kind == LogKind::Store)
+        .filter(|head| matches!(head.kind, LogKind::Store | LogKind::StoreOfTablets))
         .ok_or_else(|| Error::corruption(&path, 0, "it is not the head of a store"))
 }
 
 /// Opens what is there.
-fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
+fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>> {
     let head = read_store_file(&place)?;
     place.identity = head.identity;
     place.keys = match (&options.encryption, head.encrypted) {
@@ -245,5 +277,9 @@ fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Tablet
             Some(Arc::new(StoreKeys::read(&*place.vfs, &place.directory, encryption.as_ref())?))
         }
     };
-    recover(&place, options)
+    let list = match head.kind {
+        LogKind::StoreOfTablets => Some(TabletList::read(&*place.vfs, &place.directory, place.identity)?),
+        _ => None,
+    };
+    recover::recover(&place, options, list)
 }

@@ -87,7 +87,12 @@ impl From<sheaf_storage::Error> for Error {
             Storage::Conflict { .. } | Storage::Deadlock { .. } | Storage::LockTimeout { .. } => {
                 error_code::WRITE_CONFLICT
             }
-            Storage::InvalidInput(_) | Storage::Encryption { .. } => error_code::BAD_VALUE,
+            // A database is in the first tablet of its store, and that is always there.
+            Storage::InvalidInput(_)
+            | Storage::Encryption { .. }
+            | Storage::TabletUnknown(_)
+            | Storage::TabletExists(_)
+            | Storage::TabletDropped(_) => error_code::BAD_VALUE,
             Storage::Corruption { .. } => error_code::DATA_CORRUPTION_DETECTED,
             Storage::Io { .. }
             | Storage::NotPermitted { .. }

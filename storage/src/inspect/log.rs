@@ -35,6 +35,9 @@ pub(super) fn inspect(
     let encrypted = if header.encrypted { ", encrypted" } else { "" };
     match header.kind {
         LogKind::Store => return put(out, path, format_args!("store {identity:032x}{encrypted}")),
+        LogKind::StoreOfTablets => {
+            return put(out, path, format_args!("store {identity:032x} of several tablets{encrypted}"));
+        }
         LogKind::Segment => put(
             out,
             path,
@@ -69,6 +72,7 @@ fn print_record(record: &Record, offset: u64, path: &Path, out: &mut dyn Write) 
     let head = &record.head;
     let kind = match head.kind {
         RecordKind::Batch => "batch",
+        RecordKind::Again => "batch again",
     };
     let place = format!("group {} term {} index {} @{}", head.group, head.term, head.index, head.timestamp);
     put(out, path, format_args!("  {offset}: {kind} {place}"))?;
@@ -109,6 +113,8 @@ fn print_edit(edit: &VersionEdit, offset: u64, path: &Path, out: &mut dyn Write)
     note("last timestamp", edit.last_timestamp.map(|timestamp| timestamp.to_string()));
     note("history floor", edit.history_floor.map(|timestamp| timestamp.to_string()));
     note("log promise", edit.log_promise.map(|at| format!("segment {} offset {}", at.segment, at.offset)));
+    note("log start", edit.log_start.map(|at| format!("segment {} offset {}", at.segment, at.offset)));
+    note("log begin", edit.log_begin.map(|number| number.to_string()));
     put(out, path, format_args!("{head}"))?;
     for (level, id) in &edit.removed_tables {
         put(out, path, format_args!("    - L{level} sstable {id}"))?;

@@ -13,7 +13,9 @@ use crate::blob::BLOB_MAGIC;
 use crate::encryption::{Encryption, KEYS_FILE, StoreKeys, read_master_key_id};
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
+use crate::limits::TABLET_LIST_BYTES_MAX;
 use crate::sstable::footer::SSTABLE_MAGIC;
+use crate::store::tablet_list::{TABLETS_MAGIC, TabletList};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal;
 
@@ -43,6 +45,18 @@ pub fn inspect(
     if first == wal::header::MAGIC {
         let head = read_at(&*file, path, 0, length.min(wal::header::HEADER_BYTES as u64))?;
         return log::inspect(file, path, &head, keys.as_deref(), out);
+    }
+    if first == TABLETS_MAGIC {
+        let bytes = read_at(&*file, path, 0, length.min(TABLET_LIST_BYTES_MAX))?;
+        let Some((identity, list)) = TabletList::decode(&bytes) else {
+            return Err(Error::corruption(path, 0, "the list of tablets is damaged"));
+        };
+        put(out, path, format_args!("tablets of store {identity:032x}, beside the first"))?;
+        list.live().try_for_each(|id| put(out, path, format_args!("  tablet {id}")))?;
+        return list.dropped().try_for_each(|(first, last)| match first == last {
+            true => put(out, path, format_args!("  dropped {first}")),
+            false => put(out, path, format_args!("  dropped {first} to {last}")),
+        });
     }
     match path.file_name().and_then(|name| name.to_str()).map(FileKind::of) {
         Some(FileKind::Sstable(_)) => {

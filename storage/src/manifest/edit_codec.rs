@@ -22,6 +22,8 @@ const LAST_TIMESTAMP: u64 = 9;
 const HISTORY_FLOOR: u64 = 10;
 const LOG_PROMISE: u64 = 11;
 const FIXED_TIMESTAMP: u64 = 12;
+const LOG_START: u64 = 13;
+const LOG_BEGIN: u64 = 14;
 
 /// The stored form.
 pub fn encode(edit: &VersionEdit) -> Vec<u8> {
@@ -67,11 +69,16 @@ pub fn encode(edit: &VersionEdit) -> Vec<u8> {
             field(tag, &|body| put_varint(body, number));
         }
     }
-    if let Some(position) = edit.log_promise {
-        field(LOG_PROMISE, &|body| {
-            put_varint(body, position.segment);
-            put_varint(body, position.offset);
-        });
+    for (tag, position) in [(LOG_PROMISE, edit.log_promise), (LOG_START, edit.log_start)] {
+        if let Some(position) = position {
+            field(tag, &|body| {
+                put_varint(body, position.segment);
+                put_varint(body, position.offset);
+            });
+        }
+    }
+    if let Some(number) = edit.log_begin {
+        field(LOG_BEGIN, &|body| put_varint(body, number));
     }
     out
 }
@@ -142,13 +149,17 @@ fn decode_field(edit: &mut VersionEdit, tag: u64, body: &mut &[u8]) -> Option<()
             let (_, meta) = edit.added_tables.last_mut().filter(|(_, meta)| meta.file_id == id)?;
             meta.fixed_timestamp = Some(timestamp);
         }
-        LOG_PROMISE => {
-            let (segment, offset) = (take_varint(body)?, take_varint(body)?);
-            edit.log_promise = Some(LogPosition { segment, offset });
-        }
+        LOG_PROMISE => edit.log_promise = Some(take_position(body)?),
+        LOG_START => edit.log_start = Some(take_position(body)?),
+        LOG_BEGIN => edit.log_begin = Some(take_varint(body)?),
         _ => return None,
     }
     Some(())
+}
+
+/// Reads a place in the log.
+fn take_position(body: &mut &[u8]) -> Option<LogPosition> {
+    Some(LogPosition { segment: take_varint(body)?, offset: take_varint(body)? })
 }
 
 /// Reads a level that exists.
@@ -242,11 +253,13 @@ mod tests {
             last_timestamp: Some(Timestamp(13)),
             history_floor: Some(Timestamp(14)),
             log_promise: Some(LogPosition { segment: 15, offset: 1 << 33 }),
+            log_start: Some(LogPosition { segment: 16, offset: 1 << 34 }),
+            log_begin: Some(17),
         };
         let bytes = encode(&edit);
         assert_eq!(decode(&bytes), Some(edit));
         let whole_fields = (0..bytes.len()).filter(|&length| decode(&bytes[..length]).is_some()).count();
-        assert_eq!(whole_fields, 12, "a cut is noticed anywhere but between two fields");
+        assert_eq!(whole_fields, 14, "a cut is noticed anywhere but between two fields");
         assert_eq!(decode(&[99, 0]), None);
         assert_eq!(decode(&[2, 2, 7, 1]), None, "there is no level 7");
     }

@@ -117,4 +117,8 @@ pub struct VersionEdit {
     pub last_timestamp: Option<Timestamp>,
     /// Versions shadowed before this timestamp may be gone.
     pub history_floor: Option<Timestamp>,
+    /// The tablet's records before this place are in the log once more behind it.
+    pub log_start: Option<LogPosition>,
+    /// Log segments below this number are no longer needed by any tablet of the store.
+    pub log_begin: Option<u64>,
 }

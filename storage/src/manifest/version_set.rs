@@ -45,6 +45,10 @@ pub struct Progress {
     pub last_timestamp: Timestamp,
     /// Versions shadowed before this timestamp may be gone.
     pub history_floor: Timestamp,
+    /// The tablet's records before this place are in the log once more behind it.
+    pub log_start: LogPosition,
+    /// Log segments below this number are no longer needed by any tablet of the store.
+    pub log_begin: u64,
 }
 
 impl Progress {
@@ -56,6 +60,8 @@ impl Progress {
         self.applied_index = self.applied_index.max(edit.applied_index.unwrap_or_default());
         self.last_timestamp = self.last_timestamp.max(edit.last_timestamp.unwrap_or_default());
         self.history_floor = self.history_floor.max(edit.history_floor.unwrap_or_default());
+        self.log_start = self.log_start.max(edit.log_start.unwrap_or_default());
+        self.log_begin = self.log_begin.max(edit.log_begin.unwrap_or_default());
     }
 }
 
@@ -107,14 +113,15 @@ struct Manifest {
 }
 
 impl VersionSet {
-    /// A tablet without files, its manifest durable.
+    /// A tablet without files, its manifest durable. It has no records in segments below `log_segment`.
     pub fn create(
         opener: Arc<FileOpener>,
         identity: u128,
         manifest_bytes_min: u64,
         poison: Arc<Poison>,
+        log_segment: u64,
     ) -> Result<VersionSet> {
-        let progress = Progress { log_segment: 1, ..Progress::default() };
+        let progress = Progress { log_segment, ..Progress::default() };
         let set =
             VersionSet::over(opener, identity, manifest_bytes_min, poison, Version::default(), progress);
         set.roll(&mut set.lock())?;
@@ -261,6 +268,8 @@ impl VersionSet {
             applied_index: Some(state.progress.applied_index),
             last_timestamp: Some(state.progress.last_timestamp),
             history_floor: Some(state.progress.history_floor),
+            log_start: Some(state.progress.log_start).filter(|&at| at != LogPosition::default()),
+            log_begin: Some(state.progress.log_begin).filter(|&number| number > 0),
             ..VersionEdit::default()
         }
     }
@@ -279,6 +288,17 @@ impl VersionSet {
         let id = self.next_file();
         Manifest::create(target, identity, id, &edit)?;
         current::replace(&*target.vfs, &target.directory, id)
+    }
+
+    /// Gives up all files: those that somebody still reads go when the last reader does.
+    pub fn discard(&self) {
+        let mut state = self.lock();
+        state.version.retire(&Version::default());
+        let manifest = state.manifest.take().map(|manifest| manifest.path);
+        for path in manifest.into_iter().chain([self.opener.directory.join("CURRENT")]) {
+            // What stays for whatever reason, the next open removes.
+            let _leftover_if_it_fails = self.opener.vfs.remove(&path);
+        }
     }
 
     /// Removes files no version needs: what unfinished jobs and older manifests left. Called once the open succeeded.
@@ -423,6 +443,8 @@ mod tests {
             applied_index: Some(number),
             last_timestamp: Some(Timestamp(number)),
             history_floor: Some(Timestamp(number)),
+            log_start: Some(LogPosition { segment: number, offset: 7 }),
+            log_begin: Some(number),
             ..VersionEdit::default()
         };
         let mut progress = Progress::default();

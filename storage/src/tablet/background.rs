@@ -1,4 +1,5 @@
-//! Threads that flush, compact and sync, and the signal between them and those who write.
+//! Threads that flush, compact and sync for all tablets of a store, and the signal between them and those who write. What
+//! they do in which order is in [`Shared`].
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -6,7 +7,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::options::BackgroundWork;
-use crate::tablet::{TabletInner, lock};
+use crate::store::Shared;
+use crate::tablet::lock;
 
 /// How long an idle worker sleeps before it looks again by itself.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -52,7 +54,7 @@ impl WorkSignal {
 }
 
 /// What a worker does each time it is woken.
-type Job = fn(&TabletInner) -> Result<()>;
+type Job = fn(&Shared) -> Result<()>;
 
 /// Running threads, joined on `stop`.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Waits for all threads to end; the tablet has been told to stop.
+    /// Waits for all threads to end; the store has been told to stop.
     pub(crate) fn join(&mut self) {
         for thread in self.threads.drain(..) {
             // A worker that panicked has poisoned the store; there is nothing to add here.
@@ -73,37 +75,37 @@ impl Workers {
 
 /// Poisons the store if the worker it stands for ends by panic.
 struct PanicGuard<'a> {
-    /// The tablet.
-    tablet: &'a TabletInner,
+    /// The store.
+    shared: &'a Shared,
 }
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.tablet.poison.set(Error::Poisoned("a background thread panicked".into()));
-            self.tablet.work.report_progress();
+            self.shared.poison.set(Error::Poisoned("a background thread panicked".into()));
+            self.shared.work.report_progress();
         }
     }
 }
 
 /// Starts the threads the options ask for: one that only flushes, so that a long compaction never holds up memory;
 /// one that compacts; one that syncs what was acknowledged asynchronously.
-pub(crate) fn start_workers(tablet: &Arc<TabletInner>) -> Result<Workers> {
+pub(crate) fn start_workers(shared: &Arc<Shared>) -> Result<Workers> {
     let mut workers = Workers::default();
-    if tablet.options.background == BackgroundWork::Inline || tablet.options.read_only {
+    if shared.options.background == BackgroundWork::Inline || shared.options.read_only {
         return Ok(workers);
     }
-    let interval = tablet.options.async_interval;
+    let interval = shared.options.async_interval;
     let jobs: [(&str, Duration, Job); 3] = [
-        ("sheaf-flush", IDLE_WAIT, TabletInner::flush_sealed),
-        ("sheaf-compact", IDLE_WAIT, TabletInner::compact_until_done),
-        ("sheaf-sync", interval, TabletInner::sync_written),
+        ("sheaf-flush", IDLE_WAIT, Shared::flush_round),
+        ("sheaf-compact", IDLE_WAIT, Shared::compact_round),
+        ("sheaf-sync", interval, Shared::sync_written),
     ];
     for (name, patience, job) in jobs {
-        let tablet = Arc::clone(tablet);
+        let shared = Arc::clone(shared);
         let sync_only = patience == interval && name == "sheaf-sync";
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
-            work_loop(&tablet, patience, sync_only, job);
+            work_loop(&shared, patience, sync_only, job);
         });
         workers
             .threads
@@ -112,22 +114,22 @@ pub(crate) fn start_workers(tablet: &Arc<TabletInner>) -> Result<Workers> {
     Ok(workers)
 }
 
-/// Runs a job whenever work is announced, until the tablet stops.
-fn work_loop(tablet: &TabletInner, patience: Duration, by_timer: bool, job: Job) {
-    let _guard = PanicGuard { tablet };
+/// Runs a job whenever work is announced, until the store stops.
+fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
+    let _guard = PanicGuard { shared };
     let mut seen = 0;
-    while !tablet.stop.load(std::sync::atomic::Ordering::Acquire) {
+    while !shared.stop.load(std::sync::atomic::Ordering::Acquire) {
         if by_timer {
-            tablet.work.wait_for_stop(&tablet.stop, patience);
+            shared.work.wait_for_stop(&shared.stop, patience);
         } else {
-            seen = tablet.work.wait_for_work(seen, patience);
+            seen = shared.work.wait_for_work(seen, patience);
         }
-        tablet.run_job(job);
+        shared.run_job(job);
     }
 }
 
 impl WorkSignal {
-    /// Waits out an interval, or until the tablet stops.
+    /// Waits out an interval, or until the store stops.
     fn wait_for_stop(&self, stop: &std::sync::atomic::AtomicBool, interval: Duration) {
         let counts = lock(&self.counts);
         let waited = self
@@ -137,9 +139,9 @@ impl WorkSignal {
     }
 }
 
-impl TabletInner {
+impl Shared {
     /// Runs a job. A failure stops writes: memory would fill up, or history be lost, if it were passed over.
-    fn run_job(&self, job: Job) {
+    pub(crate) fn run_job(&self, job: Job) {
         if self.poison.check().is_err() {
             return;
         }
@@ -152,16 +154,5 @@ impl TabletInner {
                 self.work.report_progress();
             }
         }
-    }
-
-    /// What the threads would do, on the calling thread.
-    pub(crate) fn work_inline(&self) {
-        self.run_job(TabletInner::flush_sealed);
-        self.run_job(TabletInner::compact_until_done);
-    }
-
-    /// Hands buffered records to the system and syncs what has been handed over.
-    fn sync_written(&self) -> Result<()> {
-        self.log()?.sync()
     }
 }

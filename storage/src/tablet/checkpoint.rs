@@ -1,4 +1,4 @@
-//! A checkpoint: another directory that opens as a store with everything committed so far.
+//! A checkpoint of one tablet, and what it does with the tablet's files.
 //!
 //! Files never change, so the checkpoint shares them by hard link; where the file system cannot link, they are copied.
 //! Each is read back and compared with its checksum. The file `STORE` comes last: a directory without it is no store,
@@ -8,67 +8,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::poison::Poison;
-use crate::sstable::block_file::FileOpener;
-use crate::store;
-use crate::tablet::open::Place;
+use crate::store::{Part, write_checkpoint};
 use crate::tablet::verify::check_file;
-use crate::tablet::{Tablet, TabletInner};
+use crate::tablet::{Tablet, TabletId, TabletInner};
 use crate::vfs::Vfs;
-use crate::wal::log::{Log, LogPosition, LogTail};
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
 impl Tablet {
-    /// Makes `directory`, which must not exist or be empty, a store with everything committed so far.
+    /// Makes `directory`, which must not exist or be empty, a store with everything committed to this tablet so far, as its
+    /// first tablet. See [`crate::Store::checkpoint`] for all tablets.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
         self.flush()?;
-        let inner = &*self.inner;
-        let vfs = &inner.vfs;
-        let identity =
-            vfs.unique_id().map_err(|error| Error::io("draw an identity for", directory, error))?;
-        let keys = inner.versions.opener().keys.clone();
-        let place = Place { vfs: Arc::clone(vfs), directory: directory.to_path_buf(), identity, keys };
-        store::create_directories(&place)?;
-        let names = vfs.list(directory).map_err(|error| Error::io("list", directory, error))?;
-        let tablet_directory = place.tablet_directory();
-        let tablet_names =
-            vfs.list(&tablet_directory).map_err(|error| Error::io("list", &tablet_directory, error))?;
-        if names.iter().any(|name| name == store::STORE_FILE) || !tablet_names.is_empty() {
-            return Err(Error::invalid(format!("{} is not empty", directory.display())));
-        }
-        let (version, mut progress) = inner.versions.version_and_progress();
-        if let Some(keys) = &place.keys {
-            keys.copy_to(&**vfs, directory)?;
-        }
-        inner.link_files(&version, &tablet_directory)?;
-        let tail = LogTail { next_number: progress.log_segment, ..LogTail::default() };
-        Log::begin(
-            Arc::clone(vfs),
-            &place.log_directory(),
-            identity,
-            place.keys.clone(),
-            tail,
-            Arc::new(Poison::default()),
-        )?;
-        progress.log_promise = LogPosition::default();
-        let target = FileOpener {
-            vfs: Arc::clone(vfs),
-            directory: tablet_directory.clone(),
-            cache: Arc::clone(&inner.cache),
-            read_mode: inner.options.read_mode,
-            open_files: Arc::clone(&inner.versions.opener().open_files),
-            keys: place.keys.clone(),
-        };
-        inner.versions.write_copy(&target, identity, &version, progress)?;
-        store::write_store_file(&place)
+        let (version, progress) = self.inner.versions.version_and_progress();
+        let part = Part { id: TabletId::FIRST, tablet: Arc::clone(&self.inner), version, progress };
+        write_checkpoint(&self.inner.shared, directory, vec![part], None)
     }
 }
 
 impl TabletInner {
     /// Links the files of `version` into `target`, and makes the names durable.
-    fn link_files(&self, version: &crate::manifest::Version, target: &Path) -> Result<()> {
+    pub(crate) fn link_files(&self, version: &crate::manifest::Version, target: &Path) -> Result<()> {
         let source = &self.versions.opener().directory;
         for table in version.levels.iter().flatten() {
             let meta = &table.meta;

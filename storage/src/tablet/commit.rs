@@ -2,7 +2,7 @@
 //!
 //! Within [`Tablet::commit_group`], which one thread runs at a time:
 //!
-//! 1. A full memtable is sealed and the log goes on in a new segment.
+//! 1. A full memtable is sealed; a full log segment is left for the next.
 //! 2. Each request is checked for conflicts, gets its timestamp and index, and is framed into the log's buffer.
 //! 3. The replicator makes them committed: alone, the log is written, and synced if any request asks for it. If that fails,
 //!    all fail and the store is poisoned: nothing has been applied.
@@ -19,6 +19,7 @@ use crate::options::{BackgroundWork, Durability};
 use crate::planted::{Bug, planted};
 use crate::replicator::{Proposal, Role};
 use crate::tablet::commit_queue::Request;
+use crate::tablet::lagging::{NO_SEGMENT, Tail};
 use crate::tablet::{Order, SealedMemtable, Tablet, TabletInner, lock};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::{ConflictCheck, GroupWrites};
@@ -26,8 +27,6 @@ use crate::wal::log::Log;
 use crate::wal::record::{RecordHead, RecordKind, encode_operations};
 use crate::write_batch::{Operation, WriteBatch};
 
-/// The only replication group there is yet.
-const LOCAL_GROUP: u64 = 0;
 /// The term of a store alone.
 const LOCAL_TERM: u64 = 1;
 /// A commit waits at most this long for background work before it is refused.
@@ -83,7 +82,7 @@ impl Tablet {
             inner.queue.commit(request, |group| inner.commit_group(&group))
         };
         if inner.options.background == BackgroundWork::Inline {
-            inner.work_inline();
+            inner.shared.work_inline();
         }
         result
     }
@@ -107,10 +106,10 @@ impl TabletInner {
             }
             self.statistics.stalls.fetch_add(1, Ordering::Relaxed);
             if self.options.background == BackgroundWork::Inline {
-                self.work_inline();
+                self.shared.work_inline();
             } else {
-                self.work.wake();
-                self.work.wait_for_progress(STALL_WAIT_STEP);
+                self.shared.work.wake();
+                self.shared.work.wait_for_progress(STALL_WAIT_STEP);
             }
             waited += STALL_WAIT_STEP;
             self.check_writable()?;
@@ -126,12 +125,15 @@ impl TabletInner {
         let steps = u32::try_from(stop.saturating_sub(slowdown)).unwrap_or(u32::MAX).max(1);
         let over = u32::try_from(l0_runs - slowdown + 1).unwrap_or(u32::MAX).min(steps);
         self.statistics.delays.fetch_add(1, Ordering::Relaxed);
-        self.work.wait_for_progress(SLOWDOWN_DELAY_MAX * over / steps);
+        self.shared.work.wait_for_progress(SLOWDOWN_DELAY_MAX * over / steps);
         Ok(())
     }
 
     /// Fails if no commit can succeed.
     pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(Error::TabletDropped(self.id));
+        }
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -160,6 +162,11 @@ impl TabletInner {
             }
         }
         self.visible.fetch_max(newest.0, Ordering::Release);
+        self.shared.note_active_bytes(self, order.active.memory_bytes() as u64);
+        if self.shared.is_over_active() {
+            self.account_memory();
+            self.shared.work.wake();
+        }
         results
     }
 
@@ -186,7 +193,8 @@ impl TabletInner {
         let results = self.append_group(log, order, group, term);
         let accepted = group.iter().zip(&results).filter(|(_, result)| result.is_ok());
         if let Some(durability) = accepted.map(|(request, _)| request.durability).max() {
-            let proposal = Proposal { first_index, last_index: order.last_index, durability };
+            let proposal =
+                Proposal { tablet: self.id, first_index, last_index: order.last_index, durability };
             let proposed = self.options.replicator.propose(log, &proposal);
             proposed.map_err(|error| self.poison.set(error))?;
         }
@@ -205,6 +213,7 @@ impl TabletInner {
         let mut earlier = GroupWrites::default();
         let checks = group.len() > 1 && group.iter().any(|request| request.check.is_some());
         let mut results = Vec::with_capacity(group.len());
+        self.hold_segment(log);
         for request in group {
             let mut assigned = self.assign(order, request, &earlier, wall_seconds);
             if let Ok(timestamp) = assigned {
@@ -212,13 +221,14 @@ impl TabletInner {
                 order.last_timestamp = order.last_timestamp.max(timestamp);
                 let head = RecordHead {
                     kind: RecordKind::Batch,
-                    group: LOCAL_GROUP,
+                    group: self.id.0,
                     term,
                     index: order.last_index,
                     timestamp,
                 };
                 let appended = log.append(&mut order.scratch, &head, &request.encoded);
-                assigned = appended.map(|()| timestamp);
+                assigned = appended.map(|_| timestamp);
+                self.keep_record(order, &head, &request.encoded);
                 if checks {
                     earlier.add(&request.operations);
                 }
@@ -251,27 +261,53 @@ impl TabletInner {
         Ok(timestamp)
     }
 
-    /// Seals the memtable if it, or its log segment, is full.
+    /// Seals the memtable if it is full, or if the log segment is and no other tablet has a larger one.
     fn seal_if_full(&self, order: &mut Order) -> Result<()> {
-        let full = order.active.memory_bytes() >= self.options.memtable_bytes
-            || self.log()?.position().1 >= self.options.wal_segment_bytes;
-        if full && !order.active.is_empty() { self.seal(order) } else { Ok(()) }
+        let full = order.active.memory_bytes() >= self.options.memtable_bytes;
+        let log = self.log()?;
+        let segment_full = log.position().1 >= self.options.wal_segment_bytes;
+        if !order.active.is_empty() && (full || segment_full && self.shared.is_largest(self)) {
+            return self.seal(order);
+        }
+        if segment_full && self.shared.has_several() {
+            log.rotate_past(self.options.wal_segment_bytes)?;
+            // Somebody may hold back too many segments now.
+            self.shared.work.wake();
+        }
+        Ok(())
     }
 
-    /// Seals the memtable: the log goes on in a new segment, writes in a new memtable.
+    /// Seals the memtable: writes go on in a new memtable, the log in a new segment unless others have a use for this one.
     pub(crate) fn seal(&self, order: &mut Order) -> Result<()> {
-        let log_segment = self.log()?.rotate()?;
+        let log_segment = self.shared.end_segment()?;
+        self.seal_before(order, log_segment);
+        Ok(())
+    }
+
+    /// Seals the memtable if there is anything in it.
+    pub(crate) fn seal_active(&self) -> Result<()> {
+        let order = &mut *lock(&self.order);
+        self.check_writable()?;
+        if order.active.is_empty() { Ok(()) } else { self.seal(order) }
+    }
+
+    /// Seals the memtable, whose records are synced, and to which no record in `log_segment` or after will belong.
+    pub(crate) fn seal_before(&self, order: &mut Order, log_segment: u64) {
         let sealed = SealedMemtable {
             memtable: std::mem::take(&mut order.active),
             log_segment,
+            first_segment: self.active_since.load(Ordering::Acquire).min(log_segment),
             applied_index: order.last_index,
             last_timestamp: order.last_timestamp,
         };
         lock(&self.sealed).push_back(sealed);
+        self.active_since.store(NO_SEGMENT, Ordering::Release);
+        order.tail = Tail::default();
+        self.tail_bytes.store(0, Ordering::Relaxed);
+        self.shared.note_active_bytes(self, 0);
         self.change_view(|view| view.memtables.insert(0, order.active.clone()));
         self.account_memory();
-        self.work.wake();
-        Ok(())
+        self.shared.work.wake();
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::job::choose_all;
+use crate::compaction::picker::debt_bytes;
 use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::manifest::Version;
@@ -31,19 +32,27 @@ impl Tablet {
 impl TabletInner {
     /// Compacts until nothing is due.
     pub(crate) fn compact_until_done(&self) -> Result<()> {
+        while self.compact_step()? {}
+        Ok(())
+    }
+
+    /// Compacts once, if anything is due; whether it was.
+    pub(crate) fn compact_step(&self) -> Result<bool> {
         let _one_at_a_time = lock(&self.compacting);
-        loop {
-            self.poison.check()?;
-            if self.stop.load(Ordering::Acquire) {
-                return Err(Error::Closed);
-            }
-            let version = self.versions.version();
-            let choice = self.choose(&version)?;
-            if choice == Choice::Nothing {
-                return Ok(());
-            }
-            self.compact(&version, &choice)?;
+        self.poison.check()?;
+        if self.stop.load(Ordering::Acquire) {
+            return Err(Error::Closed);
         }
+        let version = self.versions.version();
+        let choice = self.choose(&version)?;
+        self.compact(&version, &choice)?;
+        Ok(choice != Choice::Nothing)
+    }
+
+    /// How urgent a compaction is: writers wait for L0 first, then reads and space for the rest.
+    pub(crate) fn compaction_urgency(&self) -> (usize, u64) {
+        let version = self.versions.version();
+        (version.l0_runs(), debt_bytes(&version, &self.options))
     }
 
     /// What the picker chooses now. The history floor moves only if there is something to do.
@@ -85,7 +94,7 @@ impl TabletInner {
         self.statistics.compactions.fetch_add(1, Ordering::Relaxed);
         self.statistics.compaction_read_bytes.fetch_add(outcome.bytes_read, Ordering::Relaxed);
         self.statistics.compaction_written_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
-        self.work.report_progress();
+        self.shared.work.report_progress();
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::compaction::{self, JobContext};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::planted::{Bug, planted};
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -23,18 +23,21 @@ impl TabletInner {
     /// As [`Tablet::flush`].
     pub(crate) fn flush_committed(&self) -> Result<()> {
         self.check_writable()?;
-        {
-            let order = &mut *lock(&self.order);
-            if !order.active.is_empty() {
-                self.seal(order)?;
-            }
-        }
+        self.seal_active()?;
         self.flush_sealed()
+    }
+
+    /// How urgent a flush is, if there is anything to flush: writers wait where many are sealed.
+    pub(crate) fn flush_urgency(&self) -> Option<usize> {
+        Some(lock(&self.sealed).len()).filter(|&sealed| sealed > 0)
     }
 
     /// Flushes what is sealed now.
     pub(crate) fn flush_sealed(&self) -> Result<()> {
         let _one_at_a_time = lock(&self.flushing);
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(Error::TabletDropped(self.id));
+        }
         let (memtables, log_segment, applied_index, last_timestamp) = {
             let sealed = lock(&self.sealed);
             let Some(newest) = sealed.back() else { return Ok(()) };
@@ -55,8 +58,11 @@ impl TabletInner {
             stop: &self.stop,
         };
         let outcome = compaction::flush(&context, &memtables, self.versions.next_epoch())?;
+        // What the others hold back only grows younger: what is said here is still true when it is durable.
+        let log_begin = self.shared.log_begin(self.id, log_segment)?;
         let mut edit = outcome.edit;
         edit.log_segment = Some(log_segment);
+        edit.log_begin = Some(log_begin).filter(|_| self.shared.has_several());
         edit.log_promise = Some(self.log()?.synced_position());
         edit.applied_index = Some(applied_index).filter(|_| !planted(Bug::ForgetAppliedIndex));
         edit.last_timestamp = Some(last_timestamp);
@@ -74,9 +80,9 @@ impl TabletInner {
         self.account_memory();
         self.statistics.flushes.fetch_add(1, Ordering::Relaxed);
         self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
-        self.log()?.remove_before(log_segment)?;
-        self.work.wake();
-        self.work.report_progress();
+        self.log()?.remove_before(log_begin)?;
+        self.shared.work.wake();
+        self.shared.work.report_progress();
         Ok(())
     }
 }

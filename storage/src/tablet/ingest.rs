@@ -95,7 +95,7 @@ impl TabletInner {
         order.last_timestamp = last;
         self.visible.fetch_max(timestamp.0, Ordering::Release);
         self.account_memory();
-        self.work.wake();
+        self.shared.work.wake();
         Ok(timestamp)
     }
 

@@ -1,5 +1,7 @@
-//! Where a tablet's memory is, and its part in keeping the budget. The account itself is the cache's ([`crate::cache`]).
+//! Where the memory of a store is, and what its tablets do to keep the budget. The account itself is the cache's
+//! ([`crate::cache`]).
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::memtable::Memtable;
 use crate::options::BackgroundWork;
+use crate::store::Shared;
 use crate::tablet::{Tablet, TabletInner, lock};
 
 /// While it is committed, a batch is in memory as operations, as a record, framed in the log's buffer, and in the memtable.
@@ -22,7 +25,7 @@ const FILE_BYTES: u64 = 512;
 /// what is not in it are threads' stacks, the buffers of a running flush or compaction, and transactions' own writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
-    /// The active memtable.
+    /// The active memtables.
     pub active_memtable_bytes: u64,
     /// Memtables waiting for their flush.
     pub sealed_memtable_bytes: u64,
@@ -36,7 +39,7 @@ pub struct MemoryReport {
     pub open_file_bytes: u64,
     /// What is known of files without opening them.
     pub metadata_bytes: u64,
-    /// Framed records not yet written.
+    /// Framed records not yet written, and records kept to be appended again.
     pub log_buffer_bytes: u64,
     /// What all of it may take.
     pub budget_bytes: u64,
@@ -74,24 +77,62 @@ fn metadata_bytes(version: &Version) -> u64 {
     keys as u64 + files as u64 * FILE_BYTES
 }
 
-impl Tablet {
-    /// Where the store's memory is.
-    pub fn memory_report(&self) -> MemoryReport {
-        let inner = &*self.inner;
-        let view = inner.view();
+/// Where the memory of a store is, all its tablets together.
+pub(crate) fn memory_report(shared: &Shared) -> MemoryReport {
+    let cache = shared.cache.statistics();
+    let mut report = MemoryReport {
+        cache_bytes: cache.used_bytes,
+        held_block_bytes: cache.held_bytes,
+        open_file_bytes: cache.pinned_bytes,
+        log_buffer_bytes: shared.log_buffer_bytes(),
+        budget_bytes: cache.memory_bytes,
+        ..MemoryReport::default()
+    };
+    for tablet in shared.tablets() {
+        let view = tablet.view();
         let mut memtables = view.memtables.iter().map(bytes_of);
-        let cache = inner.cache.statistics();
-        MemoryReport {
-            active_memtable_bytes: memtables.next().unwrap_or(0),
-            sealed_memtable_bytes: memtables.sum(),
-            held_memtable_bytes: inner.held_memtable_bytes(),
-            cache_bytes: cache.used_bytes,
-            held_block_bytes: cache.held_bytes,
-            open_file_bytes: cache.pinned_bytes,
-            metadata_bytes: metadata_bytes(&view.version),
-            log_buffer_bytes: inner.log.get().map_or(0, |log| log.buffer_memory_bytes() as u64),
-            budget_bytes: cache.memory_bytes,
-        }
+        report.active_memtable_bytes += memtables.next().unwrap_or(0);
+        report.sealed_memtable_bytes += memtables.sum::<u64>();
+        report.held_memtable_bytes += tablet.held_memtable_bytes();
+        report.metadata_bytes += metadata_bytes(&view.version);
+        report.log_buffer_bytes += tablet.tail_bytes.load(Ordering::Relaxed);
+    }
+    report
+}
+
+impl Tablet {
+    /// Where the memory of the whole store is: there is one budget for all its tablets.
+    pub fn memory_report(&self) -> MemoryReport {
+        memory_report(&self.inner.shared)
+    }
+}
+
+impl Shared {
+    /// What the log's buffer takes, filled or not.
+    fn log_buffer_bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.buffer_memory_bytes() as u64)
+    }
+
+    /// Reserves what memtables take (the active ones at the full size of one at least, and once more for the one a seal
+    /// begins), metadata and the log's buffer, as the tablets counted them last.
+    pub(crate) fn reserve_memory(&self) {
+        let full = self.options.memtable_bytes as u64;
+        let active = self.active_bytes().max(full) + full;
+        let counted = self.tablets().into_iter().map(|tablet| {
+            tablet.counted_bytes.load(Ordering::Relaxed) + tablet.tail_bytes.load(Ordering::Relaxed)
+        });
+        self.cache.reserve(active + counted.sum::<u64>() + self.log_buffer_bytes());
+    }
+
+    /// The same after every tablet has counted.
+    fn account_memory(&self) {
+        self.tablets().iter().for_each(|tablet| tablet.count_memory());
+        self.reserve_memory();
+    }
+
+    /// Whether no flush is under way that would give memory back; readers may hold what is missing for ever.
+    fn nothing_to_wait_for(&self) -> bool {
+        self.tablets().iter().all(|tablet| lock(&tablet.sealed).is_empty())
     }
 }
 
@@ -108,16 +149,21 @@ impl TabletInner {
         held.iter().map(bytes_of).sum()
     }
 
-    /// Reserves what memtables take (the active one at its full size, and once more for the one a seal begins), metadata and
-    /// the log's buffer.
-    pub(crate) fn account_memory(&self) {
+    /// Counts what the tablet takes beside its active memtable.
+    fn count_memory(&self) {
         let view = self.view();
-        let mut memtables = view.memtables.iter().map(bytes_of);
-        let full = self.options.memtable_bytes as u64;
-        let active = memtables.next().unwrap_or(0).max(full) + full;
-        let buffer = self.log.get().map_or(0, |log| log.buffer_memory_bytes() as u64);
-        let parts = [memtables.sum(), self.held_memtable_bytes(), metadata_bytes(&view.version), buffer];
-        self.cache.reserve(active + parts.iter().sum::<u64>());
+        let sealed: u64 = view.memtables.iter().skip(1).map(bytes_of).sum();
+        // What one empty memtable takes is reserved in any case; of many it adds up.
+        let empty = view.memtables.first().filter(|active| active.is_empty() && self.shared.has_several());
+        let counted =
+            empty.map_or(0, bytes_of) + sealed + self.held_memtable_bytes() + metadata_bytes(&view.version);
+        self.counted_bytes.store(counted, Ordering::Relaxed);
+    }
+
+    /// Counts what the tablet takes, and reserves what all of them do.
+    pub(crate) fn account_memory(&self) {
+        self.count_memory();
+        self.shared.reserve_memory();
     }
 
     /// Waits until a batch of `batch_bytes` fits into the budget, and refuses it if it never does.
@@ -131,35 +177,37 @@ impl TabletInner {
             )));
         }
         // Most batches are within the share of the active memtable, which is reserved already.
-        let reserved = wanted <= self.options.memtable_bytes as u64 / 2;
+        let full = self.options.memtable_bytes as u64;
+        let reserved = wanted <= full / 2;
         if reserved && !self.cache.is_over() {
             return Ok(());
         }
-        self.account_memory();
+        let shared = &self.shared;
+        shared.account_memory();
         let wanted = if reserved { 0 } else { wanted };
         let mut waited = Duration::ZERO;
         while self.cache.room_bytes().is_none_or(|room| room < wanted) {
-            if waited >= WAIT_MAX || self.nothing_to_wait_for() {
+            let mut hopeless = shared.nothing_to_wait_for();
+            if hopeless && shared.has_several() && shared.active_bytes() > full {
+                shared.seal_largest()?;
+                hopeless = false;
+            }
+            if waited >= WAIT_MAX || hopeless {
                 return Err(Error::MemoryExceeded(format!(
                     "a batch of {batch_bytes} bytes takes {wanted} while it is committed; {} of {budget} are left",
                     self.cache.room_bytes().unwrap_or_default()
                 )));
             }
             if self.options.background == BackgroundWork::Inline {
-                self.work_inline();
+                shared.work_inline();
             } else {
-                self.work.wake();
-                self.work.wait_for_progress(WAIT_STEP);
+                shared.work.wake();
+                shared.work.wait_for_progress(WAIT_STEP);
             }
             waited += WAIT_STEP;
             self.check_writable()?;
-            self.account_memory();
+            shared.account_memory();
         }
         Ok(())
-    }
-
-    /// Whether no flush is under way that would give memory back; readers may hold what is missing for ever.
-    fn nothing_to_wait_for(&self) -> bool {
-        lock(&self.sealed).is_empty()
     }
 }

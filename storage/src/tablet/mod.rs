@@ -1,4 +1,4 @@
-//! A tablet: one LSM tree, with its own manifest, over the store's log.
+//! A tablet: one LSM tree, with its own manifest, over the store's log, which it shares with the store's other tablets.
 //!
 //! Who owns what:
 //!
@@ -9,17 +9,20 @@
 //! - `watermark`: live snapshots and the history floor.
 //! - `sealed`: memtables on their way to L0, oldest first. Only the flush removes them.
 //!
-//! Locks are taken in this order: `flushing` or `compacting`, `order`, the version set's, `sealed`, `view`, `watermark`.
+//! Locks are taken in this order: the store's list of tablets, `order`, `flushing` or `compacting`, the version set's, `sealed`,
+//! `view`, `watermark`; the log's by whoever calls it, last. `order` of several tablets is taken by a checkpoint alone, by ascending id.
 
-mod background;
-mod checkpoint;
+pub(crate) mod background;
+pub(crate) mod checkpoint;
 pub(crate) mod commit;
 mod commit_queue;
 mod compact;
 mod excise;
 mod flush;
 mod flushable;
+mod id;
 mod ingest;
+mod lagging;
 mod memory;
 pub(crate) mod open;
 mod statistics;
@@ -28,19 +31,20 @@ mod watermark;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use crate::cache::BlockCache;
 use crate::compaction::History;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
-use crate::manifest::{VersionEdit, VersionSet};
+use crate::manifest::VersionSet;
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::read::ReadView;
 use crate::read::snapshot::Snapshot;
+use crate::store::Shared;
 use crate::timestamp::Timestamp;
 use crate::transaction::locks::LockTable;
 use crate::value_slice::ValueSlice;
@@ -48,7 +52,9 @@ use crate::vfs::Vfs;
 use crate::wal::log::Log;
 
 pub(crate) use background::{Workers, start_workers};
+pub use id::TabletId;
 pub use memory::MemoryReport;
+pub(crate) use memory::memory_report;
 pub use statistics::{LevelStatistics, TabletStatistics};
 pub use verify::VerifyReport;
 
@@ -61,12 +67,14 @@ pub struct Tablet {
 
 /// The tree.
 pub(crate) struct TabletInner {
+    /// Which tablet it is.
+    pub(crate) id: TabletId,
+    /// What it shares with the other tablets of the store.
+    pub(crate) shared: Arc<Shared>,
     /// How the store was opened.
     pub(crate) options: Arc<StoreOptions>,
     /// Where files come from.
     pub(crate) vfs: Arc<dyn Vfs>,
-    /// The log; absent in a read-only store.
-    pub(crate) log: OnceLock<Log>,
     /// The files.
     pub(crate) versions: VersionSet,
     /// Stops writes after a failure.
@@ -92,15 +100,23 @@ pub(crate) struct TabletInner {
     /// Memtables that were flushed and may still be read.
     retired: Mutex<Vec<Weak<Memtable>>>,
     /// Held by who flushes.
-    flushing: Mutex<()>,
+    pub(crate) flushing: Mutex<()>,
     /// Held by who compacts.
-    compacting: Mutex<()>,
-    /// Wakes background threads and those who wait for them.
-    pub(crate) work: background::WorkSignal,
+    pub(crate) compacting: Mutex<()>,
     /// Set when the store is closed.
     pub(crate) closed: AtomicBool,
+    /// Set when the tablet is dropped.
+    pub(crate) dropped: AtomicBool,
     /// Makes running jobs stop early.
     pub(crate) stop: AtomicBool,
+    /// The segment that holds the oldest record of the active memtable; see [`lagging`].
+    pub(crate) active_since: AtomicU64,
+    /// What the active memtable takes, in bytes.
+    pub(crate) active_bytes: AtomicU64,
+    /// What its records kept to be appended again take, in bytes.
+    pub(crate) tail_bytes: AtomicU64,
+    /// What sealed and held memtables and the knowledge of files took when they were last counted.
+    pub(crate) counted_bytes: AtomicU64,
     /// Counters.
     pub(crate) statistics: statistics::Counters,
 }
@@ -115,6 +131,8 @@ pub(crate) struct Order {
     pub(crate) last_index: u64,
     /// Where records are put together.
     pub(crate) scratch: Vec<u8>,
+    /// The records of the active memtable, while they are few.
+    pub(crate) tail: lagging::Tail,
 }
 
 /// A memtable on its way to L0.
@@ -123,6 +141,8 @@ pub(crate) struct SealedMemtable {
     pub(crate) memtable: Arc<Memtable>,
     /// Once it is in L0, log segments below this are no longer needed for it.
     pub(crate) log_segment: u64,
+    /// Until it is in L0, log segments from this on are needed for it.
+    pub(crate) first_segment: u64,
     /// The index of the last record in it.
     pub(crate) applied_index: u64,
     /// The newest timestamp up to it.
@@ -137,7 +157,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl TabletInner {
     /// The log. A read-only store has none; its writes are refused before they come here.
     pub(crate) fn log(&self) -> Result<&Log> {
-        self.log.get().ok_or_else(|| Error::invalid("the store is read-only"))
+        self.shared.log()
     }
 
     /// What readers read from now.
@@ -175,14 +195,6 @@ impl TabletInner {
         (floor, history.expiring(Arc::clone(&self.expiry)))
     }
 
-    /// Makes the log durable and says so in the manifest, so that what is lost from it later is noticed.
-    pub(crate) fn close_log(&self) -> Result<()> {
-        let Some(log) = self.log.get().filter(|_| self.poison.check().is_ok()) else { return Ok(()) };
-        log.sync()?;
-        let log_promise = Some(log.synced_position());
-        self.versions.install(VersionEdit { log_promise, ..VersionEdit::default() }, |_| {})
-    }
-
     /// Forgets a snapshot.
     pub(crate) fn release_snapshot(&self, timestamp: Timestamp) {
         lock(&self.watermark).remove(timestamp);
@@ -190,6 +202,11 @@ impl TabletInner {
 }
 
 impl Tablet {
+    /// Its id within the store.
+    pub fn id(&self) -> TabletId {
+        self.inner.id
+    }
+
     /// A view of everything committed so far, which later writes do not change.
     pub fn snapshot(&self) -> Snapshot {
         let mut watermark = lock(&self.inner.watermark);

@@ -1,33 +1,32 @@
-//! Creates and opens a tablet: manifest first, then the log behind it.
+//! Puts a tablet together from its manifest and what the log holds of it.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use crate::cache::BlockCache;
 use crate::encryption::StoreKeys;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
-use crate::manifest::VersionSet;
+use crate::manifest::{Progress, VersionSet};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
-use crate::poison::Poison;
 use crate::read::ReadView;
 use crate::sstable::block_file::FileOpener;
 use crate::sstable::open_files::OpenFiles;
+use crate::store::Shared;
 use crate::tablet::commit::apply;
+use crate::tablet::lagging::{NO_SEGMENT, Tail};
 use crate::tablet::watermark::Watermark;
-use crate::tablet::{Order, SealedMemtable, TabletInner};
+use crate::tablet::{Order, SealedMemtable, TabletId, TabletInner};
 use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
 use crate::wal::header::segment_path;
-use crate::wal::log::{Log, LogTail};
-use crate::wal::record::Record;
-use crate::wal::recovery::{Replay, sync_tail};
+use crate::wal::record::{Record, RecordKind};
 
-/// Where a tablet is.
+/// Where a store is.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// Where files come from.
@@ -46,30 +45,38 @@ impl Place {
         self.directory.join("log")
     }
 
-    /// The directory of the one tablet.
-    pub(crate) fn tablet_directory(&self) -> PathBuf {
-        self.directory.join("tablet-1")
+    /// The directory of a tablet.
+    pub(crate) fn tablet_directory(&self, id: TabletId) -> PathBuf {
+        self.directory.join(id.directory_name())
     }
 
-    /// The tablet's files.
-    fn opener(&self, options: &StoreOptions, cache: &Arc<BlockCache>) -> Arc<FileOpener> {
+    /// A tablet's files.
+    pub(crate) fn opener(
+        &self,
+        id: TabletId,
+        options: &StoreOptions,
+        cache: &Arc<BlockCache>,
+        open_files: &Arc<OpenFiles>,
+    ) -> Arc<FileOpener> {
         Arc::new(FileOpener {
             vfs: Arc::clone(&self.vfs),
-            directory: self.tablet_directory(),
+            directory: self.tablet_directory(id),
             cache: Arc::clone(cache),
             read_mode: options.read_mode,
-            open_files: Arc::new(OpenFiles::new(options.open_files_max)),
+            open_files: Arc::clone(open_files),
             keys: self.keys.clone(),
         })
     }
 }
 
-/// What replaying the log gave.
-struct Replayed {
+/// What replaying the log gave a tablet.
+pub(crate) struct Replayed {
     /// Memtables that filled up on the way, oldest first.
     sealed: VecDeque<SealedMemtable>,
     /// The last one.
     active: Arc<Memtable>,
+    /// The segment of its oldest record.
+    active_since: u64,
     /// The newest timestamp.
     last_timestamp: Timestamp,
     /// The index of the last record.
@@ -78,102 +85,49 @@ struct Replayed {
     applied_index: u64,
 }
 
-/// A new tablet, whose log and manifest are durable.
-pub(crate) fn create(place: &Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
-    let poison = Arc::new(Poison::default());
-    let tail = LogTail { next_number: 1, ..LogTail::default() };
-    let log = Log::begin(
-        Arc::clone(&place.vfs),
-        &place.log_directory(),
-        place.identity,
-        place.keys.clone(),
-        tail,
-        Arc::clone(&poison),
-    )?;
-    let cache = Arc::new(BlockCache::within(options.cache_bytes, options.memory_budget_bytes()));
-    let opener = place.opener(options, &cache);
-    let versions =
-        VersionSet::create(opener, place.identity, options.manifest_bytes_min, Arc::clone(&poison))?;
-    let replayed = Replayed {
-        sealed: VecDeque::new(),
-        active: Arc::default(),
-        last_timestamp: Timestamp::ZERO,
-        last_index: 0,
-        applied_index: 0,
-    };
-    Ok(assemble(place, options, versions, poison, cache, replayed, Some(log)))
-}
-
-/// An existing tablet, with everything its log holds.
-pub(crate) fn recover(place: &Place, options: &Arc<StoreOptions>) -> Result<TabletInner> {
-    let poison = Arc::new(Poison::default());
-    let cache = Arc::new(BlockCache::within(options.cache_bytes, options.memory_budget_bytes()));
-    let opener = place.opener(options, &cache);
-    let read_only = options.read_only;
-    let versions = VersionSet::recover(
-        opener,
-        place.identity,
-        options.manifest_bytes_min,
-        Arc::clone(&poison),
-        read_only,
-    )?;
-    let progress = versions.progress();
-    let mut replayed = Replayed {
-        sealed: VecDeque::new(),
-        active: Arc::default(),
-        last_timestamp: progress.last_timestamp,
-        last_index: progress.applied_index,
-        applied_index: progress.applied_index,
-    };
-    let log_directory = place.log_directory();
-    let replay = Replay {
-        vfs: &*place.vfs,
-        directory: &log_directory,
-        identity: place.identity,
-        keys: place.keys.as_deref(),
-        first: progress.log_segment,
-        promised: progress.log_promise,
-    };
-    let tail = replay.run(|segment, record| replayed.take(&log_directory, options, segment, record))?;
-    if read_only {
-        return Ok(assemble(place, options, versions, poison, cache, replayed, None));
-    }
-    sync_tail(&*place.vfs, &log_directory, &tail)?;
-    let log = Log::begin(
-        Arc::clone(&place.vfs),
-        &log_directory,
-        place.identity,
-        place.keys.clone(),
-        tail,
-        Arc::clone(&poison),
-    )?;
-    versions.remove_orphans()?;
-    log.remove_before(progress.log_segment)?;
-    Ok(assemble(place, options, versions, poison, cache, replayed, Some(log)))
-}
-
 impl Replayed {
+    /// Before replay: what the sstables hold.
+    pub(crate) fn begin(progress: &Progress) -> Replayed {
+        Replayed {
+            sealed: VecDeque::new(),
+            active: Arc::default(),
+            active_since: NO_SEGMENT,
+            last_timestamp: progress.last_timestamp,
+            last_index: progress.applied_index,
+            applied_index: progress.applied_index,
+        }
+    }
+
     /// Takes over one record.
-    fn take(&mut self, directory: &Path, options: &StoreOptions, segment: u64, record: Record) -> Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        directory: &Path,
+        options: &StoreOptions,
+        segment: u64,
+        record: Record,
+    ) -> Result<()> {
         let head = record.head;
-        if head.index <= self.applied_index {
+        let seen = head.kind == RecordKind::Again && head.index <= self.last_index;
+        if seen || head.index <= self.applied_index {
             return Ok(());
         }
         if head.index != self.last_index + 1 {
             return Err(Error::corruption(
                 &segment_path(directory, segment),
                 0,
-                format!("record {} follows record {}", head.index, self.last_index),
+                format!("record {} of tablet {} follows record {}", head.index, head.group, self.last_index),
             ));
         }
         if self.active.memory_bytes() >= options.memtable_bytes && !self.active.is_empty() {
             self.sealed.push_back(SealedMemtable {
                 memtable: std::mem::take(&mut self.active),
                 log_segment: segment,
+                first_segment: std::mem::replace(&mut self.active_since, NO_SEGMENT),
                 applied_index: self.last_index,
                 last_timestamp: self.last_timestamp,
             });
         }
+        self.active_since = self.active_since.min(segment);
         apply(&self.active, head.timestamp, &record.operations);
         self.last_index = head.index;
         self.last_timestamp = self.last_timestamp.max(head.timestamp);
@@ -186,15 +140,13 @@ impl Replayed {
 }
 
 /// Puts the parts together.
-fn assemble(
-    place: &Place,
-    options: &Arc<StoreOptions>,
+pub(crate) fn assemble(
+    shared: &Arc<Shared>,
+    id: TabletId,
     versions: VersionSet,
-    poison: Arc<Poison>,
-    cache: Arc<BlockCache>,
     replayed: Replayed,
-    log: Option<Log>,
 ) -> TabletInner {
+    let options = &shared.options;
     let mut memtables = vec![Arc::clone(&replayed.active)];
     memtables.extend(replayed.sealed.iter().rev().map(|sealed| Arc::clone(&sealed.memtable)));
     let expiry = Arc::new(Expiry::new(&options.keyspaces));
@@ -202,19 +154,31 @@ fn assemble(
     // The floor may have been raised to a commit that was visible and not yet durable, and is gone now. Everything in
     // sstables is at or below the last timestamp, so history is complete from there on.
     let floor = versions.progress().history_floor.min(replayed.last_timestamp);
-    let tablet = TabletInner {
+    let active_bytes = if replayed.active.is_empty() { 0 } else { replayed.active.memory_bytes() as u64 };
+    // Records of the time before are in the log only.
+    let mut tail = Tail::default();
+    if !replayed.active.is_empty() {
+        tail.give_up();
+    }
+    TabletInner {
+        id,
+        shared: Arc::clone(shared),
         options: Arc::clone(options),
-        vfs: Arc::clone(&place.vfs),
-        log: log.map_or_else(OnceLock::new, OnceLock::from),
+        vfs: Arc::clone(&shared.place.vfs),
         versions,
-        poison,
-        cache,
+        poison: Arc::clone(&shared.poison),
+        cache: Arc::clone(&shared.cache),
         queue: crate::tablet::commit_queue::CommitQueue::default(),
+        active_since: AtomicU64::new(replayed.active_since),
+        active_bytes: AtomicU64::new(active_bytes),
+        tail_bytes: AtomicU64::new(0),
+        counted_bytes: AtomicU64::new(0),
         order: Mutex::new(Order {
             active: replayed.active,
             last_timestamp: replayed.last_timestamp,
             last_index: replayed.last_index,
             scratch: Vec::new(),
+            tail,
         }),
         view: RwLock::new(Arc::new(view)),
         visible: AtomicU64::new(replayed.last_timestamp.0),
@@ -225,13 +189,11 @@ fn assemble(
         retired: Mutex::default(),
         flushing: Mutex::new(()),
         compacting: Mutex::new(()),
-        work: super::background::WorkSignal::default(),
         closed: AtomicBool::new(false),
+        dropped: AtomicBool::new(false),
         stop: AtomicBool::new(false),
         statistics: super::statistics::Counters::default(),
-    };
-    tablet.account_memory();
-    tablet
+    }
 }
 
 #[cfg(test)]

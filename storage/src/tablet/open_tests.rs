@@ -14,6 +14,7 @@ fn replayed(applied_index: u64) -> Replayed {
     Replayed {
         sealed: VecDeque::new(),
         active: Arc::default(),
+        active_since: NO_SEGMENT,
         last_timestamp: Timestamp::ZERO,
         last_index: applied_index,
         applied_index,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::CacheStatistics;
 use crate::compaction::picker::debt_bytes;
-use crate::tablet::{Tablet, lock};
+use crate::tablet::{Tablet, TabletInner, lock};
 use crate::timestamp::Timestamp;
 use crate::wal::log::LogStatistics;
 
@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) stalls: AtomicU64,
     /// How often a commit was delayed.
     pub(crate) delays: AtomicU64,
+    /// Records appended again so that older segments could go.
+    pub(crate) records_again: AtomicU64,
 }
 
 /// What one level has.
@@ -79,11 +81,15 @@ pub struct TabletStatistics {
     pub stalls: u64,
     /// How often a commit was delayed.
     pub delays: u64,
-    /// The log.
+    /// Records appended to the log again so that older segments could go.
+    pub records_again: u64,
+    /// The oldest segment of the log that holds a record which is in no sstable; `None` if there is none.
+    pub oldest_segment: Option<u64>,
+    /// The log, all tablets'.
     pub log: LogStatistics,
     /// Segments of the log.
     pub log_segments: usize,
-    /// The cache.
+    /// The cache, all tablets'.
     pub cache: CacheStatistics,
     /// Why writes are refused, if they are.
     pub poisoned: Option<String>,
@@ -92,7 +98,14 @@ pub struct TabletStatistics {
 impl Tablet {
     /// What the tablet has and has done since it was opened.
     pub fn statistics(&self) -> TabletStatistics {
-        let inner = &*self.inner;
+        self.inner.statistics()
+    }
+}
+
+impl TabletInner {
+    /// As [`Tablet::statistics`].
+    pub(crate) fn statistics(&self) -> TabletStatistics {
+        let inner = self;
         let (version, progress) = inner.versions.version_and_progress();
         let levels = version.levels.iter().map(|tables| LevelStatistics {
             tables: tables.len(),
@@ -103,6 +116,8 @@ impl Tablet {
         let (snapshots, oldest_snapshot) = lock(&inner.watermark).census();
         let blob_live_bytes = version.blob_live_bytes().values().sum();
         let blob_value_bytes: u64 = version.blobs.values().map(|blob| blob.meta.value_bytes).sum();
+        let sealed_memtables = lock(&inner.sealed).len();
+        let oldest_segment = inner.oldest_segment();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &inner.statistics;
         TabletStatistics {
@@ -112,7 +127,7 @@ impl Tablet {
             blob_live_bytes,
             blob_garbage_bytes: blob_value_bytes.saturating_sub(blob_live_bytes),
             compaction_debt_bytes: debt_bytes(&version, &inner.options),
-            sealed_memtables: lock(&inner.sealed).len(),
+            sealed_memtables,
             snapshots,
             oldest_snapshot,
             last_timestamp: inner.visible(),
@@ -124,8 +139,10 @@ impl Tablet {
             compaction_written_bytes: read(&counters.compaction_written_bytes),
             stalls: read(&counters.stalls),
             delays: read(&counters.delays),
-            log: inner.log.get().map(|log| log.statistics()).unwrap_or_default(),
-            log_segments: inner.log.get().map_or(0, |log| log.segments().len()),
+            records_again: read(&counters.records_again),
+            oldest_segment,
+            log: inner.shared.log.as_ref().map(|log| log.statistics()).unwrap_or_default(),
+            log_segments: inner.shared.log.as_ref().map_or(0, |log| log.segments().len()),
             cache: inner.cache.statistics(),
             poisoned: inner.poison.reason().map(str::to_owned),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::{Error, Result};
-use crate::tablet::Tablet;
+use crate::tablet::{Tablet, TabletInner};
 use crate::vfs::Vfs;
 
 /// Bytes read at a time.
@@ -26,7 +26,14 @@ impl Tablet {
     /// Reads every live sstable and blob file and compares length and checksum with the manifest. Problems are
     /// reported, not returned as an error, so that all of them are found.
     pub fn verify(&self) -> VerifyReport {
-        let inner = &*self.inner;
+        self.inner.verify()
+    }
+}
+
+impl TabletInner {
+    /// As [`Tablet::verify`].
+    pub(crate) fn verify(&self) -> VerifyReport {
+        let inner = self;
         let version = inner.versions.version();
         let directory = &inner.versions.opener().directory;
         let tables = version.levels.iter().flatten().map(|table| {

@@ -71,6 +71,6 @@ fn keyed_kind(kind: LogKind) -> Option<KeyedFile> {
     match kind {
         LogKind::Segment => Some(KeyedFile::Segment),
         LogKind::Manifest => Some(KeyedFile::Manifest),
-        LogKind::Store => None,
+        LogKind::Store | LogKind::StoreOfTablets => None,
     }
 }

@@ -7,8 +7,12 @@ use crate::error::{Error, Result};
 
 /// The first bytes of every log file.
 pub const MAGIC: [u8; 8] = *b"SHEAFLOG";
-/// The newest format version this build reads, and the one it writes into files that are encrypted.
-pub const FORMAT_VERSION: u32 = 2;
+/// The newest format version this build reads.
+pub const FORMAT_VERSION: u32 = 3;
+/// The format version this build writes into `STORE` and `TABLETS` of a store with several tablets.
+pub const FORMAT_VERSION_TABLETS: u32 = 3;
+/// The one it writes into files that are encrypted.
+pub const FORMAT_VERSION_ENCRYPTED: u32 = 2;
 /// The format version this build writes into files that are not: what came with 2 is not in them.
 const FORMAT_VERSION_OPEN: u32 = 1;
 /// The oldest format version this build reads.
@@ -26,6 +30,8 @@ pub enum LogKind {
     Manifest,
     /// The file `STORE`, which is nothing but a head.
     Store,
+    /// The same where the file `TABLETS` says which tablets there are beside the first.
+    StoreOfTablets,
 }
 
 /// The head of a log file.
@@ -50,12 +56,17 @@ impl LogHeader {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        let version = if self.encrypted { FORMAT_VERSION } else { FORMAT_VERSION_OPEN };
+        let version = match (self.kind, self.encrypted) {
+            (LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
+            (_, true) => FORMAT_VERSION_ENCRYPTED,
+            (_, false) => FORMAT_VERSION_OPEN,
+        };
         out.extend_from_slice(&version.to_le_bytes());
         out.push(match self.kind {
             LogKind::Segment => 1,
             LogKind::Manifest => 2,
             LogKind::Store => 3,
+            LogKind::StoreOfTablets => 4,
         });
         out.extend_from_slice(&[if self.encrypted { AES_256_GCM } else { 0 }, 0, 0]);
         out.extend_from_slice(&self.number.to_le_bytes());
@@ -98,11 +109,16 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
         1 => Some(LogKind::Segment),
         2 => Some(LogKind::Manifest),
         3 => Some(LogKind::Store),
+        4 => Some(LogKind::StoreOfTablets),
         _ => None,
     };
+    // One kind came with the third version, and is all it has.
+    let of_tablets = kind == Some(LogKind::StoreOfTablets);
     let encrypted = match (version, take_u8(&mut rest)?) {
-        (FORMAT_VERSION_OPEN, 0) => Some(false),
-        (FORMAT_VERSION, AES_256_GCM) => Some(true),
+        (FORMAT_VERSION_OPEN, 0) if !of_tablets => Some(false),
+        (FORMAT_VERSION_ENCRYPTED, AES_256_GCM) if !of_tablets => Some(true),
+        (FORMAT_VERSION_TABLETS, 0) if of_tablets => Some(false),
+        (FORMAT_VERSION_TABLETS, AES_256_GCM) if of_tablets => Some(true),
         _ => None,
     };
     take(&mut rest, 2)?;
@@ -152,6 +168,10 @@ mod tests {
         assert_eq!(LogHeader::decode(&bytes, file).unwrap(), Some(header));
         let encrypted = LogHeader { encrypted: true, ..header };
         assert_eq!(LogHeader::decode(&encrypted.encode(), file).unwrap(), Some(encrypted));
+        for encrypted in [false, true] {
+            let of_tablets = LogHeader { kind: LogKind::StoreOfTablets, encrypted, ..header };
+            assert_eq!(LogHeader::decode(&of_tablets.encode(), file).unwrap(), Some(of_tablets));
+        }
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);

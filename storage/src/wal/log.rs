@@ -1,8 +1,8 @@
 //! The log as it is written: one open segment, a buffer of framed records in front of it.
 //!
 //! `append` frames a record into the buffer, `write` hands the buffer to the system, `sync` makes all written so far
-//! durable, `rotate` closes the segment and opens the next. Only the leader of the commit queue appends and rotates;
-//! `write` and `sync` may be called by anybody.
+//! durable, `rotate` closes the segment and opens the next. Any thread may call any of them at any time: the tablets of a store
+//! share the log, and each orders its own records by holding its own lock while it appends.
 //!
 //! Offsets of a segment, each at most the next: `synced <= written <= written + buffer.len()`. A chunk's promise is
 //! `synced` at the time it is framed.
@@ -14,7 +14,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
@@ -45,6 +45,8 @@ pub struct Log {
     poison: Arc<Poison>,
     /// The open segment.
     inner: Mutex<Inner>,
+    /// Signalled when a sync ends.
+    sync_ended: Condvar,
 }
 
 /// What the log has done since it was opened.
@@ -83,6 +85,8 @@ struct Inner {
     buffer: Vec<u8>,
     /// Segments before this one whose files are still there.
     older: Vec<u64>,
+    /// Whether somebody syncs. Only that one changes it back.
+    syncing: bool,
     /// Counters.
     statistics: LogStatistics,
 }
@@ -130,7 +134,8 @@ impl Log {
         let mut inner = create_segment(&*vfs, directory, &header, keys.as_deref())?;
         inner.older = tail.segments;
         let inner = Mutex::new(inner);
-        Ok(Log { vfs, directory: directory.to_path_buf(), identity, keys, poison, inner })
+        let sync_ended = Condvar::new();
+        Ok(Log { vfs, directory: directory.to_path_buf(), identity, keys, poison, inner, sync_ended })
     }
 
     /// Locks the open segment.
@@ -138,22 +143,27 @@ impl Log {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frames a record into the buffer. `scratch` is overwritten.
-    pub fn append(&self, scratch: &mut Vec<u8>, head: &RecordHead, encoded_operations: &[u8]) -> Result<()> {
+    /// Frames a record into the buffer; returns where it begins. `scratch` is overwritten.
+    pub fn append(
+        &self,
+        scratch: &mut Vec<u8>,
+        head: &RecordHead,
+        encoded_operations: &[u8],
+    ) -> Result<LogPosition> {
         scratch.clear();
         encode_head(scratch, head);
         let inner = &mut *self.lock();
+        let place = record_offset(inner.written + inner.buffer.len() as u64);
         let mut record = [scratch.as_slice(), encoded_operations];
         if let Some(cipher) = &inner.cipher {
             scratch.extend_from_slice(encoded_operations);
-            let place = record_offset(inner.written + inner.buffer.len() as u64);
             let sealed = cipher.encrypt(place, &[], scratch, 0);
             // The record has its index already, and must not be missing from the log.
             sealed.map_err(|malformed| self.poison.set(Error::invalid(malformed.0)))?;
             record = [scratch, &[]];
         }
         frame(&mut inner.buffer, inner.written, inner.context, record, inner.synced);
-        Ok(())
+        Ok(LogPosition { segment: inner.number, offset: place })
     }
 
     /// Bytes framed and not yet handed over.
@@ -172,27 +182,39 @@ impl Log {
         self.lock().write().map_err(|error| self.poison.set(error))
     }
 
-    /// Makes everything appended so far durable.
+    /// Makes everything appended so far durable. One caller at a time syncs, for all whose records are appended by then; who
+    /// comes meanwhile waits for the next, which one of those that wait makes for all of them.
     pub fn sync(&self) -> Result<()> {
         self.poison.check()?;
-        let (file, number, target) = {
-            let mut inner = self.lock();
-            inner.write().map_err(|error| self.poison.set(error))?;
-            if inner.synced == inner.written {
-                return Ok(());
-            }
-            inner.reserve();
-            (Arc::clone(&inner.file), inner.number, inner.written)
-        };
+        let mut inner = self.lock();
+        let (number, target) = (inner.number, inner.written + inner.buffer.len() as u64);
+        while inner.syncing && inner.number == number && inner.synced < target {
+            inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        // Of the file before, which is synced when the next is begun, or by somebody else.
+        if inner.number != number || inner.synced >= target {
+            return Ok(());
+        }
+        self.poison.check()?;
+        inner.write().map_err(|error| self.poison.set(error))?;
+        inner.reserve();
+        inner.syncing = true;
+        let (file, target) = (Arc::clone(&inner.file), inner.written);
+        drop(inner);
         // Not under the lock: others append and write while the disk works.
         let synced = file.sync();
         let mut inner = self.lock();
-        synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)))?;
-        inner.statistics.syncs += 1;
-        if inner.number == number {
-            inner.synced = inner.synced.max(target);
+        inner.syncing = false;
+        let synced = synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)));
+        if synced.is_ok() {
+            inner.statistics.syncs += 1;
+            if inner.number == number {
+                inner.synced = inner.synced.max(target);
+            }
         }
-        Ok(())
+        drop(inner);
+        self.sync_ended.notify_all();
+        synced
     }
 
     /// Closes the segment, durably, and begins the next, whose number is returned.
@@ -200,7 +222,26 @@ impl Log {
         self.poison.check()?;
         let mut inner = self.lock();
         let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
-        self.rotate_locked(&mut inner).map_err(keep)
+        let rotated = self.rotate_locked(&mut inner).map_err(keep);
+        drop(inner);
+        // Who waits for a sync of the segment before has it.
+        self.sync_ended.notify_all();
+        rotated
+    }
+
+    /// As `rotate`, if the segment has `bytes` or more by now: of several that find it full one goes on to the next. Returns
+    /// the number of the open segment.
+    pub fn rotate_past(&self, bytes: u64) -> Result<u64> {
+        self.poison.check()?;
+        let mut inner = self.lock();
+        if inner.written + (inner.buffer.len() as u64) < bytes {
+            return Ok(inner.number);
+        }
+        let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
+        let rotated = self.rotate_locked(&mut inner).map_err(keep);
+        drop(inner);
+        self.sync_ended.notify_all();
+        rotated
     }
 
     /// As `rotate`, with the lock held.
@@ -221,6 +262,7 @@ impl Log {
         let mut next = create_segment(&*self.vfs, &self.directory, &header, self.keys.as_deref())?;
         next.older = std::mem::take(&mut inner.older);
         next.older.push(inner.number);
+        next.syncing = inner.syncing;
         next.statistics = LogStatistics {
             segments: inner.statistics.segments + 1,
             syncs: inner.statistics.syncs + 1,
@@ -325,6 +367,7 @@ fn create_segment(
         reserved: length,
         buffer: Vec::new(),
         older: Vec::new(),
+        syncing: false,
         statistics: LogStatistics::default(),
     })
 }

@@ -15,6 +15,8 @@ const OPERATION_OVERHEAD_BYTES: usize = 11;
 pub enum RecordKind {
     /// A write batch.
     Batch,
+    /// A write batch that is in the log already and was appended again, so that older segments may go.
+    Again,
 }
 
 /// A record's place in the order.
@@ -22,7 +24,7 @@ pub enum RecordKind {
 pub struct RecordHead {
     /// What it is for.
     pub kind: RecordKind,
-    /// The replication group; 0 standing alone.
+    /// The replication group, which is the tablet's number.
     pub group: u64,
     /// The group's term; 1 standing alone.
     pub term: u64,
@@ -72,6 +74,7 @@ pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
 pub fn encode_head(out: &mut Vec<u8>, head: &RecordHead) {
     out.push(match head.kind {
         RecordKind::Batch => 1,
+        RecordKind::Again => 2,
     });
     put_varint(out, head.group);
     put_varint(out, head.term);
@@ -84,6 +87,7 @@ pub fn decode(mut bytes: &[u8]) -> Option<Record> {
     let bytes = &mut bytes;
     let kind = match take_u8(bytes)? {
         1 => RecordKind::Batch,
+        2 => RecordKind::Again,
         _ => return None,
     };
     let (group, term, index) = (take_varint(bytes)?, take_varint(bytes)?, take_varint(bytes)?);

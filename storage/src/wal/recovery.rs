@@ -54,9 +54,9 @@ pub struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Calls `apply` with every batch from the first wanted segment on, in order, and its segment's number. Returns
-    /// where the log continues.
-    pub fn run(&self, mut apply: impl FnMut(u64, Record) -> Result<()>) -> Result<LogTail> {
+    /// Calls `apply` with every batch from the first wanted segment on, in order, and where it begins. Returns where the log
+    /// continues.
+    pub fn run(&self, mut apply: impl FnMut(LogPosition, Record) -> Result<()>) -> Result<LogTail> {
         let names =
             self.vfs.list(self.directory).map_err(|error| Error::io("list", self.directory, error))?;
         let mut segments: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
@@ -177,7 +177,11 @@ impl Replay<'_> {
     }
 
     /// Replays one segment; returns where the log ends in it.
-    fn replay_segment(&self, link: &Link, apply: &mut impl FnMut(u64, Record) -> Result<()>) -> Result<u64> {
+    fn replay_segment(
+        &self,
+        link: &Link,
+        apply: &mut impl FnMut(LogPosition, Record) -> Result<()>,
+    ) -> Result<u64> {
         let context = ChunkContext::new(self.identity, link.number);
         let mut reader =
             LogReader::new(Arc::clone(&link.file), &link.path, context, link.cipher.clone(), link.known_end)?;
@@ -185,7 +189,7 @@ impl Replay<'_> {
             let record = decode(bytes).ok_or_else(|| {
                 Error::corruption(&link.path, offset, "an intact record does not say what a record says")
             })?;
-            apply(link.number, record)?;
+            apply(LogPosition { segment: link.number, offset }, record)?;
         }
         Ok(reader.end())
     }

@@ -1,28 +1,28 @@
 //! Stores as earlier builds wrote them still open. One directory per format version, never changed once released.
 //!
-//! `frozen/v1` (in the open) and `frozen/v2` (encrypted) were written by [`write_store`] with the environment variable below
+//! `frozen/v1` (in the open), `frozen/v2` (encrypted) and `frozen/v3` (several tablets) were written by [`write_store`] with the environment variable below
 //! naming the directory the others are in; a change that makes this build unable to read one needs a new format version.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sheaf_storage::{
-    Compression, DiskVfs, Durability, IterOptions, MemoryVfs, Result, Store, StoreOptions, Vfs, VfsFile,
-    WriteBatch,
+    Compression, DiskVfs, Durability, Error, IterOptions, MemoryVfs, Result, Store, StoreOptions, TabletId,
+    Vfs, VfsFile, WriteBatch,
 };
 
 use crate::fixture::{DIRECTORY, encrypted_options, memory, open, small_options};
 use crate::model::{Model, forward};
 
 /// Every format version there has been.
-const VERSIONS: [&str; 2] = ["v1", "v2"];
+const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
 
 /// Where to write a new frozen store; unset in an ordinary run.
 const FREEZE_DIRECTORY: &str = "SHEAF_FREEZE_DIRECTORY";
 
-/// How the store of a format version is opened: encryption came with 2.
+/// How the store of a format version is opened: encryption came with 2, and 3 can do without.
 fn options(version: &str) -> StoreOptions {
-    let mut options = if version == "v1" { small_options() } else { encrypted_options() };
+    let mut options = if version == "v2" { encrypted_options() } else { small_options() };
     options.compression = [Compression::Lz4; 7];
     options.compression[6] = Compression::Zstd;
     options
@@ -54,6 +54,9 @@ fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path, version: &str) -> Result<()
     let store = Store::open(Arc::clone(vfs), &directory.join(version), options(version))?;
     for (number, batch) in batches().into_iter().enumerate() {
         store.tablet().commit(batch, Some(Durability::Sync))?;
+        if version == "v3" {
+            write_tablets(&store, number)?;
+        }
         match number {
             20 => store.tablet().compact_all()?,
             40 => store.tablet().flush()?,
@@ -61,6 +64,24 @@ fn write_store(vfs: &Arc<dyn Vfs>, directory: &Path, version: &str) -> Result<()
         }
     }
     store.close()
+}
+
+/// Beside the first tablet one that is seldom written, so that its records are appended again, and one that goes.
+fn write_tablets(store: &Store, number: usize) -> Result<()> {
+    if number == 5 {
+        store.create_tablet(TabletId(1))?;
+        store.create_tablet(TabletId(2))?;
+    }
+    let mut batch = WriteBatch::new();
+    batch.put(format!("k{number:02}"), "second");
+    if number % 6 == 5 {
+        store.tablet_by_id(TabletId(1))?.commit(batch.clone(), None)?;
+    }
+    match number {
+        5..=7 => store.tablet_by_id(TabletId(2))?.commit(batch, None).map(drop),
+        57 => store.drop_tablet(TabletId(2)),
+        _ => Ok(()),
+    }
 }
 
 /// What the frozen store holds.
@@ -83,10 +104,11 @@ fn read_file(file: &dyn VfsFile) -> Vec<u8> {
 
 /// Copies a store's files.
 fn copy(from: &dyn Vfs, source: &Path, to: &MemoryVfs, target: &Path) {
-    for part in ["", "log", "tablet-1"] {
+    for part in ["", "log", "tablet-1", "tablet-0000000001"] {
         let (source, target) = (source.join(part), target.join(part));
+        let Ok(names) = from.list(&source) else { continue };
         to.create_dir(&target).unwrap();
-        for name in from.list(&source).unwrap() {
+        for name in names {
             if let Ok(file) = from.open_read(&source.join(&name))
                 && let Ok(length) = file.len()
                 && name.contains(|letter: char| letter == '.' || letter.is_ascii_uppercase())
@@ -115,7 +137,14 @@ fn stores_of_every_released_format_version_open() {
         let store = open(&vfs, options(version)).unwrap();
         let snapshot = store.tablet().snapshot();
         assert_eq!(forward(&mut snapshot.iter(IterOptions::default()).unwrap()), expected(), "{version}");
-        assert!(store.tablet().verify().problems.is_empty());
+        assert!(store.verify().problems.is_empty());
+        if version == "v3" {
+            let second = store.tablet_by_id(TabletId(1)).unwrap().snapshot();
+            let keys =
+                forward(&mut second.iter(IterOptions::default()).unwrap()).into_iter().map(|(key, _)| key);
+            assert!(keys.eq((0..10).map(|at| format!("k{:02}", at * 6 + 5).into_bytes())));
+            assert!(matches!(store.tablet_by_id(TabletId(2)), Err(Error::TabletDropped(_))));
+        }
         store.tablet().compact_all().unwrap();
         store.close().unwrap();
     }

@@ -39,4 +39,5 @@ mod promises;
 mod reading;
 mod recovery;
 mod replicator;
+mod tablets;
 mod transaction;

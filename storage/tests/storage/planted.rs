@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sheaf_storage::planted::{ALL, plant};
 
-use crate::{crash, damage, model, transaction};
+use crate::{crash, damage, model, tablets, transaction};
 
 /// Faults a disk can play.
 const DISK_FAULTS: [&str; 7] = [
@@ -36,9 +36,11 @@ fn caught_by(rules: &[&str]) -> Option<&'static str> {
     }
     let model = || (0..6).for_each(|seed| assert!(model::run(seed, 1_500) > 0));
     let damage = || assert!(damage::damage(11).0 > 0);
-    let checks: [(&'static str, &dyn Fn()); 3] = [
+    let lagging = tablets::idle_tablets_hold_nothing_back_and_lagging_ones_are_brought_forward;
+    let checks: [(&'static str, &dyn Fn()); 4] = [
         ("model", &model),
         ("damage", &damage),
+        ("tablets", &lagging),
         ("transaction", &transaction::the_second_writer_of_a_key_conflicts),
     ];
     checks.into_iter().find(|(_, check)| fails(check)).map(|(name, _)| name)

@@ -62,7 +62,8 @@ fn records_are_proposed_in_order_and_applied_after() {
         store.tablet().commit(put(&format!("k{number}")), Some(durability)).unwrap();
         let proposals = replicator.proposals.lock().unwrap().clone();
         let index = number as u64 + 1;
-        let expected = Proposal { first_index: index, last_index: index, durability };
+        let expected =
+            Proposal { tablet: store.tablet().id(), first_index: index, last_index: index, durability };
         assert_eq!((proposals.len(), proposals.last()), (number + 1, Some(&expected)));
     }
     store.close().unwrap();

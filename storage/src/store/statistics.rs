@@ -1,0 +1,38 @@
+//! What a store has and has done.
+
+use std::collections::BTreeMap;
+
+use crate::cache::CacheStatistics;
+use crate::store::Store;
+use crate::tablet::{TabletId, TabletStatistics};
+use crate::wal::log::LogStatistics;
+
+/// What a store has and has done since it was opened.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStatistics {
+    /// Its tablets. What they share is in each.
+    pub tablets: BTreeMap<TabletId, TabletStatistics>,
+    /// The log.
+    pub log: LogStatistics,
+    /// Segments of the log.
+    pub log_segments: usize,
+    /// The cache.
+    pub cache: CacheStatistics,
+    /// Why writes are refused, if they are.
+    pub poisoned: Option<String>,
+}
+
+impl Store {
+    /// What the store has and has done since it was opened.
+    pub fn statistics(&self) -> StoreStatistics {
+        let shared = &self.inner.shared;
+        let tablets = shared.tablets().into_iter().map(|tablet| (tablet.id, tablet.statistics()));
+        StoreStatistics {
+            tablets: tablets.collect(),
+            log: shared.log.as_ref().map(|log| log.statistics()).unwrap_or_default(),
+            log_segments: shared.log.as_ref().map_or(0, |log| log.segments().len()),
+            cache: shared.cache.statistics(),
+            poisoned: shared.poison.reason().map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which segments of the log a tablet holds back, and how one that holds back too many is brought forward.
+//!
+//! `active_since` is the segment the oldest record of the active memtable is in (or an older one: it is set before the record is
+//! appended, and others may go on to the next segment in between). A sealed memtable keeps it until it is flushed.
+//!
+//! A tablet with few writes would keep all segments since its last flush. One that holds back more than the options allow
+//! is brought forward:
+//!
+//! 1. If its unflushed records are few, they were kept in memory as the log has them, and are appended to the log once more,
+//!    marked as such, with the indexes and timestamps they have. The log is synced.
+//! 2. An edit of its manifest says where the copies begin: what the log holds of the tablet before is not needed.
+//! 3. Now the older segments may go.
+//!
+//! A crash before 2 leaves originals and perhaps copies; a copy whose index has been seen is skipped. After 2 replay begins
+//! with the copies. Others append between the copies, and may go on to the next segment: nothing depends on that.
+//!
+//! If they are many, or memtables are sealed already, the tablet is flushed.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::Result;
+use crate::limits::LOG_TAIL_BYTES_MAX;
+use crate::manifest::VersionEdit;
+use crate::tablet::{Order, TabletInner, lock};
+use crate::wal::log::{Log, LogPosition};
+use crate::wal::record::{RecordHead, RecordKind};
+
+/// The value of `active_since` when the active memtable is empty.
+pub(crate) const NO_SEGMENT: u64 = u64::MAX;
+
+/// The unflushed records of a tablet, as the log has them, while they are few.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    /// In order, without gaps up to the newest.
+    records: Vec<(RecordHead, Vec<u8>)>,
+    /// Their bytes.
+    bytes: usize,
+    /// Whether a record is missing: there were too many, or they were written when nobody kept them.
+    incomplete: bool,
+}
+
+impl Tail {
+    /// Keeps a record, or gives up all.
+    pub(crate) fn push(&mut self, head: &RecordHead, encoded: &[u8]) {
+        self.bytes = self.bytes.saturating_add(encoded.len());
+        if self.bytes > LOG_TAIL_BYTES_MAX {
+            self.give_up();
+            return;
+        }
+        self.records.push((*head, encoded.to_vec()));
+    }
+
+    /// Records are there that it does not have.
+    pub(crate) fn give_up(&mut self) {
+        *self = Tail { incomplete: true, ..Tail::default() };
+    }
+
+    /// Bytes of the records it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl TabletInner {
+    /// The oldest segment that holds a record of the tablet which is in no sstable, if there is one.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        // In this order: a seal adds to the sealed ones before it clears the active one's.
+        let active = self.active_since.load(Ordering::Acquire);
+        let sealed = lock(&self.sealed).front().map(|sealed| sealed.first_segment);
+        Some(active.min(sealed.unwrap_or(NO_SEGMENT))).filter(|&segment| segment != NO_SEGMENT)
+    }
+
+    /// Holds back the open segment, to which a record is about to be appended.
+    pub(crate) fn hold_segment(&self, log: &Log) {
+        if self.active_since.load(Ordering::Relaxed) == NO_SEGMENT {
+            self.active_since.store(log.position().0, Ordering::Release);
+        }
+    }
+
+    /// Keeps a record that was appended in case it must be appended again.
+    pub(crate) fn keep_record(&self, order: &mut Order, head: &RecordHead, encoded: &[u8]) {
+        if order.tail.incomplete {
+            return;
+        }
+        if self.shared.has_several() {
+            order.tail.push(head, encoded);
+        } else {
+            order.tail.give_up();
+        }
+        self.tail_bytes.store(order.tail.bytes() as u64, Ordering::Relaxed);
+    }
+
+    /// Sees to it that the tablet does not hold back more segments than it may. Whether it did.
+    pub(crate) fn bring_forward(&self) -> Result<bool> {
+        let lags = || self.oldest_segment().map_or(Ok(false), |oldest| self.shared.is_lagging(oldest));
+        if !lags()? {
+            return Ok(false);
+        }
+        {
+            let order = &mut *lock(&self.order);
+            self.check_writable()?;
+            if order.active.is_empty() {
+                // A group that was refused whole had announced itself.
+                self.active_since.store(NO_SEGMENT, Ordering::Release);
+            } else if !order.tail.incomplete && lock(&self.sealed).is_empty() {
+                self.append_again(order)?;
+            } else {
+                self.seal(order)?;
+            }
+        }
+        self.flush_sealed()?;
+        Ok(true)
+    }
+
+    /// Appends the unflushed records once more and says in the manifest that the log begins there for this tablet.
+    fn append_again(&self, order: &mut Order) -> Result<()> {
+        let log = self.log()?;
+        let mut start: Option<LogPosition> = None;
+        for (head, encoded) in &order.tail.records {
+            let again = RecordHead { kind: RecordKind::Again, ..*head };
+            let place = log.append(&mut order.scratch, &again, encoded)?;
+            start.get_or_insert(place);
+        }
+        let Some(start) = start else { return Ok(()) };
+        log.sync()?;
+        let edit = VersionEdit {
+            log_segment: Some(start.segment),
+            log_start: Some(start),
+            log_promise: Some(log.synced_position()),
+            ..VersionEdit::default()
+        };
+        self.versions.install(edit, |_| {})?;
+        self.active_since.store(start.segment, Ordering::Release);
+        self.statistics.records_again.fetch_add(order.tail.records.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
