@@ -100,8 +100,7 @@ impl TabletInner {
             let order = &mut *lock(&self.order);
             self.check_writable()?;
             if order.active.is_empty() {
-                // A group that was refused whole had announced itself.
-                self.active_since.store(NO_SEGMENT, Ordering::Release);
+                self.pass_empty_records(order)?;
             } else if !order.tail.incomplete && lock(&self.sealed).is_empty() {
                 self.append_again(order)?;
             } else {
@@ -110,6 +109,25 @@ impl TabletInner {
         }
         self.flush_sealed()?;
         Ok(true)
+    }
+
+    /// Lets go of records without writes, and of a group that was refused whole: there is nothing of them to flush, but their
+    /// indexes must not be missing when their segments are.
+    fn pass_empty_records(&self, order: &Order) -> Result<()> {
+        if !lock(&self.sealed).is_empty() {
+            return Ok(());
+        }
+        if order.last_index > self.versions.progress().applied_index {
+            let edit = VersionEdit {
+                log_segment: Some(self.log()?.position().0),
+                applied_index: Some(order.last_index),
+                last_timestamp: Some(order.last_timestamp),
+                ..VersionEdit::default()
+            };
+            self.versions.install(edit, |_| {})?;
+        }
+        self.active_since.store(NO_SEGMENT, Ordering::Release);
+        Ok(())
     }
 
     /// Appends the unflushed records once more and says in the manifest that the log begins there for this tablet.

@@ -331,6 +331,22 @@ pub fn idle_tablets_hold_nothing_back_and_lagging_ones_are_brought_forward() {
 }
 
 #[test]
+fn a_lagging_tablet_whose_records_write_nothing_loses_no_index() {
+    let (_, vfs) = memory();
+    let (store, [first, second, _]) = three(&vfs, small_options());
+    second.commit(WriteBatch::new(), None).unwrap();
+    for number in 0..400 {
+        first.commit(put(&format!("d{:03}", number % 40), &"x".repeat(300)), None).unwrap();
+    }
+    assert_eq!(second.statistics().oldest_segment, None);
+    second.commit(put("d1", "v"), None).unwrap();
+    drop((store, first, second));
+    let store = open(&vfs, small_options()).unwrap();
+    let second = store.tablet_by_id(SECOND).unwrap();
+    assert_eq!(second.get(b"d1").unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
 fn a_lagging_tablet_with_many_records_is_flushed() {
     let (_, vfs) = memory();
     let options = StoreOptions {
