@@ -12,6 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{MappedBytes, Vfs, VfsFile, VfsLock};
 
+/// A page of the system's cache on common machines.
+const PAGE_BYTES: u64 = 4096;
+/// What room reserved is filled with.
+static ZEROS: [u8; 4096] = [0; 4096];
+
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskVfs;
@@ -151,8 +156,16 @@ impl VfsFile for DiskFile {
         // Zeros that are written, not only allocated: to turn allocated blocks into written ones the file system has to
         // change its records again, which costs a sync as much as a new length does.
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = usize::try_from(bytes).map_err(|_| io::ErrorKind::StorageFull)?;
-        self.write_all_at(written, &vec![0; bytes])
+        // A page at a time: what is written at once the system may keep as one large page, and then it counts, and may
+        // write, all of it again for each small append into it.
+        let (mut at, end) = (written, written.saturating_add(bytes));
+        while at < end {
+            let page_end = (at / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES).min(end);
+            let length = usize::try_from(page_end - at).map_err(|_| io::ErrorKind::StorageFull)?;
+            self.write_all_at(at, ZEROS.get(..length).unwrap_or_default())?;
+            at = page_end;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
