@@ -7,7 +7,7 @@
 //!    there is moved instead of rewritten, if both levels compress alike.
 //! 3. A blob file that is mostly garbage: a table that refers to it is rewritten in its level.
 //! 4. A table that is mostly tombstones nobody needs to see: rewritten one level down, or in place at the bottom. L0 goes
-//!    as a whole, below its trigger too, if the tombstones are many beside what they may hide.
+//!    as a whole, below its trigger too, if its tombstones hide nearly all that lies under them.
 //!
 //! Worked example: L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
 //! overlap are merged into L6.
@@ -29,8 +29,11 @@ use crate::range_tombstone::RangeTombstones;
 const SCORE_ONE: u64 = 1_000;
 /// One compaction out of L0 reads at most this many memtables' worth from L0.
 const L0_INPUT_TABLES_MAX: usize = 32;
-/// Tombstones in L0 wait for its trigger if under their tables lie more entries than so many for each of them.
-const ENTRIES_PER_TOMBSTONE_MAX: u64 = 8;
+/// Tombstones in L0 wait for its trigger if of what lies under them more entries would survive than a share of their number.
+const SURVIVORS_PER_TOMBSTONE: (u64, u64) = (1, 4);
+/// Or if the tables that they only partly cover, which would be rewritten with the rest, have more entries than so many for
+/// each of them.
+const EDGE_ENTRIES_PER_TOMBSTONE_MAX: u64 = 8;
 
 /// What the choice depends on.
 pub struct PickInput<'a> {
@@ -255,18 +258,28 @@ impl Picker<'_> {
         read_by_none && meta.tombstones > 0 && 2 * meta.tombstones >= meta.entries
     }
 
-    /// L0, if it has tables of tombstones: they would be in the way of every scan until L0 is full. Few tombstones over
-    /// much data wait, for all of that would have to be rewritten for them.
+    /// L0, if it has tables of tombstones that hide nearly all that lies under them (a queue's consumed part, a dropped
+    /// tenant): they would be in the way of every scan until L0 is full. Deletes strewn over keys that live on wait, for all of
+    /// those would have to be rewritten.
     fn l0_tombstones(&self) -> Option<Choice> {
         let version = self.input.version;
-        let swamped: Vec<_> =
-            version.level(0).iter().filter(|table| !self.busy(table) && self.is_swamped(table)).collect();
+        let is_swamped = |table: &&Arc<TableHandle>| !self.busy(table) && self.is_swamped(table);
+        let swamped: Vec<_> = version.level(0).iter().filter(is_swamped).collect();
         let tombstones: u64 = swamped.iter().map(|table| table.meta.tombstones).sum();
-        let below = version.levels.iter().skip(1).flatten();
-        let under =
-            |other: &&Arc<TableHandle>| swamped.iter().any(|table| table.meta.overlaps_table(&other.meta));
-        let entries: u64 = below.filter(under).map(|table| table.meta.entries).sum();
-        if swamped.is_empty() || entries > ENTRIES_PER_TOMBSTONE_MAX.saturating_mul(tombstones) {
+        let older_l0 = version.level(0).iter().filter(|table| !is_swamped(table));
+        let (mut within, mut edges) = (0_u64, 0_u64);
+        for other in version.levels.iter().skip(1).flatten().chain(older_l0) {
+            if swamped.iter().any(|table| table.meta.encloses_table(&other.meta)) {
+                within += other.meta.entries;
+            } else if swamped.iter().any(|table| table.meta.overlaps_table(&other.meta)) {
+                edges += other.meta.entries;
+            }
+        }
+        let (share, of) = SURVIVORS_PER_TOMBSTONE;
+        let survive = within.saturating_sub(tombstones);
+        let is_dear = survive.saturating_mul(of) > tombstones.saturating_mul(share)
+            || edges > tombstones.saturating_mul(EDGE_ENTRIES_PER_TOMBSTONE_MAX);
+        if swamped.is_empty() || is_dear {
             return None;
         }
         self.take_from_l0(version.l0_runs(), Reason::Tombstones)

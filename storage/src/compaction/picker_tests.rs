@@ -181,19 +181,49 @@ fn a_table_of_tombstones_is_cleared_once_no_reader_needs_them() {
 }
 
 #[test]
-fn many_tombstones_do_not_wait_until_l0_is_full() {
+fn tombstones_that_hide_nearly_all_under_them_do_not_wait_until_l0_is_full() {
     let table = |id, entries, tombstones| TableMeta { entries, tombstones, ..meta(id, "b", "y", 100) };
     let tree = |tombstones, below| Tree::new().with(0, table(2, 10, tombstones)).with(6, table(1, below, 0));
     let cleared = merge(&[(0, 2), (6, 1)], 6, Reason::Tombstones);
-    assert_eq!(tree(5, 40).choice(), cleared, "half of the table, an eighth of what is below");
-    assert_eq!(tree(4, 10).choice(), Choice::Nothing, "less than half of the table");
-    assert_eq!(tree(10, 81).choice(), Choice::Nothing, "much data for few tombstones");
-    let mut read = tree(10, 40);
+    assert_eq!(tree(8, 10).choice(), cleared, "of ten entries eight go and two, a quarter of them, are left");
+    assert_eq!(tree(8, 11).choice(), Choice::Nothing, "three would be rewritten");
+    assert_eq!(tree(5, 0).choice(), cleared, "half of the table are tombstones");
+    assert_eq!(tree(4, 0).choice(), Choice::Nothing, "less than half of the table");
+    let two_levels = |upper| {
+        let bottom = TableMeta { entries: 8, ..meta(1, "b", "y", 9_000) };
+        Tree::new().with(0, table(2, 10, 8)).with(6, bottom).with(5, table(3, upper, 0))
+    };
+    assert_eq!(two_levels(2).choice(), merge(&[(0, 2), (5, 3)], 5, Reason::Tombstones));
+    assert_eq!(two_levels(3).choice(), Choice::Nothing, "all levels below count");
+    let mut read = tree(10, 10);
     read.history = History::new([Timestamp(4)], Timestamp(100));
     assert_eq!(read.choice(), Choice::Nothing, "somebody may still see what they hide");
-    let mut busy = tree(10, 40);
+    let mut busy = tree(10, 10);
     busy.busy.insert(FileId(1));
     assert_eq!(busy.choice(), Choice::Nothing);
+}
+
+#[test]
+fn tables_that_tombstones_cover_partly_may_be_larger_than_what_they_hide() {
+    let tree = |edge| {
+        let tombstones = TableMeta { entries: 10, tombstones: 10, ..meta(2, "b", "y", 100) };
+        let below = TableMeta { entries: edge, ..meta(1, "a", "m", 100) };
+        Tree::new().with(0, tombstones).with(6, below)
+    };
+    assert_eq!(tree(80).choice(), merge(&[(0, 2), (6, 1)], 6, Reason::Tombstones));
+    assert_eq!(tree(81).choice(), Choice::Nothing, "much data for few tombstones");
+}
+
+#[test]
+fn what_waits_in_l0_under_tombstones_counts_as_what_they_may_hide() {
+    let table = |id, entries, tombstones| TableMeta { entries, tombstones, ..meta(id, "b", "y", 100) };
+    let tree = |older| {
+        let mut tree = Tree::new().with(0, table(1, older, 0)).with(0, table(2, 10, 8));
+        tree.options.l0_compaction_trigger = 4;
+        tree
+    };
+    assert_eq!(tree(10).choice(), merge(&[(0, 1), (0, 2)], 6, Reason::Tombstones));
+    assert_eq!(tree(11).choice(), Choice::Nothing);
 }
 
 #[test]

@@ -75,6 +75,11 @@ impl TableMeta {
     pub fn overlaps_table(&self, other: &TableMeta) -> bool {
         self.largest.admits(&other.smallest) && other.largest.admits(&self.smallest)
     }
+
+    /// Whether all keys of another sstable lie between the first and the last of this one.
+    pub fn encloses_table(&self, other: &TableMeta) -> bool {
+        self.smallest <= other.smallest && self.largest.admits(&other.largest.key)
+    }
 }
 
 /// What the manifest knows of a blob file.

@@ -254,16 +254,15 @@ impl BlockFile {
         Ok(())
     }
 
-    /// Has the system read a block that is not cached, and the bytes behind it up to `blocks` times its length. Nothing is
-    /// waited for.
-    pub(super) fn announce(&self, handle: BlockHandle, blocks: u64) -> Result<()> {
+    /// Has the system read a block that is not cached, and what lies behind it up to `bytes` in all. Nothing is waited for.
+    pub(super) fn announce(&self, handle: BlockHandle, bytes: u64) -> Result<()> {
         if self.map.is_some() || self.cache.holds(self.holder, handle.offset) {
             return Ok(());
         }
         if self.cache.has_room() {
             return self.ask_for_region(handle);
         }
-        let end = handle.offset.saturating_add(u64::from(handle.length).saturating_mul(blocks));
+        let end = handle.offset.saturating_add(u64::from(handle.length).max(bytes));
         self.system_file()?.will_need(handle.offset..end.min(self.file_bytes));
         Ok(())
     }

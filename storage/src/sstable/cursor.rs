@@ -29,8 +29,8 @@ const UPCOMING_BEFORE: usize = 3;
 /// How many values on from the current one are brought near.
 const VALUES_AHEAD: usize = 7;
 
-/// A seek whose walk goes on behind the block it finds has so many blocks of that size read at once.
-const BLOCKS_ANNOUNCED: u64 = 3;
+/// A seek whose walk goes on behind the block it finds has so much read at once.
+const WALK_BYTES_ANNOUNCED: u64 = 32 << 10;
 
 /// How far a walk will go that a seek begins.
 #[derive(Clone, Copy, Debug)]
@@ -161,8 +161,8 @@ impl TableCursor {
                     Reach::Key(key) => index.seek(Position { key, timestamp: Timestamp::MAX }) <= at,
                     Reach::End => false,
                 };
-                let blocks = if ends_here { 1 } else { BLOCKS_ANNOUNCED };
-                self.reader.file.announce(self.reader.handle_at(index, at)?, blocks)?;
+                let bytes = if ends_here { 0 } else { WALK_BYTES_ANNOUNCED };
+                self.reader.file.announce(self.reader.handle_at(index, at)?, bytes)?;
             }
         }
         self.upcoming = block;
