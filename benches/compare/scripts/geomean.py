@@ -11,7 +11,7 @@ options = options.parse_args()
 cells = defaultdict(lambda: defaultdict(dict))
 for line in open(options.file):
     row = json.loads(line)
-    if row["workload"] in ("warmup", "ycsb_load", "tombstone_load", "transaction_load") or not row.get(options.metric) or row["workload"].endswith("_closed_size"): continue
+    if row["workload"] in ("warmup", "ycsb_load", "tombstone_load", "transaction_load", "churn_load", "churn") or not row.get(options.metric) or row["workload"].endswith("_closed_size"): continue
     if row["workload"] == "fillsync" and row["engine"] == "sled": continue
     cells[(row["workload"], row.get("threads", 1), row.get("conns", 1))][row["round"]][row["engine"]] = row[options.metric]
 ratios = {}

@@ -44,7 +44,7 @@ def cg_setup(mb):
         print("no memory cgroup:", e); return None
 def kv(a):
     engines = (a.engines or "sheaf,rocksdb,wiredtiger,fjall,redb,sled,sqlite").split(",")
-    suites = (a.suites or "fill,load,read,cold,mutate,sync,ycsb,large,tombstones,transaction").split(",")
+    suites = (a.suites or "fill,load,read,cold,mutate,sync,ycsb,churn,large,tombstones,transaction").split(",")
     out = os.path.join(ROOT, "results", "kv.jsonl"); b = binp("kvbench")
     for r in range(a.first, a.first + a.rounds):
         for s in suites:
