@@ -25,7 +25,7 @@ const AHEAD_AFTER: u32 = 2;
 const AHEAD_BYTES_MIN: u64 = 8 << 10;
 const AHEAD_BYTES_MAX: u64 = 256 << 10;
 /// So many entries before the end of a block, a forward walk takes hold of the next one.
-const UPCOMING_BEFORE: usize = 3;
+const UPCOMING_BEFORE: usize = 5;
 /// How many values on from the current one are brought near.
 const VALUES_AHEAD: usize = 7;
 
@@ -154,7 +154,14 @@ impl TableCursor {
         let (index, at) = self.index_entry();
         let block = self.reader.resident(index, at, self.caching)?;
         match &block {
-            Some(block) => block.prefetch_columns(),
+            Some(block) => {
+                block.prefetch_columns();
+                if matches!(reach, Reach::End)
+                    && let Some(children) = index.children()
+                {
+                    children.prefetch(at + 1);
+                }
+            }
             None => {
                 let ends_here = match reach {
                     Reach::Entry => true,
