@@ -57,7 +57,7 @@ pub enum ReadMode {
 /// Who runs flushes and compactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackgroundWork {
-    /// A flush thread and a compaction thread of the store.
+    /// Threads of the store: one that flushes and does nothing else, some that compact, one that syncs, one that removes files.
     Threads,
     /// The committing thread, before its commit returns. Deterministic, for tests.
     Inline,
@@ -133,6 +133,11 @@ pub struct StoreOptions {
     pub l0_slowdown: usize,
     /// Number of sstables in L0 at which commits wait.
     pub l0_stop: usize,
+    /// Most compactions at once, each of another tablet: a long one of one tablet does not hold up the others.
+    pub compaction_threads_max: usize,
+    /// The pace in bytes a second at which files that are no longer needed are removed, where the store has threads; `None`: as
+    /// fast as the file system can.
+    pub removal_bytes_per_second: Option<u64>,
     /// Target size of one sstable.
     pub table_bytes_target: u64,
     /// Target size of the first level below L0 that is in use.
@@ -182,6 +187,8 @@ impl Default for StoreOptions {
             l0_compaction_trigger: 4,
             l0_slowdown: 12,
             l0_stop: 24,
+            compaction_threads_max: 2,
+            removal_bytes_per_second: Some(256 << 20),
             table_bytes_target: 32 << 20,
             level_base_bytes: 256 << 20,
             level_growth: 10,
@@ -245,6 +252,11 @@ impl StoreOptions {
         require(self.l0_compaction_trigger >= 1, "l0_compaction_trigger must be at least 1")?;
         require(self.l0_slowdown >= self.l0_compaction_trigger, "l0_slowdown must not be below the trigger")?;
         require(self.l0_stop > self.l0_slowdown, "l0_stop must be above l0_slowdown")?;
+        require(self.compaction_threads_max >= 1, "compaction_threads_max must be at least 1")?;
+        require(
+            self.removal_bytes_per_second.is_none_or(|pace| pace >= 1 << 20),
+            "removal_bytes_per_second must be at least 1 MiB",
+        )?;
         require(self.table_bytes_target >= 1024, "table_bytes_target must be at least 1024")?;
         require(self.level_base_bytes >= 1024, "level_base_bytes must be at least 1024")?;
         require(self.level_growth >= 2, "level_growth must be at least 2")?;

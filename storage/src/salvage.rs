@@ -149,6 +149,7 @@ fn salvage_tablet(
         read_mode: options.read_mode,
         open_files: Arc::default(),
         keys: place.keys.clone(),
+        abandoned: Arc::default(),
     };
     let mut sources = vec![Source::Log(records)];
     for (id, size_bytes, fixed) in tables(&opener, place.identity, report)? {

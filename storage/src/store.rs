@@ -139,7 +139,9 @@ impl StoreInner {
         shared.stop.store(true, Ordering::Release);
         shared.tablets().iter().for_each(|tablet| tablet.stop.store(true, Ordering::Release));
         shared.work.wake();
+        shared.open_files.removals.end();
         lock(&self.workers).join();
+        shared.open_files.removals.drain();
         *lock(&self.lock) = None;
         closed_log
     }

@@ -76,6 +76,7 @@ impl Tree {
             read_mode: ReadMode::Pread,
             open_files: Arc::default(),
             keys: None,
+            abandoned: Arc::default(),
         };
         Tree {
             options,

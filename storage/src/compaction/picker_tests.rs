@@ -53,6 +53,7 @@ impl Tree {
             read_mode: options.read_mode,
             open_files: Arc::default(),
             keys: None,
+            abandoned: Arc::default(),
         };
         Tree {
             version: Version::default(),

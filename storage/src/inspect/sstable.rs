@@ -37,6 +37,7 @@ pub(super) fn inspect(
         read_mode: ReadMode::Pread,
         open_files: Arc::default(),
         keys,
+        abandoned: Arc::default(),
     };
     let reader = TableReader::open(&opener, file_id, length)?;
     let (footer, properties) = (reader.footer(), reader.properties());

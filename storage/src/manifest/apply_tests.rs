@@ -16,6 +16,7 @@ fn opener() -> Arc<FileOpener> {
         read_mode: ReadMode::Pread,
         open_files: Arc::default(),
         keys: None,
+        abandoned: Arc::default(),
     })
 }
 

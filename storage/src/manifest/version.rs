@@ -1,7 +1,6 @@
 //! The set of live files at one moment; never changes once built.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -54,15 +53,10 @@ impl Drop for TableHandle {
             if let Some(reader) = self.reader.get() {
                 reader.forget();
             }
-            remove_obsolete(&self.opener, &self.meta.file_id.sstable_path(&self.opener.directory));
+            let path = self.meta.file_id.sstable_path(&self.opener.directory);
+            self.opener.give_up(path, self.meta.size_bytes);
         }
     }
-}
-
-/// Removes the file of a handle nobody holds any more. A file that stays for whatever reason is an orphan, which the
-/// next open removes.
-fn remove_obsolete(opener: &FileOpener, path: &Path) {
-    let _orphan_if_it_fails = opener.vfs.remove(path);
 }
 
 /// A live blob file.
@@ -103,7 +97,8 @@ impl Drop for BlobHandle {
             if let Some(reader) = self.reader.get() {
                 reader.forget();
             }
-            remove_obsolete(&self.opener, &self.meta.file_id.blob_path(&self.opener.directory));
+            let path = self.meta.file_id.blob_path(&self.opener.directory);
+            self.opener.give_up(path, self.meta.size_bytes);
         }
     }
 }

@@ -220,12 +220,34 @@ impl VersionSet {
     }
 
     /// Makes an edit durable and then the current version, calling `publish` before anybody can make the next change.
-    pub fn install(&self, mut edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<()> {
+    pub fn install(&self, edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<()> {
         self.poison.check()?;
         let mut state = self.lock();
+        let next = state.version.apply(&edit, &self.opener)?;
+        self.commit(&mut state, next, edit, publish)
+    }
+
+    /// As `install`, for an edit that was planned on a version which may be a former one by now. False, and nothing has
+    /// happened, if it does not fit the current one.
+    pub fn install_planned(&self, edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<bool> {
+        self.poison.check()?;
+        let mut state = self.lock();
+        // An edit fails to apply for no other reason.
+        let Ok(next) = state.version.apply(&edit, &self.opener) else { return Ok(false) };
+        self.commit(&mut state, next, edit, publish).map(|()| true)
+    }
+
+    /// Makes an edit durable and `next`, which it leads to, the current version.
+    fn commit(
+        &self,
+        state: &mut State,
+        next: Version,
+        mut edit: VersionEdit,
+        publish: impl FnOnce(&Arc<Version>),
+    ) -> Result<()> {
         edit.next_file = Some(FileId(self.next_file.load(Ordering::Relaxed)));
         edit.next_epoch = Some(self.next_epoch.load(Ordering::Relaxed));
-        let next = Arc::new(state.version.apply(&edit, &self.opener)?);
+        let next = Arc::new(next);
         let manifest = state.manifest.as_mut().ok_or_else(|| Error::invalid("the store is read-only"))?;
         manifest.append(self.identity, &edit).map_err(|error| self.poison.set(error))?;
         let full = manifest.written > self.manifest_bytes_min.max(2 * manifest.first_written);
@@ -233,7 +255,7 @@ impl VersionSet {
         let previous = std::mem::replace(&mut state.version, next);
         publish(&state.version);
         previous.retire(&state.version);
-        match if full { self.roll(&mut state) } else { Ok(()) } {
+        match if full { self.roll(state) } else { Ok(()) } {
             // The edit is durable; the manifest is rewritten another time.
             Err(error) if error.is_before_creation() => Ok(()),
             rolled => rolled.map_err(|error| self.poison.set(error)),
@@ -290,15 +312,17 @@ impl VersionSet {
         current::replace(&*target.vfs, &target.directory, id)
     }
 
-    /// Gives up all files: those that somebody still reads go when the last reader does.
+    /// Gives up all files: those that somebody still reads go when the last reader does, and the directory with the last.
     pub fn discard(&self) {
         let mut state = self.lock();
+        self.opener.abandoned.store(true, Ordering::Release);
         state.version.retire(&Version::default());
         let manifest = state.manifest.take().map(|manifest| manifest.path);
         for path in manifest.into_iter().chain([self.opener.directory.join("CURRENT")]) {
             // What stays for whatever reason, the next open removes.
             let _leftover_if_it_fails = self.opener.vfs.remove(&path);
         }
+        let _sstables_are_left = self.opener.vfs.remove_dir(&self.opener.directory);
     }
 
     /// Removes files no version needs: what unfinished jobs and older manifests left. Called once the open succeeded.

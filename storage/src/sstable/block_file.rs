@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::cache::{BlockCache, Cached, Charge, FilterPart};
 use crate::coding::Malformed;
@@ -14,6 +15,7 @@ use crate::sstable::filter::Filter;
 use crate::sstable::footer::BlockHandle;
 use crate::sstable::open_files::{OpenFiles, Slot};
 use crate::sstable::regions::Regions;
+use crate::sstable::removals::Unneeded;
 use crate::sstable::sealed::{BlockType, Unsealed, unseal};
 use crate::vfs::{MappedBytes, Vfs, VfsFile};
 
@@ -31,6 +33,8 @@ pub struct FileOpener {
     pub open_files: Arc<OpenFiles>,
     /// Wraps their keys; `None` when they have none.
     pub keys: Option<Arc<StoreKeys>>,
+    /// Set when the tablet is no more: its directory goes with its last file.
+    pub abandoned: Arc<AtomicBool>,
 }
 
 impl FileOpener {
@@ -44,6 +48,12 @@ impl FileOpener {
         let Some(keys) = &self.keys else { return Ok((None, Vec::new())) };
         let (cipher, block) = keys.new_file(&*self.vfs, path, kind, file_id.0)?;
         Ok((Some(cipher), block))
+    }
+
+    /// Removes a file of so many bytes that nobody needs any more, now or in a while.
+    pub fn give_up(&self, path: PathBuf, bytes: u64) {
+        let (vfs, abandoned) = (Arc::clone(&self.vfs), Arc::clone(&self.abandoned));
+        self.open_files.removals.give_up(Unneeded { vfs, path, bytes, abandoned });
     }
 }
 

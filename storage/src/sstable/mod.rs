@@ -18,6 +18,7 @@ mod prefetch;
 pub mod properties;
 pub mod reader;
 mod regions;
+pub mod removals;
 pub mod sealed;
 pub mod writer;
 

@@ -11,11 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use crate::limits::OPEN_FILES_DEFAULT;
+use crate::sstable::removals::Removals;
 use crate::vfs::{Vfs, VfsFile};
 
-/// The open files of a store.
+/// The open files of a store, and those that go.
 #[derive(Debug)]
 pub struct OpenFiles {
+    /// The files nobody needs any more.
+    pub removals: Removals,
     max: usize,
     open: Mutex<VecDeque<Weak<Slot>>>,
 }
@@ -31,14 +34,15 @@ pub struct Slot {
 
 impl Default for OpenFiles {
     fn default() -> Self {
-        OpenFiles::new(OPEN_FILES_DEFAULT)
+        OpenFiles::new(OPEN_FILES_DEFAULT, None)
     }
 }
 
 impl OpenFiles {
-    /// At most `max`, and one at least.
-    pub fn new(max: usize) -> OpenFiles {
-        OpenFiles { max: max.max(1), open: Mutex::default() }
+    /// At most `max`, and one at least; files are removed at the pace given, if a thread removes them.
+    pub fn new(max: usize, removal_bytes_per_second: Option<u64>) -> OpenFiles {
+        let removals = Removals::new(removal_bytes_per_second);
+        OpenFiles { removals, max: max.max(1), open: Mutex::default() }
     }
 
     /// Opens a file.
@@ -111,7 +115,7 @@ mod tests {
     fn the_least_used_are_closed_and_opened_again() {
         let vfs = MemoryVfs::new();
         vfs.create_dir(Path::new("/")).unwrap();
-        let files = OpenFiles::new(3);
+        let files = OpenFiles::new(3, None);
         let slots: Vec<_> = (0..10)
             .map(|number: u8| {
                 let path = PathBuf::from(format!("/{number}"));

@@ -44,6 +44,7 @@ fn opener(vfs: &MemoryVfs) -> FileOpener {
         read_mode: ReadMode::Pread,
         open_files: Arc::default(),
         keys: None,
+        abandoned: Arc::default(),
     }
 }
 

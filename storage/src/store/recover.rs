@@ -39,7 +39,8 @@ struct Found {
 
 fn parts(options: &StoreOptions) -> Parts {
     let cache = BlockCache::within(options.cache_bytes, options.memory_budget_bytes());
-    (Arc::default(), Arc::new(cache), Arc::new(OpenFiles::new(options.open_files_max)))
+    let open_files = OpenFiles::new(options.open_files_max, options.removal_bytes_per_second);
+    (Arc::default(), Arc::new(cache), Arc::new(open_files))
 }
 
 /// A new store, whose log and first tablet's manifest are durable.
@@ -64,7 +65,7 @@ pub(super) fn recover(
 ) -> Result<Arc<Shared>> {
     let parts = parts(options);
     let listed = list.clone().unwrap_or_default();
-    let leftovers = if list.is_some() { leftovers(place, &listed)? } else { Vec::new() };
+    let (leftovers, emptied) = if list.is_some() { leftovers(place, &listed)? } else { Default::default() };
     let mut found = BTreeMap::new();
     for id in [TabletId::FIRST].into_iter().chain(listed.live()) {
         found.insert(id, read_tablet(place, options, &parts, id)?);
@@ -89,6 +90,13 @@ pub(super) fn recover(
         found.values().try_for_each(|tablet| tablet.versions.remove_orphans())?;
         for path in leftovers {
             place.vfs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+        }
+        for directory in emptied {
+            match place.vfs.remove_dir(&directory) {
+                // Somebody has put something there that is not ours.
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+                removed => removed.map_err(|error| Error::io("remove", &directory, error))?,
+            }
         }
         begun.remove_before(first)?;
         log = Some(begun);
@@ -145,11 +153,11 @@ fn dispatch(
     }
 }
 
-/// Files in the directories of tablets that are no more, or whose making did not finish.
-fn leftovers(place: &Place, list: &TabletList) -> Result<Vec<PathBuf>> {
+/// Files in the directories of tablets that are no more, or whose making did not finish, and these directories.
+fn leftovers(place: &Place, list: &TabletList) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let names =
         |directory: &PathBuf| place.vfs.list(directory).map_err(|error| Error::io("list", directory, error));
-    let mut found = Vec::new();
+    let (mut found, mut directories) = (Vec::new(), Vec::new());
     for id in names(&place.directory)?.iter().filter_map(|name| TabletId::of_directory(name)) {
         if list.is_live(id) {
             continue;
@@ -166,6 +174,7 @@ fn leftovers(place: &Place, list: &TabletList) -> Result<Vec<PathBuf>> {
                 _ => found.push(directory.join(name)),
             }
         }
+        directories.push(directory);
     }
-    Ok(found)
+    Ok((found, directories))
 }

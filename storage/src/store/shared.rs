@@ -254,9 +254,10 @@ impl Shared {
         Ok(())
     }
 
-    /// What background compaction does: one step after the other, each where it is most urgent, until nothing is due.
+    /// What background compaction does: one step after the other, each where it is most urgent among the tablets that nobody
+    /// else compacts now, until nothing is due.
     pub(crate) fn compact_round(&self) -> Result<()> {
-        self.in_turn(|tablet| Some(tablet.compaction_urgency()), TabletInner::compact_step)
+        self.in_turn(|tablet| Some(tablet.compaction_urgency()), TabletInner::compact_step_if_idle)
     }
 
     /// Hands buffered records to the system and syncs what has been handed over.

@@ -18,6 +18,10 @@ pub struct StoreStatistics {
     pub log_segments: usize,
     /// The cache.
     pub cache: CacheStatistics,
+    /// Files that nobody needs any more and that are still there, of all tablets.
+    pub removals_waiting: usize,
+    /// Their bytes.
+    pub removal_bytes_waiting: u64,
     /// Why writes are refused, if they are.
     pub poisoned: Option<String>,
 }
@@ -27,7 +31,10 @@ impl Store {
     pub fn statistics(&self) -> StoreStatistics {
         let shared = &self.inner.shared;
         let tablets = shared.tablets().into_iter().map(|tablet| (tablet.id, tablet.statistics()));
+        let (removals_waiting, removal_bytes_waiting) = shared.open_files.removals.waiting();
         StoreStatistics {
+            removals_waiting,
+            removal_bytes_waiting,
             tablets: tablets.collect(),
             log: shared.log.as_ref().map(|log| log.statistics()).unwrap_or_default(),
             log_segments: shared.log.as_ref().map_or(0, |log| log.segments().len()),

@@ -88,29 +88,35 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
+impl Workers {
+    /// Starts a thread.
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+        let thread = thread.map_err(|error| Error::io("start a thread named", name.as_ref(), error))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
 /// Starts the threads the options ask for: one that only flushes, so that a long compaction never holds up memory;
-/// one that compacts; one that syncs what was acknowledged asynchronously.
+/// some that compact, each another tablet; one that syncs what was acknowledged asynchronously; one that removes files.
 pub(crate) fn start_workers(shared: &Arc<Shared>) -> Result<Workers> {
     let mut workers = Workers::default();
     if shared.options.background == BackgroundWork::Inline || shared.options.read_only {
         return Ok(workers);
     }
-    let interval = shared.options.async_interval;
-    let jobs: [(&str, Duration, Job); 3] = [
-        ("sheaf-flush", IDLE_WAIT, Shared::flush_round),
-        ("sheaf-compact", IDLE_WAIT, Shared::compact_round),
-        ("sheaf-sync", interval, Shared::sync_written),
-    ];
-    for (name, patience, job) in jobs {
+    let compactors = shared.options.compaction_threads_max;
+    let jobs = std::iter::once(("sheaf-flush", Shared::flush_round as Job))
+        .chain(std::iter::repeat_n(("sheaf-compact", Shared::compact_round as Job), compactors));
+    for (name, job) in jobs {
         let shared = Arc::clone(shared);
-        let sync_only = patience == interval && name == "sheaf-sync";
-        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
-            work_loop(&shared, patience, sync_only, job);
-        });
-        workers
-            .threads
-            .push(thread.map_err(|error| Error::io("start a thread named", name.as_ref(), error))?);
+        workers.start(name, move || work_loop(&shared, IDLE_WAIT, false, job))?;
     }
+    let (syncing, removing) = (Arc::clone(shared), Arc::clone(&shared.open_files));
+    let interval = shared.options.async_interval;
+    workers.start("sheaf-sync", move || work_loop(&syncing, interval, true, Shared::sync_written))?;
+    removing.removals.begin();
+    workers.start("sheaf-remove", move || removing.removals.serve())?;
     Ok(workers)
 }
 

@@ -1,14 +1,15 @@
 //! Runs what the picker chooses.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, TryLockError};
 
 use crate::compaction::job::choose_all;
 use crate::compaction::picker::debt_bytes;
 use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
-use crate::manifest::Version;
+use crate::file_id::FileId;
+use crate::manifest::{Version, VersionEdit};
 use crate::tablet::{Tablet, TabletInner, lock};
 
 impl Tablet {
@@ -18,14 +19,20 @@ impl Tablet {
         let inner = &*self.inner;
         let _one_at_a_time = lock(&inner.compacting);
         let version = inner.versions.version();
-        inner.compact(&version, &choose_all(&version, &inner.options))
+        inner.compact(&version, &choose_all(&version, &inner.options))?;
+        inner.shared.open_files.removals.drain();
+        // A worker that found the tablet busy may have passed it by.
+        inner.shared.work.wake();
+        Ok(())
     }
 
-    /// Waits until nothing is left to flush or compact, doing what is.
+    /// Waits until nothing is left to flush, to compact, or to remove, doing what is.
     pub fn settle(&self) -> Result<()> {
         self.inner.check_writable()?;
         self.inner.flush_sealed()?;
-        self.inner.compact_until_done()
+        self.inner.compact_until_done()?;
+        self.inner.shared.open_files.removals.drain();
+        Ok(())
     }
 }
 
@@ -39,14 +46,27 @@ impl TabletInner {
     /// Compacts once, if anything is due; whether it was.
     pub(crate) fn compact_step(&self) -> Result<bool> {
         let _one_at_a_time = lock(&self.compacting);
+        self.compact_once()
+    }
+
+    /// The same, and nothing if somebody compacts the tablet now.
+    pub(crate) fn compact_step_if_idle(&self) -> Result<bool> {
+        let _one_at_a_time = match self.compacting.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+        };
+        self.compact_once()
+    }
+
+    fn compact_once(&self) -> Result<bool> {
         self.poison.check()?;
         if self.stop.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         let version = self.versions.version();
         let choice = self.choose(&version)?;
-        self.compact(&version, &choice)?;
-        Ok(choice != Choice::Nothing)
+        self.compact(&version, &choice)
     }
 
     /// How urgent a compaction is: writers wait for L0 first, then reads and space for the rest.
@@ -71,10 +91,10 @@ impl TabletInner {
         Ok(choose(&history))
     }
 
-    /// Carries out a choice and installs the result.
-    pub(crate) fn compact(&self, version: &Version, choice: &Choice) -> Result<()> {
+    /// Carries out a choice made for `version`, and installs the result if it still fits; whether anything was done.
+    pub(crate) fn compact(&self, version: &Version, choice: &Choice) -> Result<bool> {
         if *choice == Choice::Nothing {
-            return Ok(());
+            return Ok(false);
         }
         let (floor, history) = self.raise_history();
         let context = JobContext {
@@ -87,14 +107,79 @@ impl TabletInner {
         let outcome = compaction::compact(&context, version, choice)?;
         let mut edit = outcome.edit;
         edit.history_floor = Some(floor);
-        self.versions.install(edit, |version| {
+        let planned = edit.clone();
+        let installed = self.versions.install_planned(planned, |version| {
             self.change_view(|view| view.version = Arc::clone(version));
         })?;
+        if !installed {
+            self.decline(edit);
+            return Ok(false);
+        }
         self.account_memory();
         self.statistics.compactions.fetch_add(1, Ordering::Relaxed);
         self.statistics.compaction_read_bytes.fetch_add(outcome.bytes_read, Ordering::Relaxed);
         self.statistics.compaction_written_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
         self.shared.work.report_progress();
-        Ok(())
+        Ok(true)
+    }
+
+    /// Removes what a plan wrote whose inputs are gone.
+    fn decline(&self, mut edit: VersionEdit) {
+        self.statistics.plans_declined.fetch_add(1, Ordering::Relaxed);
+        // A table that was only to change its level is somebody's.
+        let removed: BTreeSet<FileId> = edit.removed_tables.iter().map(|(_, id)| *id).collect();
+        edit.added_tables.retain(|(_, meta)| !removed.contains(&meta.file_id));
+        self.remove_files(&edit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::options::{BackgroundWork, StoreOptions};
+    use crate::store::Store;
+    use crate::vfs::MemoryVfs;
+    use crate::write_batch::WriteBatch;
+
+    fn put(tablet: &Tablet, key: &str, value: &str) {
+        let mut batch = WriteBatch::new();
+        batch.put(key, value);
+        tablet.commit(batch, None).unwrap();
+        tablet.flush().unwrap();
+    }
+
+    #[test]
+    fn a_plan_whose_inputs_are_gone_is_dropped_and_harms_nothing() {
+        let disk = MemoryVfs::new();
+        let options = StoreOptions { background: BackgroundWork::Inline, ..StoreOptions::default() };
+        let store = Store::open(Arc::new(disk.clone()), Path::new("/db"), options).unwrap();
+        let tablet = store.tablet();
+        let inner = &*tablet.inner;
+        let files = || {
+            let named = disk.files().into_iter().map(|(path, _)| path);
+            named.filter(|path| path.extension().is_some_and(|e| e == "sst")).collect::<Vec<_>>()
+        };
+        put(&tablet, "a", "1");
+        put(&tablet, "b", "2");
+        let former = inner.versions.version();
+        let merge = choose_all(&former, &inner.options);
+        let only = former.level(0).first().map(|table| (0, table.meta.file_id)).unwrap();
+        let moves = Choice::Move { tables: vec![only], to: 3, reason: compaction::Reason::L0 };
+        tablet.compact_all().unwrap();
+        let before = files();
+        for choice in [merge, moves] {
+            assert!(!inner.compact(&former, &choice).unwrap(), "{choice:?}");
+        }
+        assert_eq!(tablet.statistics().plans_declined, 2);
+        drop(former);
+        let tables: usize = tablet.statistics().levels.iter().map(|level| level.tables).sum();
+        assert_eq!((tables, files().len()), (1, 1), "{:?} of {before:?}", files());
+        assert!(tablet.statistics().poisoned.is_none());
+        assert_eq!(tablet.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        put(&tablet, "c", "3");
+        tablet.compact_all().unwrap();
+        assert_eq!(files().len(), 1);
     }
 }

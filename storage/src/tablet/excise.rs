@@ -37,6 +37,6 @@ impl TabletInner {
         let input =
             PickInput { version: &version, options: &self.options, busy: &busy, history: &history, ranges };
         let choice = pick_covered(&input).unwrap_or(Choice::Nothing);
-        self.compact(&version, &choice)
+        self.compact(&version, &choice).map(drop)
     }
 }

@@ -100,7 +100,7 @@ impl TabletInner {
     }
 
     /// Removes files no version has.
-    fn remove_files(&self, edit: &VersionEdit) {
+    pub(crate) fn remove_files(&self, edit: &VersionEdit) {
         let opener = self.versions.opener();
         let tables = edit.added_tables.iter().map(|(_, meta)| meta.file_id.sstable_path(&opener.directory));
         let blobs = edit.added_blobs.iter().map(|meta| meta.file_id.blob_path(&opener.directory));

@@ -65,6 +65,7 @@ impl Place {
             read_mode: options.read_mode,
             open_files: Arc::clone(open_files),
             keys: self.keys.clone(),
+            abandoned: Arc::default(),
         })
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Counters {
     pub(crate) compaction_read_bytes: AtomicU64,
     /// Bytes compactions wrote.
     pub(crate) compaction_written_bytes: AtomicU64,
+    /// Compactions whose inputs were gone when they were done.
+    pub(crate) plans_declined: AtomicU64,
     /// How often a commit had to wait for background work.
     pub(crate) stalls: AtomicU64,
     /// How often a commit was delayed.
@@ -77,6 +79,8 @@ pub struct TabletStatistics {
     pub compaction_read_bytes: u64,
     /// Bytes compactions wrote.
     pub compaction_written_bytes: u64,
+    /// Compactions whose result was dropped because the files they were planned for had gone meanwhile.
+    pub plans_declined: u64,
     /// How often a commit had to wait for background work.
     pub stalls: u64,
     /// How often a commit was delayed.
@@ -137,6 +141,7 @@ impl TabletInner {
             compactions: read(&counters.compactions),
             compaction_read_bytes: read(&counters.compaction_read_bytes),
             compaction_written_bytes: read(&counters.compaction_written_bytes),
+            plans_declined: read(&counters.plans_declined),
             stalls: read(&counters.stalls),
             delays: read(&counters.delays),
             records_again: read(&counters.records_again),

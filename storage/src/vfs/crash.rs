@@ -45,7 +45,12 @@ impl MemoryVfs {
         let mut surviving = Tree::default();
         // One inode may have several names; each is torn once.
         let mut torn: Vec<(*const Inode, Arc<Inode>)> = Vec::new();
-        for (path, directory) in &tree.directories {
+        // Removals that are lost bring their directories back; a name is either there or removed, never both.
+        let removed = tree.removed.iter().filter(|_| !dice.happens(survive_percent)).collect::<Vec<_>>();
+        let mut directories: Vec<_> = tree.directories.iter().chain(removed).collect();
+        // Parents before what is in them.
+        directories.sort_by_key(|(path, _)| *path);
+        for (path, directory) in directories {
             let parent_survived = path.parent().is_none_or(|parent| {
                 parent.as_os_str().is_empty() || surviving.directories.contains_key(parent)
             });
@@ -177,6 +182,22 @@ mod tests {
         let file = vfs.open_append(path).unwrap();
         file.append(b"x").unwrap();
         assert_eq!(file.len().unwrap(), 2101);
+    }
+
+    #[test]
+    fn a_removed_directory_may_come_back_until_its_parent_is_synced() {
+        let vfs = with_file(|vfs| vfs.create_dir(Path::new("/d/e")).unwrap());
+        vfs.create(Path::new("/d/e/a")).unwrap();
+        assert!(vfs.remove_dir(Path::new("/d/e")).is_err());
+        vfs.remove(Path::new("/d/e/a")).unwrap();
+        let there = |vfs: &MemoryVfs, survive| vfs.crash_clone(1, survive).list(Path::new("/d/e")).is_ok();
+        vfs.sync_dir(Path::new("/d")).unwrap();
+        vfs.sync_dir(Path::new("/d/e")).unwrap();
+        vfs.remove_dir(Path::new("/d/e")).unwrap();
+        assert!(vfs.list(Path::new("/d/e")).is_err());
+        assert!(there(&vfs, 0) && !there(&vfs, 100));
+        vfs.sync_dir(Path::new("/d")).unwrap();
+        assert!(!there(&vfs, 0));
     }
 
     #[test]

@@ -85,6 +85,10 @@ impl Vfs for DiskVfs {
         std::fs::create_dir_all(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // Windows has no handle on a directory to sync; NTFS journals names by itself.
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -225,6 +229,9 @@ mod tests {
         assert_eq!(file.len().unwrap(), 5011);
         vfs.open_append(&path("a/y")).unwrap().append(b"?").unwrap();
         assert_eq!(file.len().unwrap(), 5012);
+        assert_eq!(vfs.remove_dir(&path("a")).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+        vfs.remove_dir(&path("a/b")).unwrap();
+        assert!(vfs.list(&path("a/b")).is_err());
         let lock = vfs.lock(&path("LOCK")).unwrap();
         assert_eq!(vfs.lock(&path("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);

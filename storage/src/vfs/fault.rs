@@ -11,7 +11,7 @@
 //! full 1MiB                       appends fail as on a full disk after this many bytes in all
 //! ```
 //!
-//! Operations: `create open read write reserve sync rename link remove list mkdir syncdir len lock map any`. A pattern with `*`
+//! Operations: `create open read write reserve sync rename link remove list mkdir rmdir syncdir len lock any`. A pattern with `*`
 //! must match the whole file name; one without must occur in the path. A hook sees every call before it happens.
 
 use std::fmt;
@@ -294,6 +294,11 @@ impl Vfs for FaultVfs {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.faults.pass("mkdir", path)?;
         self.base.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.faults.pass("rmdir", path)?;
+        self.base.remove_dir(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

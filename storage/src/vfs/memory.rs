@@ -35,6 +35,8 @@ pub(super) struct Shared {
 pub(super) struct Tree {
     /// Every directory by its path; the empty path and `/` always exist.
     pub(super) directories: BTreeMap<PathBuf, Directory>,
+    /// Directories that were removed since their parent was synced, and were durable: a power cut may bring them back.
+    pub(super) removed: BTreeMap<PathBuf, Directory>,
     /// Paths locked now.
     pub(super) locked: BTreeSet<PathBuf>,
 }
@@ -269,9 +271,23 @@ impl Vfs for MemoryVfs {
         let mut tree = self.shared.tree();
         for ancestor in path.ancestors() {
             let durable = ancestor.parent().is_none() || ancestor.as_os_str().is_empty();
+            let back = tree.removed.remove(ancestor);
             tree.directories
                 .entry(ancestor.to_path_buf())
-                .or_insert_with(|| Directory { durable, ..Directory::default() });
+                .or_insert_with(|| back.unwrap_or(Directory { durable, ..Directory::default() }));
+        }
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let _moment = self.shared.moment.read().unwrap_or_else(PoisonError::into_inner);
+        let tree = &mut *self.shared.tree();
+        let directory = tree.directories.get(path).ok_or(io::ErrorKind::NotFound)?;
+        if !directory.live.is_empty() || tree.directories.keys().any(|child| child.parent() == Some(path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        if let Some(directory) = tree.directories.remove(path).filter(|directory| directory.durable) {
+            tree.removed.insert(path.to_path_buf(), directory);
         }
         Ok(())
     }
@@ -282,6 +298,7 @@ impl Vfs for MemoryVfs {
         let directory = tree.directories.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
         directory.synced = directory.live.clone();
         directory.pending.clear();
+        tree.removed.retain(|child, _| child.parent() != Some(path));
         for (child, directory) in &mut tree.directories {
             if child.parent() == Some(path) {
                 directory.durable = true;

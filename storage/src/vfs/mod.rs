@@ -42,6 +42,8 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// Creates a directory and its missing ancestors; fine if it exists. Names are durable after `sync_dir` of each
     /// parent.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory, which must be empty; that it is gone is durable after `sync_dir` of its parent.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The length of a file in bytes.

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod background;
 mod bad_input;
 mod corruption;
 mod crash;

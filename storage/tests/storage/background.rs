@@ -1,0 +1,207 @@
+//! What the threads of a store do beside each other: nobody's work holds up another's, and files go in their own time.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use sheaf_storage::{
+    BackgroundWork, Durability, FaultVfs, IterOptions, MemoryVfs, Store, StoreOptions, Tablet, TabletId, Vfs,
+    WriteBatch,
+};
+
+use crate::fixture::{DIRECTORY, comes_true, memory, open, small_options};
+use crate::model::forward;
+
+/// Holds up who comes while it is shut; opens when it goes, so that a test that fails does not wait for a thread.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn set(&self, shut: bool) {
+        *self.0.0.lock().unwrap() = shut;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |shut| *shut).unwrap());
+    }
+}
+
+struct OpensAtTheEnd(Gate);
+
+impl Drop for OpensAtTheEnd {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+fn put(key: &str, bytes: usize) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    batch.put(key, vec![7; bytes]);
+    batch
+}
+
+fn threads() -> StoreOptions {
+    StoreOptions { background: BackgroundWork::Threads, ..small_options() }
+}
+
+/// A store whose compactions of the first tablet are held up while the gate is shut.
+fn held_up(options: StoreOptions) -> (Store, Gate, OpensAtTheEnd) {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let gate = Gate::default();
+    let of_hook = gate.clone();
+    faults.set_hook(move |call| {
+        // Not at the manifest, whose lock a flush needs as well.
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        let compacts = std::thread::current().name() == Some("sheaf-compact");
+        if compacts && sstable && call.path.starts_with(Path::new(DIRECTORY).join("tablet-1")) {
+            of_hook.pass();
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    (open(&vfs, options).unwrap(), gate.clone(), OpensAtTheEnd(gate))
+}
+
+/// The same keys again and again, so that a compaction has to merge.
+fn flush_often(tablet: &Tablet, flushes: usize) {
+    for number in 0..flushes {
+        tablet.commit(put(&format!("i{:02}", number % 2), 50), Some(Durability::Async)).unwrap();
+        tablet.commit(put("i9", 50), Some(Durability::Async)).unwrap();
+        tablet.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_long_compaction_of_one_tablet_does_not_hold_up_the_others() {
+    let (store, gate, _opens) = held_up(threads());
+    let (first, second) = (store.tablet(), store.create_tablet(TabletId(1)).unwrap());
+    gate.set(true);
+    flush_often(&first, 4);
+    // More than would stop its writers if nobody compacted it.
+    flush_often(&second, 3 * small_options().l0_stop);
+    assert!(comes_true(|| second.statistics().levels[0].tables < small_options().l0_compaction_trigger));
+    assert!(second.statistics().compactions > 0);
+    assert_eq!(first.statistics().compactions, 0, "it is held up");
+    gate.set(false);
+    assert!(comes_true(|| first.statistics().levels[0].tables < small_options().l0_compaction_trigger));
+}
+
+#[test]
+fn flushes_go_on_while_compactions_are_held_up() {
+    let (store, gate, _opens) = held_up(StoreOptions { l0_slowdown: 60, l0_stop: 80, ..threads() });
+    let tablet = store.tablet();
+    gate.set(true);
+    // Sealed memtables alone would stop the writer: their flush is all that can let it go on.
+    for number in 0..1_500 {
+        tablet.commit(put(&format!("i{:04}", number * 37 % 1_500), 200), Some(Durability::Async)).unwrap();
+    }
+    let statistics = tablet.statistics();
+    assert!(statistics.flushes > small_options().sealed_memtables_max as u64, "{statistics:?}");
+    assert_eq!(statistics.compactions, 0);
+}
+
+/// A store of many sstables that are all rewritten, and the paths its threads unlink.
+fn rewritten(pace: Option<u64>) -> (MemoryVfs, Arc<AtomicUsize>, Store) {
+    let (disk, base) = memory();
+    let faults = FaultVfs::new(base);
+    let by_others = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&by_others);
+    faults.set_hook(move |call| {
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        let remover = std::thread::current().name() == Some("sheaf-remove");
+        if call.operation == "remove" && sstable && !remover {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, StoreOptions { removal_bytes_per_second: pace, ..threads() }).unwrap();
+    (disk, by_others, store)
+}
+
+fn sstables(disk: &MemoryVfs) -> usize {
+    let files = disk.files().into_iter();
+    files.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "sst")).count()
+}
+
+#[test]
+fn a_reader_that_ends_unlinks_nothing_itself() {
+    let (disk, by_others, store) = rewritten(None);
+    let tablet = store.tablet();
+    flush_often(&tablet, 3);
+    let snapshot = tablet.snapshot();
+    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+    assert!(iter.seek_to_first().unwrap());
+    tablet.compact_all().unwrap();
+    let before = by_others.load(Ordering::SeqCst);
+    assert!(sstables(&disk) > 1, "the iterator holds them");
+    drop(iter);
+    assert!(comes_true(|| sstables(&disk) == 1), "{} are left", sstables(&disk));
+    assert_eq!(by_others.load(Ordering::SeqCst), before);
+    assert_eq!(forward(&mut snapshot.iter(IterOptions::default()).unwrap()).len(), 3);
+}
+
+#[test]
+fn files_that_go_are_counted_until_they_do_and_closing_does_not_wait_for_the_pace() {
+    // Two megabytes of sstables at one a second.
+    let (disk, _, store) = rewritten(Some(1 << 20));
+    let tablet = store.tablet();
+    let iters: Vec<_> = (0..40)
+        .map(|number| {
+            tablet.commit(put(&format!("i{number:02}"), 12 << 10), Some(Durability::Async)).unwrap();
+            tablet.flush().unwrap();
+            tablet.snapshot().iter(IterOptions::default()).unwrap()
+        })
+        .collect();
+    tablet.compact_all().unwrap();
+    drop(iters);
+    let waiting = store.statistics();
+    assert!(waiting.removals_waiting > 0 && waiting.removal_bytes_waiting > 12 << 10, "{waiting:?}");
+    let live: usize = tablet.statistics().levels.iter().map(|level| level.tables).sum();
+    assert!(sstables(&disk) > live);
+    store.close().unwrap();
+    assert_eq!(sstables(&disk), live);
+}
+
+#[test]
+fn a_dropped_tablet_leaves_no_directory() {
+    let directory = Path::new(DIRECTORY).join("tablet-0000000001");
+    for background in [BackgroundWork::Inline, BackgroundWork::Threads] {
+        for with_files in [false, true] {
+            let (disk, vfs) = memory();
+            let options = StoreOptions { background, ..small_options() };
+            let store = open(&vfs, options.clone()).unwrap();
+            let tablet = store.create_tablet(TabletId(1)).unwrap();
+            if with_files {
+                flush_often(&tablet, 3);
+            }
+            let mut iter = tablet.snapshot().iter(IterOptions::default()).unwrap();
+            store.drop_tablet(TabletId(1)).unwrap();
+            assert_eq!(iter.seek_to_first().unwrap(), with_files, "who reads it reads on");
+            // The power goes before the files do.
+            let wreck = disk.crash_clone(1, 0);
+            drop((tablet, iter));
+            assert!(comes_true(|| vfs.list(&directory).is_err()), "{background:?}, files: {with_files}");
+            drop(store);
+            for disk in [disk, wreck] {
+                let vfs: Arc<dyn Vfs> = Arc::new(disk);
+                let store = open(&vfs, options.clone()).unwrap();
+                assert!(vfs.list(&directory).is_err());
+                assert_eq!(store.tablets(), [TabletId::FIRST]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_strangers_file_keeps_the_directory_of_a_dropped_tablet() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    drop(store.create_tablet(TabletId(1)).unwrap());
+    let theirs = Path::new(DIRECTORY).join("tablet-0000000001/notes.txt");
+    vfs.create(&theirs).unwrap();
+    store.drop_tablet(TabletId(1)).unwrap();
+    drop(store);
+    open(&vfs, small_options()).unwrap();
+    assert!(disk.contents(&theirs).is_ok());
+}
