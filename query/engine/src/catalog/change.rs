@@ -13,6 +13,7 @@ use sheaf_storage::WriteBatch;
 use super::bucket_index::bucket_specification;
 use super::collection::Collection;
 use super::collection_options::CollectionOptions;
+use super::commit_transaction::place;
 use super::index_specification::IndexSpecification;
 use super::time_series::{TimeSeries, buckets_of, series_of};
 use super::{Catalog, CatalogState, not_found, record, view_graph};
@@ -207,7 +208,7 @@ impl Catalog {
         self.commit_state(batch, || state)
     }
 
-    /// Gives a collection another name, perhaps in another database.
+    /// Gives a collection another name, perhaps in another database. What is dropped for it goes with the same commit.
     pub(crate) fn rename(&self, from: &Namespace, to: &Namespace, drop_target: bool) -> Result<()> {
         let _change = self.lock_changes();
         let source = self.get(from).map_err(|_| not_found(from))?;
@@ -218,19 +219,33 @@ impl Catalog {
             let reason = format!("{from} is a view, whose name cannot change");
             return Err(Error::new(error_code::COMMAND_NOT_SUPPORTED_ON_VIEW, reason));
         }
-        if let Some(target) = self.find(to) {
-            if !drop_target {
+        check_case(&self.state(), to)?;
+        let doomed = match self.find(to) {
+            Some(target) if !drop_target || target.options.is_view() => {
+                let kind = if target.options.is_view() { "view" } else { "collection" };
                 return Err(Error::new(
                     error_code::NAMESPACE_EXISTS,
-                    format!("there is a collection {to} already"),
+                    format!("there is a {kind} {to} already"),
                 ));
             }
-            self.drop_locked(&self.with_buckets(&target)?)?;
-        }
-        let _gate = source.gate.write().unwrap_or_else(PoisonError::into_inner);
+            Some(target) => self.with_buckets(&target)?,
+            None => Vec::new(),
+        };
+        let moving = self.with_buckets(&source)?;
+        let mut gates: Vec<_> = doomed.iter().chain(&moving).collect();
+        gates.sort_by_key(|collection| place(&collection.namespace));
+        let _gates: Vec<_> = gates
+            .into_iter()
+            .map(|collection| collection.gate.write().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        // One batch: there is no moment without a collection of that name.
         let mut batch = WriteBatch::new();
         let mut state = CatalogState::clone(&self.state());
-        for moved in self.with_buckets(&source)? {
+        for collection in &doomed {
+            delete_documents(&mut batch, collection);
+            state.remove(&collection.namespace);
+        }
+        for moved in &moving {
             let mut options = moved.options.clone();
             let name = if options.is_buckets() { buckets_of(to)? } else { to.clone() };
             if options.is_time_series() {

@@ -12,6 +12,7 @@ mod frozen;
 mod golden;
 mod lifecycle;
 mod model;
+mod replacing;
 mod retryable;
 mod special_indexes;
 mod spill;
