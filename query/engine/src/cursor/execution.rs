@@ -122,7 +122,15 @@ impl Execution {
         }
     }
 
+    /// The next documents. The time limit is for the work on all batches together, not for what passes in between.
     pub(super) fn next_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {
+        self.context.go_on();
+        let batch = self.pull_batch(documents_max, bytes_max);
+        self.context.rest();
+        batch
+    }
+
+    fn pull_batch(&mut self, documents_max: usize, bytes_max: usize) -> Result<Batch> {
         let mut batch = Batch::default();
         let mut bytes = 0usize;
         while batch.documents.len() < documents_max {

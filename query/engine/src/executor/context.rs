@@ -30,6 +30,8 @@ pub(crate) struct ExecutionContext {
     clock: Arc<dyn Clock>,
     /// When the operation gives up, in microseconds of the clock.
     deadline_micros: Option<u64>,
+    /// What is left of its time, while it rests between two batches.
+    resting_micros: Option<u64>,
     /// Whether the environment has the metadata of a row.
     shows_metadata: bool,
 }
@@ -54,6 +56,7 @@ impl ExecutionContext {
             is_timed: false,
             clock,
             deadline_micros: None,
+            resting_micros: None,
             shows_metadata: false,
         }
     }
@@ -116,6 +119,20 @@ impl ExecutionContext {
             let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
             self.clock.monotonic_micros().saturating_add(micros)
         });
+    }
+
+    /// Stops counting the time: what passes until the client asks for more is the client's.
+    pub(crate) fn rest(&mut self) {
+        if let Some(deadline) = self.deadline_micros.take() {
+            self.resting_micros = Some(deadline.saturating_sub(self.clock.monotonic_micros()));
+        }
+    }
+
+    /// Goes on counting.
+    pub(crate) fn go_on(&mut self) {
+        if let Some(left) = self.resting_micros.take() {
+            self.deadline_micros = Some(self.clock.monotonic_micros().saturating_add(left));
+        }
     }
 
     /// Fails if the time is up or the operation was interrupted. Called once per batch and while a blocking operator

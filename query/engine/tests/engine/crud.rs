@@ -1,13 +1,19 @@
 //! Inserting, finding, updating and deleting.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sheaf_document::ValueRef;
-use sheaf_engine::error_code;
 use sheaf_engine::operation::{
     CountOperation, DistinctOperation, FindAndModifyOperation, FindOperation, Hint, Modification,
     ReturnedDocument,
 };
+use sheaf_engine::{Database, error_code};
+use sheaf_storage::{Clock, ManualClock};
 
-use crate::support::{create_index, database, delete, doc, find, find_with, insert, json, namespace, update};
+use crate::support::{
+    create_index, database, delete, doc, find, find_with, insert, json, namespace, options, update,
+};
 
 #[test]
 fn what_is_inserted_is_found() {
@@ -194,6 +200,28 @@ fn a_cursor_reads_one_moment_and_can_be_resumed() {
     let mut foreign = FindOperation::new(namespace(), other.as_raw());
     foreign.resume_after = Some(&position);
     assert_eq!(session.find(&foreign).expect_err("foreign").code, error_code::INVALID_RESUME_TOKEN);
+}
+
+#[test]
+fn a_time_limit_is_for_the_work_and_not_for_what_passes_in_between() {
+    let clock = Arc::new(ManualClock::new(1_700_000_000));
+    let mut options = options();
+    options.store.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let session = Database::in_memory(options).expect("opens").session();
+    insert(&session, &[r#"{"_id":1}"#, r#"{"_id":2}"#, r#"{"_id":3}"#]);
+    let all = doc("{}");
+    let mut operation = FindOperation::new(namespace(), all.as_raw());
+    operation.common.max_time = Some(Duration::from_millis(50));
+    let mut cursor = session.find(&operation).expect("finds");
+    for _ in 0..3 {
+        assert_eq!(cursor.next_batch(1, 1 << 20).expect("in time").documents.len(), 1);
+        clock.advance_micros(60_000);
+    }
+    let mut late = session.find(&operation).expect("finds");
+    clock.advance_micros(60_000);
+    let error = late.next_batch(1, 1 << 20).expect_err("late");
+    assert_eq!(error.code, error_code::MAX_TIME_MS_EXPIRED);
+    assert!(late.next_batch(1, 1 << 20).is_err(), "its time stays used up");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sheaf_document::{DocumentBuilder, RawDocument, ValueRef};
-use sheaf_engine::operation::{ExplainTarget, FindOperation, IndexReport, ValidationReport};
+use sheaf_engine::operation::{
+    DropIndexesOperation, ExplainTarget, FindOperation, IndexReport, IndexTarget, ValidationReport,
+};
 use sheaf_engine::{Database, Session, error_code};
 use sheaf_storage::{IterOptions, MemoryVfs, WriteBatch};
 
@@ -85,6 +87,18 @@ fn a_sound_collection_is_valid_and_counted() {
     let expected =
         [("_id_", 4), ("plain", 5), ("unique", 4), ("hashed", 2), ("geo", geo), ("text", 3), ("all", 16)];
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn what_is_dropped_leaves_nothing_in_the_store() {
+    let session = filled();
+    let before = stored(&session, 0x30).len();
+    let target = IndexTarget::Names(vec!["all".to_owned()]);
+    session.drop_indexes(&DropIndexesOperation { namespace: namespace(), target }).expect("drops");
+    let left = stored(&session, 0x30).len();
+    assert!(0 < left && left < before, "{before} {left}");
+    session.drop_collection(&namespace()).expect("drops");
+    assert!(stored(&session, 0x20).is_empty() && stored(&session, 0x30).is_empty());
 }
 
 #[test]
