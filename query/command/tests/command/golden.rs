@@ -10,8 +10,11 @@
 //! - `eval EXPRESSION` with `| over {document}`: the value, or `missing`; `approx EXPRESSION` rounds doubles to 12 digits;
 //! - `run {command}` with `| show path`: the whole reply without `ok`, or only the values at these paths.
 //!
-//! - `tail COLLECTION {filter}` with options: the first batch of a tailable cursor; `more COLLECTION` its next one; both say
-//!   whether the cursor is `open` still.
+//! - `fail {command}` with `| show path`: the same of the reply of a command that fails;
+//! - `open COLLECTION {filter}` with options: the first batch of a cursor, `tail` of a tailable one; `more COLLECTION` its next
+//!   batch; all say whether the cursor is `open` still. `kill COLLECTION` kills it: how many were killed, and how many not found.
+//!
+//! Commands that are for the `admin` database only are run there; `| database name` of `run` and `fail` names another one.
 //!
 //! What fails prints `error CODE`. Values are printed with their types: `1` is an int, `1.0` a double, and a long is
 //! wrapped. Every script has a database of its own. `SHEAF_GOLDEN_UPDATE=1` rewrites the output of all scripts and the
@@ -28,8 +31,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use sheaf_command::{CommandSession, Commands, Identity, run_command};
-use sheaf_document::{DocumentBuilder, RawDocument, RawDocumentBuf, Value, ValueRef, json};
+use sheaf_command::{CommandSession, Commands, Flag, Identity, find_command, run_command};
+use sheaf_document::{DocumentBuilder, RawArray, RawDocument, RawDocumentBuf, Value, ValueRef, json};
 use sheaf_engine::{Database, DatabaseOptions};
 
 /// Scripts there are at least.
@@ -213,9 +216,11 @@ fn run_statement(session: &CommandSession, tailed: &Cell<i64>, statement: &str) 
             fields.push(("cursor", document(Vec::new()).into()));
             drain(session, document(fields))
         }
-        "tail" => {
+        "open" | "tail" => {
             let mut fields = vec![("find", arguments.word().into()), ("filter", arguments.value())];
-            fields.push(("tailable", true.into()));
+            if verb == "tail" {
+                fields.push(("tailable", true.into()));
+            }
             fields.extend(arguments.options());
             batch(session, tailed, document(fields))
         }
@@ -225,14 +230,35 @@ fn run_statement(session: &CommandSession, tailed: &Cell<i64>, statement: &str) 
             fields.extend(arguments.options());
             batch(session, tailed, document(fields))
         }
+        "kill" => {
+            let cursors = vec![Value::Int64(tailed.get())].into();
+            let killed = reply(
+                session,
+                document(vec![("killCursors", arguments.word().into()), ("cursors", cursors)]).as_raw(),
+            )?;
+            let count = |field: &str| {
+                killed.as_raw().get(field).and_then(ValueRef::as_array).map_or(0, RawArray::count)
+            };
+            Ok(format!("killed {}, not found {}\n", count("cursorsKilled"), count("cursorsNotFound")))
+        }
         "update" => run_update(session, &mut arguments),
         "eval" => evaluate(session, &mut arguments).map(|value| format!("{value}\n")),
         "approx" => evaluate(session, &mut arguments).map(|value| format!("{}\n", rounded(&value))),
         "run" => {
             let command = arguments.value();
             let options = arguments.options();
-            let reply = reply(session, as_document(&command).as_raw())?;
+            let database = database_of(&options);
+            let reply = reply_of(session, database.as_deref(), as_document(&command).as_raw())?;
             Ok(shown_reply(reply.as_raw(), &options))
+        }
+        "fail" => {
+            let command = as_document(&arguments.value());
+            let options = arguments.options();
+            let database = database_of(&options);
+            let database = database.as_deref().unwrap_or_else(|| own_database(command.as_raw()));
+            let reply = run_command(session, database, command.as_raw());
+            assert!(!reply.is_ok(), "{command:?} succeeds");
+            Ok(shown_reply(reply.document.as_raw(), &options))
         }
         other => panic!("unknown verb {other}"),
     }
@@ -300,10 +326,31 @@ fn run_update(session: &CommandSession, arguments: &mut Arguments<'_>) -> Result
     Ok(format!("matched {}, modified {}{upserted}\n", number("n"), number("nModified")))
 }
 
-/// The reply of a command, or the code of its error.
+/// The database that a command is run on.
+fn own_database(command: RawDocument<'_>) -> &'static str {
+    let found = command.first().and_then(|first| find_command(first.key()));
+    if found.is_some_and(|command| command.has(Flag::AdminOnly)) { "admin" } else { DATABASE }
+}
+
+/// The database that options name.
+fn database_of(options: &[(&str, Value<'static>)]) -> Option<String> {
+    options.iter().find_map(|option| match option {
+        ("database", Value::String(name)) => Some(name.to_string()),
+        _ => None,
+    })
+}
+
 fn reply(session: &CommandSession, command: RawDocument<'_>) -> Result<RawDocumentBuf, i32> {
-    let is_admin = command.first().is_some_and(|element| element.key() == "renameCollection");
-    let reply = run_command(session, if is_admin { "admin" } else { DATABASE }, command);
+    reply_of(session, None, command)
+}
+
+/// The reply of a command, or the code of its error.
+fn reply_of(
+    session: &CommandSession,
+    database: Option<&str>,
+    command: RawDocument<'_>,
+) -> Result<RawDocumentBuf, i32> {
+    let reply = run_command(session, database.unwrap_or_else(|| own_database(command)), command);
     if reply.is_ok() {
         return Ok(reply.document);
     }
@@ -411,14 +458,14 @@ fn rounded(value: &str) -> String {
 
 fn shown_reply(reply: RawDocument<'_>, options: &[(&str, Value<'static>)]) -> String {
     let mut out = String::new();
-    if options.is_empty() {
+    if options.iter().all(|(name, _)| *name == "database") {
         let mut builder = DocumentBuilder::new();
         for element in reply.iter().filter(|element| element.key() != "ok") {
             builder.append_element(element);
         }
         writeln!(out, "{}", shown(ValueRef::Document(builder.build().as_raw()))).expect("writes");
     }
-    for (name, path) in options {
+    for (name, path) in options.iter().filter(|(name, _)| *name != "database") {
         let ("show", Value::String(path)) = (*name, path) else { panic!("unknown option {name}") };
         let mut value = Some(ValueRef::Document(reply));
         for part in path.split('.') {
