@@ -128,10 +128,17 @@ mod tests {
         let command = RawDocument::validate(&command).unwrap();
         let keys: Vec<_> = command.iter().map(|element| element.key().to_owned()).collect();
         assert_eq!(keys, ["n", "documents", "none"]);
-        let Some(ValueRef::Array(documents)) = command.get("documents") else { panic!("{command:?}") };
-        assert_eq!(documents.count(), 12);
-        let Some(ValueRef::Document(last)) = documents.get(11) else { panic!("{documents:?}") };
-        assert_eq!(last.get("n"), Some(ValueRef::Int32(11)));
+        let mut same = DocumentBuilder::new();
+        same.append("n", 7);
+        same.array("documents", |array| {
+            for n in 0..12 {
+                array.document(|item| {
+                    item.append("n", n);
+                });
+            }
+        });
+        same.array("none", |_| {});
+        assert_eq!(command.as_bytes(), same.build().as_bytes());
     }
 
     #[test]

@@ -106,4 +106,12 @@ mod tests {
             assert_eq!(fault.error.code, UNSUPPORTED_OP_QUERY_COMMAND);
         }
     }
+
+    #[test]
+    fn a_reply_has_one_document_and_no_cursor() {
+        let head = reply_head(5, 7, 3);
+        let number = |at: usize| i32::from_le_bytes(head[at..at + 4].try_into().unwrap());
+        assert_eq!([number(0), number(4), number(8), number(12)], [41, 7, 3, OP_REPLY]);
+        assert_eq!([number(16), number(20), number(24), number(28), number(32)], [AWAIT_CAPABLE, 0, 0, 0, 1]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use sheaf_command::{Commands, Identity};
@@ -72,6 +73,26 @@ impl WireDoor {
             let pool = self.pool.clone();
             self.runtime.spawn(async move { pool.run(move || std::thread::sleep(time)).await });
         }
+    }
+
+    /// Keeps every thread of the pool busy until what is returned is dropped, or for half a minute. Returns when all are.
+    pub fn occupy_all(&self) -> Vec<Sender<()>> {
+        let (begun, has_begun) = channel();
+        let holds: Vec<_> = (0..2)
+            .map(|_| {
+                let (hold, held) = channel::<()>();
+                let (pool, begun) = (self.pool.clone(), begun.clone());
+                let work = move || {
+                    begun.send(()).unwrap();
+                    // Ends when the other side is dropped.
+                    let _ended = held.recv_timeout(Duration::from_secs(30));
+                };
+                self.runtime.spawn(async move { pool.run(work).await });
+                hold
+            })
+            .collect();
+        holds.iter().for_each(|_| has_begun.recv().unwrap());
+        holds
     }
 
     pub fn begin_to_stop(&self) {
