@@ -36,6 +36,7 @@ mod options;
 #[doc(hidden)]
 pub mod planted;
 mod poison;
+mod prefetch;
 #[doc(hidden)]
 pub mod range_tombstone;
 #[doc(hidden)]

@@ -19,6 +19,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
+use crate::prefetch::prefetch_address;
 use crate::sync::ordered::{AtomicPtr, AtomicU32};
 
 /// Slots of a new index.
@@ -41,6 +42,8 @@ pub(super) struct KeyIndex<T> {
 pub(super) struct KeyIndexWriter<T> {
     tables: Vec<NonNull<Table<T>>>,
     used: usize,
+    /// Slots of the second table at least.
+    slots_expected: usize,
 }
 
 impl<T> Drop for KeyIndexWriter<T> {
@@ -104,11 +107,23 @@ impl<T> Table<T> {
 }
 
 impl<T> KeyIndex<T> {
-    /// An empty index, and what its writer needs.
-    pub(super) fn new() -> (Self, KeyIndexWriter<T>) {
+    /// An empty index, and what its writer needs. It begins small whatever is expected, and goes straight to the size for
+    /// `keys_expected` when it is first full: each doubling on the way would move all keys to other places in memory.
+    pub(super) fn new(keys_expected: usize) -> (Self, KeyIndexWriter<T>) {
         let table = Table::new(SLOTS_MIN).pinned();
         let current = AtomicPtr::new(table.as_ptr());
-        (Self { current }, KeyIndexWriter { tables: vec![table], used: 0 })
+        let slots_expected = (keys_expected + keys_expected / 2 + 1).next_power_of_two();
+        (Self { current }, KeyIndexWriter { tables: vec![table], used: 0, slots_expected })
+    }
+
+    /// Brings near the slot of a key with this hash, which is going to be inserted.
+    pub(super) fn prefetch(&self, writer: &KeyIndexWriter<T>, hash: u64) {
+        let Some(table) = writer.current() else { return };
+        let at = short(hash) as usize & (table.hashes.len() - 1);
+        if let (Some(found), Some(slot)) = (table.hashes.get(at), table.nodes.get(at)) {
+            prefetch_address(std::ptr::from_ref(found).cast());
+            prefetch_address(std::ptr::from_ref(slot).cast());
+        }
     }
 
     /// The node of the key with this hash that `is_key` recognises.
@@ -171,7 +186,7 @@ impl<T> KeyIndex<T> {
     /// Goes on with a table twice as large.
     fn grow(&self, writer: &mut KeyIndexWriter<T>) -> usize {
         let Some(old) = writer.current() else { return 0 };
-        let table = Table::new(2 * old.hashes.len());
+        let table = Table::new((2 * old.hashes.len()).max(writer.slots_expected));
         for (hash, node) in old.hashes.iter().zip(&old.nodes) {
             let hash = hash.load(Ordering::Relaxed);
             if hash != EMPTY {
@@ -191,7 +206,7 @@ mod tests {
 
     /// Nodes are numbers here; two of them have the same key when they are equal modulo 1,000.
     fn index(nodes: &mut [u64], hash: impl Fn(u64) -> u64) -> (KeyIndex<u64>, KeyIndexWriter<u64>) {
-        let (index, mut writer) = KeyIndex::new();
+        let (index, mut writer) = KeyIndex::new(0);
         for node in nodes {
             let number = *node;
             // SAFETY: nodes outlive the index in these tests.
@@ -216,6 +231,23 @@ mod tests {
             let newest = if key < 500 { Some(key + 1_000) } else { Some(key).filter(|key| *key < 900) };
             assert_eq!(find(&index, key, spread(key)), newest, "{key}");
         }
+    }
+
+    #[test]
+    fn an_index_grows_to_what_is_expected_at_once_and_beyond() {
+        let spread = |key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (index, mut writer) = KeyIndex::new(100);
+        let mut nodes: Vec<u64> = (0..900).collect();
+        let mut slots = Vec::new();
+        for node in &mut nodes {
+            let hash = spread(*node);
+            index.prefetch(&writer, hash);
+            index.insert(&mut writer, hash, &raw mut *node, |_| None);
+            slots.push(writer.current().unwrap().hashes.len());
+        }
+        slots.dedup();
+        assert_eq!(slots, [SLOTS_MIN, 256, 512, 1_024, 2_048]);
+        assert!((0..900).all(|key| find(&index, key, spread(key)) == Some(key)));
     }
 
     #[test]

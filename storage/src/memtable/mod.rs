@@ -15,6 +15,7 @@ use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
 
 pub use skiplist::Cursor as MemtableCursor;
+pub use skiplist::NewEntry;
 use skiplist::Skiplist;
 
 /// Range deletes, and their fragments once somebody asked.
@@ -55,8 +56,13 @@ impl Default for Memtable {
 impl Memtable {
     /// An empty memtable.
     pub fn new() -> Self {
+        Self::for_about(0)
+    }
+
+    /// An empty memtable which is going to hold about `entries_expected` entries, or any other number.
+    pub fn for_about(entries_expected: usize) -> Self {
         Self {
-            list: Arc::new(Skiplist::new()),
+            list: Arc::new(Skiplist::new(entries_expected)),
             ranges: Mutex::default(),
             has_ranges: AtomicBool::new(false),
             entries: AtomicUsize::new(0),
@@ -68,8 +74,15 @@ impl Memtable {
 
     /// Adds a version of a key. A second insert of the same key and timestamp takes the first one's place for readers.
     pub fn insert(&self, key: &[u8], timestamp: Timestamp, kind: ValueKind, value: &[u8]) {
-        self.list.insert(key, timestamp, kind, value);
-        self.note(timestamp);
+        self.insert_all(timestamp, [NewEntry { key, kind, value }]);
+    }
+
+    /// Adds versions of keys, all of one timestamp.
+    pub fn insert_all<'a>(&self, timestamp: Timestamp, entries: impl IntoIterator<Item = NewEntry<'a>>) {
+        let inserted = self.list.insert_all(timestamp, entries);
+        if inserted > 0 {
+            self.note(timestamp, inserted);
+        }
     }
 
     /// Deletes all versions below `timestamp` of the keys from `start` up to `end`.
@@ -79,11 +92,11 @@ impl Memtable {
         ranges.fragmented = None;
         self.range_bytes.fetch_add(start.len() + end.len() + size_of::<RangeTombstone>(), Ordering::Relaxed);
         self.has_ranges.store(true, Ordering::Release);
-        self.note(timestamp);
+        self.note(timestamp, 1);
     }
 
-    fn note(&self, timestamp: Timestamp) {
-        self.entries.fetch_add(1, Ordering::Relaxed);
+    fn note(&self, timestamp: Timestamp, entries: usize) {
+        self.entries.fetch_add(entries, Ordering::Relaxed);
         self.timestamp_min.fetch_min(timestamp.0, Ordering::Relaxed);
         self.timestamp_max.fetch_max(timestamp.0, Ordering::Relaxed);
     }

@@ -208,15 +208,29 @@ impl<'a> Entry<'a> {
 
 impl Default for Skiplist {
     fn default() -> Self {
-        Self::new()
+        Self::new(0)
     }
 }
 
+/// An entry to insert.
+#[derive(Clone, Copy)]
+pub struct NewEntry<'a> {
+    /// The user key.
+    pub key: &'a [u8],
+    /// What it is.
+    pub kind: ValueKind,
+    /// The value.
+    pub value: &'a [u8],
+}
+
+/// So many slots of the key index are on their way while entries are inserted.
+const INSERTS_AHEAD: usize = 8;
+
 impl Skiplist {
-    /// An empty list.
-    pub fn new() -> Self {
+    /// An empty list which is going to hold about `keys_expected` keys, or any other number.
+    pub fn new(keys_expected: usize) -> Self {
         let memory_bytes = AtomicUsize::new(0);
-        let (keys, keys_writer) = KeyIndex::new();
+        let (keys, keys_writer) = KeyIndex::new(keys_expected);
         let mut writer = Writer {
             chunks: Vec::new(),
             splice: [NonNull::dangling(); HEIGHT_MAX],
@@ -234,10 +248,36 @@ impl Skiplist {
         Entry { node: self.head, list: PhantomData }
     }
 
-    /// Adds an entry. Keys and values of 4 GiB and more are the caller's to refuse; here they would be cut.
-    pub fn insert(&self, key: &[u8], timestamp: Timestamp, kind: ValueKind, value: &[u8]) {
+    /// Adds entries of one timestamp, and returns how many. Keys and values of 4 GiB and more are the caller's to refuse;
+    /// here they would be cut.
+    pub fn insert_all<'a>(
+        &self,
+        timestamp: Timestamp,
+        entries: impl IntoIterator<Item = NewEntry<'a>>,
+    ) -> usize {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = &mut *guard;
+        let mut entries = entries.into_iter();
+        let mut inserted = 0;
+        loop {
+            let mut ahead = [None; INSERTS_AHEAD];
+            for (slot, entry) in ahead.iter_mut().zip(&mut entries) {
+                let hash = key_hash(entry.key);
+                self.keys.prefetch(&writer.keys, hash);
+                *slot = Some((entry, hash));
+            }
+            for (entry, hash) in ahead.iter().flatten() {
+                self.insert_one(writer, timestamp, *entry, *hash);
+                inserted += 1;
+            }
+            if ahead.last().is_none_or(Option::is_none) {
+                return inserted;
+            }
+        }
+    }
+
+    fn insert_one(&self, writer: &mut Writer, timestamp: Timestamp, entry: NewEntry<'_>, hash: u64) {
+        let NewEntry { key, kind, value } = entry;
         let height = writer.random_height();
         if height > self.height.load(Memory::Relaxed) {
             self.height.store(height, Memory::Relaxed);
@@ -269,7 +309,7 @@ impl Skiplist {
             let other = Entry::at(other)?;
             (other.key() == key).then(|| other.timestamp() <= timestamp)
         };
-        let grown = self.keys.insert(&mut writer.keys, key_hash(key), node.as_ptr(), relation);
+        let grown = self.keys.insert(&mut writer.keys, hash, node.as_ptr(), relation);
         if grown > 0 {
             self.memory_bytes.fetch_add(grown, Memory::Relaxed);
         }

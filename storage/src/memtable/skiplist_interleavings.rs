@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::Skiplist;
+use super::{NewEntry, Skiplist};
 use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
@@ -23,7 +23,7 @@ fn explore(read: impl Fn(&Skiplist, u64) + Send + Sync + Clone + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(move || {
-        let (list, published) = (Arc::new(Skiplist::new()), Arc::new(AtomicU64::new(0)));
+        let (list, published) = (Arc::new(Skiplist::new(0)), Arc::new(AtomicU64::new(0)));
         let (of_reader, seen, read) = (Arc::clone(&list), Arc::clone(&published), read.clone());
         let reader = thread::spawn(move || {
             for _ in 0..2 {
@@ -31,7 +31,10 @@ fn explore(read: impl Fn(&Skiplist, u64) + Send + Sync + Clone + 'static) {
             }
         });
         for (key, timestamp, value) in INSERTS {
-            list.insert(key, Timestamp(timestamp), ValueKind::Put, value);
+            list.insert_all(
+                Timestamp(timestamp),
+                [NewEntry { key: key, kind: ValueKind::Put, value: value }],
+            );
             published.store(timestamp, Ordering::Release);
         }
         reader.join().unwrap();

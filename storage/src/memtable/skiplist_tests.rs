@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Cursor, Skiplist};
+use super::{Cursor, NewEntry, Skiplist};
 use crate::coding::key_hash;
 use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
@@ -27,7 +27,7 @@ fn entries_forward(list: &Arc<Skiplist>) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
 fn any_order_of_inserts_reads_back_sorted_both_ways() {
     let count = if cfg!(miri) { 120 } else { 4_000 };
     for seed in 0..4_u64 {
-        let list = Arc::new(Skiplist::new());
+        let list = Arc::new(Skiplist::new(0));
         let mut model = BTreeMap::new();
         for step in 0..count {
             let random = key_hash(&(seed * 1_000_000 + step).to_le_bytes());
@@ -38,7 +38,10 @@ fn any_order_of_inserts_reads_back_sorted_both_ways() {
             };
             let timestamp = random >> 50;
             let value = vec![step as u8; (random % 60) as usize];
-            list.insert(&key, Timestamp(timestamp), ValueKind::Put, &value);
+            list.insert_all(
+                Timestamp(timestamp),
+                [NewEntry { key: &key, kind: ValueKind::Put, value: &value }],
+            );
             // The later of two equal versions is found first; the model keeps the later one.
             model.insert((key, Reverse(timestamp)), value);
         }
@@ -73,11 +76,15 @@ fn any_order_of_inserts_reads_back_sorted_both_ways() {
 
 #[test]
 fn large_values_take_a_chunk_of_their_own() {
-    let list = Skiplist::new();
+    let list = Skiplist::new(0);
     for index in 0..40_u64 {
         let large = if cfg!(miri) { 9_000 } else { 700_000 };
         let length = if index % 3 == 0 { large } else { 50 };
-        list.insert(&index.to_be_bytes(), Timestamp(1), ValueKind::Put, &vec![index as u8; length]);
+        let value = vec![index as u8; length];
+        list.insert_all(
+            Timestamp(1),
+            [NewEntry { key: &index.to_be_bytes(), kind: ValueKind::Put, value: &value }],
+        );
     }
     let mut entry = list.first();
     for index in 0..40_u64 {
@@ -92,7 +99,7 @@ fn large_values_take_a_chunk_of_their_own() {
 #[test]
 fn readers_see_whole_entries_in_order_while_a_writer_inserts() {
     let count = if cfg!(miri) { 60 } else { 20_000 };
-    let list = Arc::new(Skiplist::new());
+    let list = Arc::new(Skiplist::new(0));
     let published = Arc::new(AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -111,7 +118,10 @@ fn readers_see_whole_entries_in_order_while_a_writer_inserts() {
         }
         for index in 0..count {
             let key = key_hash(&index.to_le_bytes()).to_be_bytes();
-            list.insert(&key, Timestamp(index), ValueKind::Put, &[key[7]; 33]);
+            list.insert_all(
+                Timestamp(index),
+                [NewEntry { key: &key, kind: ValueKind::Put, value: &[key[7]; 33] }],
+            );
             published.store(index + 1, Ordering::Release);
         }
     });

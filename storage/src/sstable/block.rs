@@ -17,9 +17,9 @@ use std::sync::Arc;
 use crate::cache::{BlockCache, Charge};
 use crate::coding::{Malformed, take_u8, take_u16, take_u32, take_u64, u16_at, u32_at, u64_at};
 use crate::entry::ValueKind;
+use crate::prefetch::prefetch;
 use crate::sstable::children::{Children, Home};
 use crate::sstable::heads::Heads;
-use crate::sstable::prefetch::prefetch;
 use crate::timestamp::Timestamp;
 
 /// Offsets, timestamps and the first keys of a data block are mostly within so many bytes.

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapWeak;
 
+use crate::prefetch::prefetch_address;
 use crate::sstable::block::Block;
-use crate::sstable::prefetch::prefetch_address;
 
 /// Of so many uses of a block the cache is told of the first.
 const USES_TOLD: u8 = 16;

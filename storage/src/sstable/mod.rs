@@ -2,8 +2,8 @@
 //!
 //! [`writer`] lays out what `FORMAT.md` describes; [`reader`] answers point lookups; [`cursor`] walks. [`block`] is
 //! the shape of everything sorted inside, [`sealed`] the checksummed form of every block, in blob files too.
-//! [`block_file`] reads blocks through the cache; [`children`], [`heads`] and [`prefetch`] make that quick, [`regions`]
-//! fills a cold cache.
+//! [`block_file`] reads blocks through the cache; [`children`], [`heads`] and [`prefetch`](crate::prefetch) make that quick,
+//! [`regions`] fills a cold cache.
 
 pub mod block;
 pub mod block_builder;
@@ -14,7 +14,6 @@ pub mod filter;
 pub mod footer;
 mod heads;
 pub mod open_files;
-mod prefetch;
 pub mod properties;
 pub mod reader;
 mod regions;

@@ -9,12 +9,13 @@
 //! 4. Each batch is applied to the memtable. No reader looks that far yet.
 //! 5. The newest timestamp is published: all batches of the group become visible.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, NewEntry};
 use crate::options::{BackgroundWork, Durability};
 use crate::planted::{Bug, planted};
 use crate::replicator::{Proposal, Role};
@@ -293,8 +294,9 @@ impl TabletInner {
 
     /// Seals the memtable, whose records are synced, and to which no record in `log_segment` or after will belong.
     pub(crate) fn seal_before(&self, order: &mut Order, log_segment: u64) {
+        let next = Arc::new(Memtable::for_about(order.active.entries()));
         let sealed = SealedMemtable {
-            memtable: std::mem::take(&mut order.active),
+            memtable: std::mem::replace(&mut order.active, next),
             log_segment,
             first_segment: self.active_since.load(Ordering::Acquire).min(log_segment),
             applied_index: order.last_index,
@@ -313,11 +315,15 @@ impl TabletInner {
 
 /// Adds a batch to a memtable.
 pub(crate) fn apply(memtable: &Memtable, timestamp: Timestamp, operations: &[Operation]) {
+    let points = operations.iter().filter_map(|operation| match operation {
+        Operation::Put { key, value } => Some(NewEntry { key, kind: ValueKind::Put, value }),
+        Operation::Delete { key } => Some(NewEntry { key, kind: ValueKind::Delete, value: &[] }),
+        Operation::DeleteRange { .. } => None,
+    });
+    memtable.insert_all(timestamp, points);
     for operation in operations {
-        match operation {
-            Operation::Put { key, value } => memtable.insert(key, timestamp, ValueKind::Put, value),
-            Operation::Delete { key } => memtable.insert(key, timestamp, ValueKind::Delete, &[]),
-            Operation::DeleteRange { lower, upper } => memtable.insert_range_delete(lower, upper, timestamp),
+        if let Operation::DeleteRange { lower, upper } = operation {
+            memtable.insert_range_delete(lower, upper, timestamp);
         }
     }
 }
