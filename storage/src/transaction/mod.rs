@@ -19,6 +19,9 @@
 //! (see [`locks`]); what it reads under the lock is the newest value, and the check for that key is against the moment
 //! of locking. Readers never wait for either. Ranges are not locked: a range deletion, and what serializable reads, are
 //! checked at commit.
+//!
+//! A transaction that wrote nothing is checked all the same if it read anything with `get_for_update`: what it read
+//! under a lock is newer than its snapshot, so it is not serialised there. Without such reads it is, and never fails.
 
 pub(crate) mod conflict;
 pub(crate) mod locks;
@@ -117,6 +120,8 @@ struct ReadSet {
     unlocked: BTreeSet<Vec<u8>>,
     /// Whether a pessimistic transaction has opened an iterator.
     scanned: bool,
+    /// Whether a value was read that must not change before the commit.
+    guarded: bool,
 }
 
 impl Tablet {
@@ -210,7 +215,11 @@ impl Transaction {
     /// the key's lock and gets the newest value.
     pub fn get_for_update(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.lock_key(key)?;
-        let since = *lock(&self.reads).keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp());
+        let since = {
+            let reads = &mut *lock(&self.reads);
+            reads.guarded = true;
+            *reads.keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp())
+        };
         let own = own_value(&self.own, key).is_some();
         match (own, self.locks.is_some()) {
             (true, _) => self.get(key),
@@ -309,9 +318,16 @@ impl Transaction {
         }
         check.keys.extend(reads.keys);
         check.ranges.extend(reads.ranges);
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && !reads.guarded {
             // All its reads were of one snapshot: it is serialised there.
-            return Ok(self.snapshot.timestamp());
+            return Ok(snapshot);
+        }
+        if self.batch.is_empty() {
+            // All its reads are still what they were now, after the last of them: it is serialised here. A batch that is
+            // being applied meanwhile comes after it, or is a conflict.
+            let now = self.tablet.last_timestamp();
+            check.run(&self.tablet.inner.view())?;
+            return Ok(now);
         }
         self.tablet.commit_checked(self.batch, durability, None, Some(check))
     }

@@ -357,3 +357,95 @@ fn own_writes_are_seen_over_many_versions_of_a_key() {
     one.delete("b").unwrap();
     assert_eq!(scan(&one), "a0 c0 d0");
 }
+
+#[test]
+fn what_was_read_under_a_lock_is_checked_even_if_nothing_is_written() {
+    for isolation in [Isolation::Serializable, Isolation::Snapshot, Isolation::ReadCommitted] {
+        let (_store, tablet) = store();
+        let locking = Locking::Pessimistic { patience: Duration::from_millis(10) };
+        let begin = || {
+            tablet
+                .begin(TransactionOptions { isolation, locking, ..TransactionOptions::default() })
+                .unwrap()
+        };
+        let one = begin();
+        assert_eq!(text(one.get(b"b").unwrap()), Some("b0".into()));
+        let mut both = WriteBatch::new();
+        both.put("a", "a1");
+        both.put("b", "b1");
+        tablet.commit(both, None).unwrap();
+        assert_eq!(text(one.get_for_update(b"a").unwrap()), Some("a1".into()), "the newest, under the lock");
+        // The old `b` beside the new `a` is no state there ever was; only serializable promises one.
+        let committed = one.commit(None);
+        if isolation == Isolation::Serializable {
+            assert!(matches!(committed, Err(Error::Conflict { key }) if key == b"b"));
+        } else {
+            committed.unwrap();
+        }
+        // Who locks takes no part in what others do without locks; the guarded key must be the same at commit.
+        let two = begin();
+        two.get_for_update(b"c").unwrap();
+        commit_put(&tablet, "c", "c1");
+        assert!(matches!(two.commit(None), Err(Error::Conflict { key }) if key == b"c"), "{isolation:?}");
+    }
+}
+
+#[test]
+fn a_reader_commits_where_all_it_read_was_true() {
+    let (_store, tablet) = store();
+    let reader = begin(&tablet, Isolation::Serializable);
+    let began = reader.snapshot_timestamp();
+    scan(&reader);
+    commit_put(&tablet, "a", "a1");
+    assert_eq!(reader.commit(None).unwrap(), began, "it never fails");
+    let guarding = pessimistic(&tablet, 10);
+    commit_put(&tablet, "b", "b1");
+    assert_eq!(text(guarding.get_for_update(b"b").unwrap()), Some("b1".into()));
+    let at = guarding.commit(None).unwrap();
+    assert_eq!(text(tablet.snapshot_at(at).unwrap().get(b"b").unwrap()), Some("b1".into()));
+}
+
+/// Does `work` on another thread and waits for it as long as a test may take.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    is_done.recv_timeout(Duration::from_secs(20)).expect("it waits, or has failed")
+}
+
+#[test]
+fn nobody_waits_for_a_long_transaction_but_who_wants_its_locks() {
+    let (_store, tablet) = store();
+    let mut long = pessimistic(&tablet, 10);
+    long.put("a", "uncommitted").unwrap();
+    long.delete("b").unwrap();
+    long.get_for_update(b"c").unwrap();
+    long.delete_range("c", "z").unwrap();
+    let reads = tablet.clone();
+    let seen = in_time(move || {
+        let other = pessimistic(&reads, 120_000);
+        let own = begin(&reads, Isolation::Serializable);
+        let snapshot = reads.snapshot();
+        let many = snapshot.multi_get(&[b"a", b"b"]).unwrap();
+        let seen = [
+            text(reads.get(b"a").unwrap()),
+            text(snapshot.get(b"b").unwrap()),
+            text(other.get(b"a").unwrap()),
+            text(own.get(b"c").unwrap()),
+            many.into_iter().map(text).collect::<Option<String>>(),
+            Some(scan(&other)),
+            Some(scan(&own)),
+        ];
+        other.commit(None).unwrap();
+        own.commit(None).unwrap();
+        // Nor do they who do not lock wait to write, or background work for any of it.
+        commit_put(&reads, "c", "c1");
+        reads.flush().unwrap();
+        reads.compact_all().unwrap();
+        let mut wants_one = pessimistic(&reads, 10);
+        assert!(matches!(wants_one.put("a", "mine"), Err(Error::LockTimeout { .. })));
+        seen.map(Option::unwrap)
+    });
+    let all = "a0 b0 c0 d0";
+    assert_eq!(seen, ["a0", "b0", "a0", "c0", "a0b0", all, all]);
+    assert!(matches!(long.commit(None), Err(Error::Conflict { key }) if key == b"c"));
+}
