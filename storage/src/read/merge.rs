@@ -78,13 +78,7 @@ impl MergeCursor {
 
     /// Moves to the first entry at or after `target`; the walk goes forward, about as far as `reach` says.
     pub fn seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
-        self.check()?;
-        for source in &mut self.sources {
-            if let Err(error) = source.begin_seek(target, reach) {
-                self.error = Some(error.clone());
-                return Err(error);
-            }
-        }
+        self.begin(|source| source.begin_seek(target, reach))?;
         self.start(false, |source| source.finish_seek(target))
     }
 
@@ -93,14 +87,23 @@ impl MergeCursor {
         self.start(false, Source::seek_to_first)
     }
 
-    /// Moves to the last entry before `target`; the walk goes backward.
-    pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
-        self.start(true, |source| source.seek_before(target))
+    /// Moves to the last entry before `target`; the walk goes backward, about as far as `reach` says.
+    pub fn seek_before(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
+        self.begin(|source| source.begin_seek_before(target, reach))?;
+        self.start(true, |source| source.finish_seek_before(target))
     }
 
     /// Moves to the last entry; the walk goes backward.
     pub fn seek_to_last(&mut self) -> Result<()> {
         self.start(true, Source::seek_to_last)
+    }
+
+    /// Has every source do the first half of a move.
+    fn begin(&mut self, mut half: impl FnMut(&mut Source) -> Result<()>) -> Result<()> {
+        self.check()?;
+        let begun = self.sources.iter_mut().try_for_each(&mut half);
+        self.error = begun.clone().err();
+        begun
     }
 
     fn start(&mut self, backward: bool, mut place: impl FnMut(&mut Source) -> Result<()>) -> Result<()> {
@@ -251,7 +254,7 @@ mod tests {
                     expected.partition_point(|e| Position { key: &e.0, timestamp: Timestamp(e.1) } < target);
                 merge.seek(target, Reach::End).unwrap();
                 assert_eq!(walk(&mut merge), expected[split..]);
-                merge.seek_before(target).unwrap();
+                merge.seek_before(target, Reach::End).unwrap();
                 let mut before = walk(&mut merge);
                 before.reverse();
                 assert_eq!(before, expected[..split]);

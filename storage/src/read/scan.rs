@@ -262,7 +262,10 @@ impl Iter {
     /// Shows the last key. Whether there is one.
     pub fn seek_to_last(&mut self) -> Result<bool> {
         let moved = match &self.options.upper {
-            Some(upper) => self.merge.seek_before(Position { key: upper, timestamp: Timestamp::MAX }),
+            Some(upper) => {
+                let reach = self.options.lower.as_deref().map_or(Reach::End, Reach::Key);
+                self.merge.seek_before(Position { key: upper, timestamp: Timestamp::MAX }, reach)
+            }
             None => self.merge.seek_to_last(),
         };
         self.arrive(moved, true)
@@ -278,14 +281,14 @@ impl Iter {
 
     /// Shows the last key at or before `key`. Whether there is one.
     pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool> {
-        let moved = match self.options.upper.as_deref() {
-            Some(upper) if upper <= key => {
-                self.merge.seek_before(Position { key: upper, timestamp: Timestamp::MAX })
-            }
+        let target = match self.options.upper.as_deref() {
+            Some(upper) if upper <= key => Position { key: upper, timestamp: Timestamp::MAX },
             // A put of a transaction's own has the largest timestamp, an entry that old does not exist: everything of
             // `key` itself is before it.
-            _ => self.merge.seek_before(Position { key, timestamp: Timestamp::ZERO }),
+            _ => Position { key, timestamp: Timestamp::ZERO },
         };
+        let reach = self.options.lower.as_deref().map_or(Reach::End, Reach::Key);
+        let moved = self.merge.seek_before(target, reach);
         self.arrive(moved, true)
     }
 
@@ -312,7 +315,8 @@ impl Iter {
         match self.standing {
             Standing::Nowhere => self.status().map(|()| false),
             Standing::Forward => {
-                let moved = self.merge.seek_before(Position { key: &self.key, timestamp: Timestamp::MAX });
+                let target = Position { key: &self.key, timestamp: Timestamp::MAX };
+                let moved = self.merge.seek_before(target, Reach::End);
                 self.arrive(moved, true)
             }
             Standing::Backward => {
@@ -432,7 +436,8 @@ impl Iter {
                 steps += 1;
                 if steps > STEPS_MAX {
                     newest = self.newest_of_key()?;
-                    self.merge.seek_before(Position { key: &self.key, timestamp: Timestamp::MAX })?;
+                    let target = Position { key: &self.key, timestamp: Timestamp::MAX };
+                    self.merge.seek_before(target, Reach::Entry)?;
                     break;
                 }
                 let timestamp = position.timestamp;

@@ -99,15 +99,24 @@ impl Source {
         }
     }
 
-    /// Moves to the last entry before `target`.
-    pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
+    /// The first half of a move to the last entry before `target`: see [`TableCursor::begin_seek`].
+    pub fn begin_seek_before(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
+        match self {
+            Source::Memtable(_) => Ok(()),
+            Source::Table(cursor) => cursor.begin_seek_before(target, reach),
+            Source::Level(cursor) => cursor.begin_seek_before(target, reach),
+        }
+    }
+
+    /// The second half, with the same target.
+    pub fn finish_seek_before(&mut self, target: Position<'_>) -> Result<()> {
         match self {
             Source::Memtable(cursor) => {
                 cursor.seek_before(target.key, target.timestamp);
                 Ok(())
             }
-            Source::Table(cursor) => cursor.seek_before(target),
-            Source::Level(cursor) => cursor.seek_before(target),
+            Source::Table(cursor) => cursor.finish_seek_before(target),
+            Source::Level(cursor) => cursor.finish_seek_before(target),
         }
     }
 
@@ -235,20 +244,23 @@ impl LevelCursor {
         if cursor.valid() { Ok(()) } else { self.first_from(self.at + 1) }
     }
 
-    fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
+    fn begin_seek_before(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
         let after =
             self.tables.as_slice().partition_point(|table| table.meta.smallest.as_slice() <= target.key);
         let Some(at) = after.checked_sub(1) else {
             self.current = None;
             return Ok(());
         };
-        if let Some(cursor) = self.open(at)? {
-            cursor.seek_before(target)?;
-            if !cursor.valid() {
-                return self.last_up_to(at.checked_sub(1));
-            }
+        match self.open(at)? {
+            Some(cursor) => cursor.begin_seek_before(target, reach),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn finish_seek_before(&mut self, target: Position<'_>) -> Result<()> {
+        let Some(cursor) = &mut self.current else { return Ok(()) };
+        cursor.finish_seek_before(target)?;
+        if cursor.valid() { Ok(()) } else { self.last_up_to(self.at.checked_sub(1)) }
     }
 
     /// Stands on the first entry of table `at` or of the next that has one.

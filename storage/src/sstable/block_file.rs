@@ -1,5 +1,6 @@
 //! A file of sealed blocks, open: reads its blocks through the block cache or past it. Sstables and blob files are such.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +19,9 @@ use crate::sstable::regions::Regions;
 use crate::sstable::removals::Unneeded;
 use crate::sstable::sealed::{BlockType, Unsealed, unseal};
 use crate::vfs::{MappedBytes, Vfs, VfsFile};
+
+/// What is wrong with a handle whose block would end behind the file.
+const PAST_THE_FILE: &str = "a block handle reaches past the file";
 
 /// Opens the files of one tablet.
 pub struct FileOpener {
@@ -100,6 +104,15 @@ impl Ahead {
         let start = usize::try_from(handle.offset.checked_sub(self.offset)?).ok()?;
         self.bytes.get(start..start.checked_add(handle.length as usize)?)
     }
+}
+
+/// Which way a walk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To larger keys, which lie at larger offsets.
+    Forward,
+    /// To smaller ones.
+    Backward,
 }
 
 /// Whether a read goes through the cache.
@@ -201,7 +214,7 @@ impl BlockFile {
     /// Reads and checks one sealed block; its bytes before compression.
     pub fn read_sealed(&self, handle: BlockHandle, block_type: BlockType) -> Result<BlockBytes> {
         if handle.end().is_none_or(|end| end > self.file_bytes) {
-            return Err(self.corruption(handle.offset, Malformed("a block handle reaches past the file")));
+            return Err(self.corruption(handle.offset, Malformed(PAST_THE_FILE)));
         }
         let length = handle.length as usize;
         let wrong = |malformed| self.corruption(handle.offset, malformed);
@@ -264,16 +277,16 @@ impl BlockFile {
         Ok(())
     }
 
-    /// Has the system read a block that is not cached, and what lies behind it up to `bytes` in all. Nothing is waited for.
-    pub(super) fn announce(&self, handle: BlockHandle, bytes: u64) -> Result<()> {
+    /// Has the system read a block that is not cached, and what lies beside it in the `direction` of the walk, up to `bytes`
+    /// in all. Nothing is waited for.
+    pub(super) fn announce(&self, handle: BlockHandle, bytes: u64, direction: Direction) -> Result<()> {
         if self.map.is_some() || self.cache.holds(self.holder, handle.offset) {
             return Ok(());
         }
         if self.cache.has_room() {
             return self.ask_for_region(handle);
         }
-        let end = handle.offset.saturating_add(u64::from(handle.length).max(bytes));
-        self.system_file()?.will_need(handle.offset..end.min(self.file_bytes));
+        self.system_file()?.will_need(self.beside(handle, bytes, direction)?);
         Ok(())
     }
 
@@ -295,19 +308,37 @@ impl BlockFile {
         self.map.is_some()
     }
 
-    /// Reads the bytes from `handle` on, about `length` and the whole block at least; less where memory is short.
-    pub fn read_ahead(&self, handle: BlockHandle, length: u64, caching: Caching) -> Result<Ahead> {
+    /// Where a block and what lies beside it are: about `length` bytes, the whole block at least, none past the file.
+    fn beside(&self, handle: BlockHandle, length: u64, direction: Direction) -> Result<Range<u64>> {
+        let end = handle.end().filter(|end| *end <= self.file_bytes);
+        let end = end.ok_or_else(|| self.corruption(handle.offset, Malformed(PAST_THE_FILE)))?;
+        let length = length.max(u64::from(handle.length));
+        Ok(match direction {
+            Direction::Forward => handle.offset..handle.offset.saturating_add(length).min(self.file_bytes),
+            Direction::Backward => end.saturating_sub(length)..end,
+        })
+    }
+
+    /// Reads a block and what lies beside it in the `direction` of the walk, about `length` bytes in all and the whole block
+    /// at least; less where memory is short.
+    pub fn read_ahead(
+        &self,
+        handle: BlockHandle,
+        length: u64,
+        direction: Direction,
+        caching: Caching,
+    ) -> Result<Ahead> {
         let least = u64::from(handle.length);
         let mut length = length.max(least);
         if caching == Caching::Through && self.cache.admit_load(2 * length).is_err() {
             length = least;
             self.cache.admit_load(2 * length)?;
         }
-        let left = self.file_bytes.saturating_sub(handle.offset);
-        let length = length.min(left);
-        let bytes = self.read(handle.offset, usize::try_from(length).unwrap_or(usize::MAX))?;
+        let range = self.beside(handle, length, direction)?;
+        let length = range.end - range.start;
+        let bytes = self.read(range.start, usize::try_from(length).unwrap_or(usize::MAX))?;
         let charge = self.cache.charge(length);
-        Ok(Ahead { offset: handle.offset, bytes, _charge: charge })
+        Ok(Ahead { offset: range.start, bytes, _charge: charge })
     }
 
     /// A parsed block out of what was read ahead.
@@ -320,7 +351,7 @@ impl BlockFile {
     ) -> Result<Arc<Block>> {
         let wrong = |malformed| self.corruption(handle.offset, malformed);
         let sealed =
-            ahead.bytes_of(handle).ok_or(Malformed("a block handle reaches past the file")).map_err(wrong)?;
+            ahead.bytes_of(handle).ok_or(Malformed(PAST_THE_FILE)).map_err(wrong)?;
         let unsealed = unseal(sealed, block_type, self.file_id.0, handle.offset, self.cipher.as_ref());
         let bytes = match unsealed.map_err(wrong)? {
             Unsealed::Same(raw) => BlockBytes::Heap(raw.into()),

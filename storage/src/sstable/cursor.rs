@@ -4,8 +4,9 @@
 //! prefix is replaced. Moving inside a block allocates nothing. The index position is kept beside the block, so the next
 //! block is found without searching again.
 //!
-//! Who walks forward through a few blocks will walk on: from the third block in a row on, blocks are read several at a
-//! time, twice as much every time up to [`AHEAD_BYTES_MAX`]. A mapped file needs none of this.
+//! Who walks through a few blocks in one direction will walk on: from the third block in a row on, blocks are read several
+//! at a time, twice as much every time up to [`AHEAD_BYTES_MAX`]. Turning round begins anew. A mapped file needs none of
+//! this.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::coding::Malformed;
 use crate::entry::ValueKind;
 use crate::error::Result;
 use crate::sstable::block::{Block, Group, Position};
-use crate::sstable::block_file::{Ahead, Caching};
+use crate::sstable::block_file::{Ahead, Caching, Direction};
 use crate::sstable::reader::{TableReader, slice_value};
 use crate::sstable::sealed::BlockType;
 use crate::timestamp::Timestamp;
@@ -24,7 +25,7 @@ const AHEAD_AFTER: u32 = 2;
 /// What is read at once at first, and at most.
 const AHEAD_BYTES_MIN: u64 = 8 << 10;
 const AHEAD_BYTES_MAX: u64 = 256 << 10;
-/// So many entries before the end of a block, a forward walk takes hold of the next one.
+/// So many entries before it leaves a block, a walk takes hold of the next one.
 const UPCOMING_BEFORE: usize = 5;
 /// How many values on from the current one are brought near.
 const VALUES_AHEAD: usize = 7;
@@ -37,9 +38,9 @@ const WALK_BYTES_ANNOUNCED: u64 = 32 << 10;
 pub enum Reach<'a> {
     /// Not far.
     Entry,
-    /// Up to this key.
+    /// Up to this key, or down to it.
     Key(&'a [u8]),
-    /// To the end, or until it is left.
+    /// To the end, or the start, or until it is left.
     End,
 }
 
@@ -64,13 +65,15 @@ pub struct TableCursor {
     /// Whether values are going to be read, and are brought near ahead of time.
     with_values: bool,
     key: Vec<u8>,
-    /// Blocks gone through forward since the last jump.
+    /// Which way it walked last; what was read ahead lies there.
+    direction: Direction,
+    /// Blocks gone through in that direction since the last jump.
     in_a_row: u32,
     /// What was read ahead.
     ahead: Option<Ahead>,
     /// Whether the seek that was begun has found a block.
     is_within: bool,
-    /// The block behind the current one, once it is taken hold of; between the halves of a seek, the block it found.
+    /// The next block in that direction, once it is taken hold of; between the halves of a seek, the block it found.
     upcoming: Option<Arc<Block>>,
     /// How much was read at once.
     ahead_bytes: u64,
@@ -89,6 +92,7 @@ impl TableCursor {
             prefix_length: 0,
             with_values: true,
             key: Vec::new(),
+            direction: Direction::Forward,
             in_a_row: 0,
             ahead: None,
             is_within: false,
@@ -146,8 +150,21 @@ impl TableCursor {
     /// seeks in several tables begins all seeks before it finishes one, so that it waits for all blocks at once.
     pub fn begin_seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
         self.leave();
-        self.forget_ahead();
+        self.forget_ahead(Direction::Forward);
         self.is_within = self.index_seek(self.reader.stored(target))?;
+        self.bring_near(reach)
+    }
+
+    /// The first half of `seek_before`: see [`Self::begin_seek`].
+    pub fn begin_seek_before(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
+        self.leave();
+        self.forget_ahead(Direction::Backward);
+        self.is_within = self.index_seek(self.reader.stored(target))? || self.index_last()?;
+        self.bring_near(reach)
+    }
+
+    /// Has the block that a seek found read or brought near, and what the walk will reach beside it.
+    fn bring_near(&mut self, reach: Reach<'_>) -> Result<()> {
         if !self.is_within || self.caching == Caching::Past {
             return Ok(());
         }
@@ -156,20 +173,21 @@ impl TableCursor {
         match &block {
             Some(block) => {
                 block.prefetch_columns();
-                if matches!(reach, Reach::End)
-                    && let Some(children) = index.children()
-                {
-                    children.prefetch(at + 1);
+                if matches!(reach, Reach::End) {
+                    self.look_ahead();
                 }
             }
             None => {
                 let ends_here = match reach {
                     Reach::Entry => true,
-                    Reach::Key(key) => index.seek(Position { key, timestamp: Timestamp::MAX }) <= at,
+                    Reach::Key(key) => {
+                        let last = index.seek(Position { key, timestamp: Timestamp::MAX });
+                        if self.direction == Direction::Forward { last <= at } else { last >= at }
+                    }
                     Reach::End => false,
                 };
                 let bytes = if ends_here { 0 } else { WALK_BYTES_ANNOUNCED };
-                self.reader.file.announce(self.reader.handle_at(index, at)?, bytes)?;
+                self.reader.file.announce(self.reader.handle_at(index, at)?, bytes, self.direction)?;
             }
         }
         self.upcoming = block;
@@ -182,10 +200,7 @@ impl TableCursor {
             return Ok(());
         }
         let target = self.reader.stored(target);
-        let block = match self.upcoming.take() {
-            Some(block) => self.check_entries(block)?,
-            None => self.load()?,
-        };
+        let block = self.load_found()?;
         let at = block.seek(target);
         if at < block.entries() {
             self.arrive(block, at);
@@ -196,15 +211,20 @@ impl TableCursor {
 
     /// Moves to the last entry before `target`.
     pub fn seek_before(&mut self, target: Position<'_>) -> Result<()> {
-        self.leave();
-        let target = self.reader.stored(target);
-        if !self.index_seek(target)? {
-            return self.seek_to_last();
+        self.begin_seek_before(target, Reach::Entry)?;
+        self.finish_seek_before(target)
+    }
+
+    /// The second half of `seek_before`, with the same target.
+    pub fn finish_seek_before(&mut self, target: Position<'_>) -> Result<()> {
+        if !self.is_within {
+            return Ok(());
         }
-        let block = self.load()?;
+        let target = self.reader.stored(target);
+        let block = self.load_found()?;
         match block.seek(target).checked_sub(1) {
             Some(at) => {
-                self.arrive(block, at);
+                self.arrive_backward(block, at);
                 Ok(())
             }
             None => self.previous_block(),
@@ -225,9 +245,12 @@ impl TableCursor {
     /// Moves to the last entry.
     pub fn seek_to_last(&mut self) -> Result<()> {
         self.leave();
-        let Some(root_at) = self.reader.root.entries().checked_sub(1) else { return Ok(()) };
-        self.index = IndexPlace { root_at, leaf: None };
-        if self.enter_index(false)? { self.stand_on_last() } else { Ok(()) }
+        if self.index_last()? {
+            let block = self.load()?;
+            let at = block.entries() - 1;
+            self.arrive_backward(block, at);
+        }
+        Ok(())
     }
 
     /// Moves to the next entry, or off the end.
@@ -241,7 +264,7 @@ impl TableCursor {
             }
             let is_near_end = self.at + UPCOMING_BEFORE == block.entries();
             self.build_key();
-            return if is_near_end { self.take_upcoming() } else { Ok(()) };
+            return if is_near_end { self.take_upcoming(Direction::Forward) } else { Ok(()) };
         }
         self.leave();
         self.next_block()
@@ -259,7 +282,8 @@ impl TableCursor {
                 block.prefetch_value(ahead);
             }
             self.build_key();
-            return Ok(());
+            let is_near_start = before + 1 == UPCOMING_BEFORE;
+            return if is_near_start { self.take_upcoming(Direction::Backward) } else { Ok(()) };
         }
         self.leave();
         self.previous_block()
@@ -280,6 +304,13 @@ impl TableCursor {
         self.build_key();
     }
 
+    fn arrive_backward(&mut self, block: Arc<Block>, at: usize) {
+        if self.with_values {
+            (at.saturating_sub(VALUES_AHEAD)..at).for_each(|at| block.prefetch_value(at));
+        }
+        self.arrive(block, at);
+    }
+
     #[inline]
     fn build_key(&mut self) {
         let Some(block) = &self.block else { return };
@@ -294,20 +325,38 @@ impl TableCursor {
         self.key.extend_from_slice(block.key_rest(&self.group, self.at));
     }
 
-    fn forget_ahead(&mut self) {
+    /// Forgets where it came from: a walk in this direction begins.
+    fn forget_ahead(&mut self, direction: Direction) {
+        self.direction = direction;
         (self.in_a_row, self.ahead, self.ahead_bytes, self.upcoming) = (0, None, 0, None);
+    }
+
+    /// Goes on in this direction.
+    fn turn(&mut self, direction: Direction) {
+        if self.direction != direction {
+            self.forget_ahead(direction);
+        }
     }
 
     /// Loads the block at the index place after a jump.
     fn load(&mut self) -> Result<Arc<Block>> {
-        self.forget_ahead();
+        self.forget_ahead(self.direction);
         let (index, at) = self.index_entry();
         let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
         self.check_entries(block)
     }
 
-    /// Loads the block at the index place, which is the one behind the block before.
-    fn load_next(&mut self) -> Result<Arc<Block>> {
+    /// The block that the first half of a seek found.
+    fn load_found(&mut self) -> Result<Arc<Block>> {
+        match self.upcoming.take() {
+            Some(block) => self.check_entries(block),
+            None => self.load(),
+        }
+    }
+
+    /// Loads the block at the index place, which is the next one in this direction.
+    fn load_next(&mut self, direction: Direction) -> Result<Arc<Block>> {
+        self.turn(direction);
         self.in_a_row = self.in_a_row.saturating_add(1);
         if let Some(block) = self.upcoming.take() {
             return self.check_entries(block);
@@ -331,7 +380,7 @@ impl TableCursor {
             Some(ahead) => ahead,
             None => {
                 self.ahead_bytes = (2 * self.ahead_bytes).clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
-                file.read_ahead(handle, self.ahead_bytes, self.caching)?
+                file.read_ahead(handle, self.ahead_bytes, direction, self.caching)?
             }
         };
         let block = file.block_from(&ahead, handle, BlockType::Data, self.caching)?;
@@ -348,46 +397,56 @@ impl TableCursor {
         Err(self.reader.file.corruption(handle.offset, Malformed("a data block without entries")))
     }
 
-    fn stand_on_last(&mut self) -> Result<()> {
-        let block = self.load()?;
-        let at = block.entries() - 1;
-        if self.with_values {
-            (at.saturating_sub(VALUES_AHEAD)..at).for_each(|at| block.prefetch_value(at));
-        }
-        self.arrive(block, at);
-        Ok(())
-    }
-
     fn next_block(&mut self) -> Result<()> {
         if self.index_next()? {
-            let block = self.load_next()?;
+            let block = self.load_next(Direction::Forward)?;
             self.arrive(block, 0);
             self.look_ahead();
         }
         Ok(())
     }
 
-    /// Brings the block behind this one near, if it is in memory; called when a walk has come from the block before.
-    fn look_ahead(&self) {
-        let (index, at) = self.index_entry();
-        if let Some(children) = index.children() {
-            children.prefetch(at + 1);
+    fn previous_block(&mut self) -> Result<()> {
+        if self.index_previous()? {
+            let block = self.load_next(Direction::Backward)?;
+            let at = block.entries() - 1;
+            self.arrive_backward(block, at);
+            self.look_ahead();
         }
-    }
-
-    /// Takes hold of the block behind this one, if it is in memory.
-    fn take_upcoming(&mut self) -> Result<()> {
-        let (index, at) = self.index_entry();
-        let upcoming = self.reader.resident(index, at + 1, self.caching)?;
-        if let Some(block) = &upcoming {
-            block.prefetch_columns();
-        }
-        self.upcoming = upcoming;
         Ok(())
     }
 
-    fn previous_block(&mut self) -> Result<()> {
-        if self.index_previous()? { self.stand_on_last() } else { Ok(()) }
+    /// The index block and the entry in it that lead to the next data block in this direction, if it is the same index
+    /// block; the entry may be one too many.
+    fn next_index_entry(&self) -> Option<(&Arc<Block>, usize)> {
+        let (index, at) = self.index_entry();
+        let next = match self.direction {
+            Direction::Forward => at + 1,
+            Direction::Backward => at.checked_sub(1)?,
+        };
+        Some((index, next))
+    }
+
+    /// Brings the next block near, if it is in memory; called when a walk has come from the block before.
+    fn look_ahead(&self) {
+        if let Some((index, next)) = self.next_index_entry()
+            && let Some(children) = index.children()
+        {
+            children.prefetch(next);
+        }
+    }
+
+    /// Takes hold of the next block, if it is in memory.
+    fn take_upcoming(&mut self, direction: Direction) -> Result<()> {
+        self.turn(direction);
+        self.upcoming = match self.next_index_entry() {
+            Some((index, next)) => self.reader.resident(index, next, self.caching)?,
+            None => None,
+        };
+        if let Some(block) = &self.upcoming {
+            block.prefetch_columns();
+        }
+        Ok(())
     }
 
     fn load_leaf(&self) -> Result<Arc<Block>> {
@@ -433,6 +492,13 @@ impl TableCursor {
             self.index.leaf = Some((leaf, at));
         }
         self.enter_index(true)
+    }
+
+    /// Goes to the last block; whether there is one.
+    fn index_last(&mut self) -> Result<bool> {
+        let Some(root_at) = self.reader.root.entries().checked_sub(1) else { return Ok(false) };
+        self.index = IndexPlace { root_at, leaf: None };
+        self.enter_index(false)
     }
 
     fn index_next(&mut self) -> Result<bool> {

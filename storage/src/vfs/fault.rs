@@ -12,10 +12,12 @@
 //! ```
 //!
 //! Operations: `create open read write reserve sync rename link remove list mkdir rmdir syncdir len lock any`. A pattern with `*`
-//! must match the whole file name; one without must occur in the path. A hook sees every call before it happens.
+//! must match the whole file name; one without must occur in the path. A hook sees every call before it happens; `will_need`,
+//! which can not fail, is seen by the hook alone.
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -167,6 +169,14 @@ impl Faults {
             Some((Action::Fail, Some(errno))) => Err(io::Error::from_raw_os_error(errno)),
             Some((Action::Fail, None)) => Err(injected(operation)),
             other => Ok(other.map(|(action, _)| action)),
+        }
+    }
+
+    /// Shows the hook a call that can not fail, and which no rule counts.
+    fn show(&self, operation: &'static str, path: &Path) {
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(hook) = hook {
+            hook(VfsCall { index: self.calls.load(Ordering::Relaxed), operation, path });
         }
     }
 
@@ -373,6 +383,11 @@ impl VfsFile for FaultFile {
     fn len(&self) -> io::Result<u64> {
         self.faults.pass("len", &self.path)?;
         self.base.len()
+    }
+
+    fn will_need(&self, bytes: Range<u64>) {
+        self.faults.show("will_need", &self.path);
+        self.base.will_need(bytes);
     }
 
     fn map(&self) -> io::Result<Option<MappedBytes>> {
