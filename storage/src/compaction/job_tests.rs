@@ -396,3 +396,66 @@ fn a_table_drags_along_no_more_than_its_share_of_the_level_below() {
     }
     tree.check(1);
 }
+
+#[test]
+fn every_level_has_its_codec() {
+    let mut tree = Tree::new(4);
+    let (none, lz4, zstd) = (Compression::None, Compression::Lz4, Compression::Zstd);
+    tree.options.compression = [none, lz4, zstd, none, zstd, lz4, none];
+    for number in 0..200 {
+        tree.put(format!("a{number:04}").as_bytes(), Some(&[b'v'; 100]));
+    }
+    tree.flush();
+    for level in 0..7 {
+        if level > 0 {
+            let above = tree.version.level(level - 1).iter();
+            let tables = above.map(|table| (level - 1, table.meta.file_id)).collect();
+            let choice = Choice::Merge { tables, to: level, reason: Reason::L0 };
+            tree.run(|context, version| compact(context, version, &choice));
+        }
+        let tables = tree.version.level(level);
+        assert!(
+            !tables.is_empty() && tree.version.levels.iter().map(Vec::len).sum::<usize>() == tables.len()
+        );
+        for table in tables {
+            let reader = table.reader().unwrap();
+            for handle in reader.index_handles(reader.index_root()).unwrap() {
+                let sealed = reader.file().read(handle.offset, handle.length as usize).unwrap();
+                // The byte before the checksum.
+                let codec = sealed[sealed.len() - 9];
+                assert_eq!(codec, tree.options.compression[level] as u8, "level {level}");
+            }
+        }
+    }
+    tree.check(1);
+}
+
+#[test]
+fn a_table_past_half_its_size_ends_where_one_of_the_level_below_does() {
+    let mut tree = Tree::new(4);
+    let write = |tree: &mut Tree| {
+        for number in 0..600 {
+            tree.put(format!("a{number:04}").as_bytes(), Some(&[b'v'; 100]));
+        }
+        tree.flush();
+    };
+    write(&mut tree);
+    let choice = choose_all(&tree.version, &tree.options);
+    tree.run(|context, version| compact(context, version, &choice));
+    assert!(tree.version.level(6).len() > 40);
+    // Several tables of the level below fit into one of these.
+    tree.options.table_bytes_target *= 8;
+    write(&mut tree);
+    let tables = tree.version.level(0).iter().map(|table| (0, table.meta.file_id)).collect();
+    let choice = Choice::Merge { tables, to: 5, reason: Reason::L0 };
+    tree.run(|context, version| compact(context, version, &choice));
+    let (tables, target) = (tree.version.level(5), tree.options.table_bytes_target);
+    assert!(tables.len() >= 5, "{}", tables.len());
+    for table in tables.split_last().unwrap().1 {
+        let ends_alike = |below: &&Arc<TableHandle>| below.meta.largest == table.meta.largest;
+        assert!(tree.version.level(6).iter().any(|below| ends_alike(&below)), "{:?}", table.meta.largest);
+        let bytes = table.meta.size_bytes;
+        assert!(bytes >= target / 2 && bytes <= target * 3 / 4, "{bytes} of {target}");
+    }
+    tree.check(1);
+}

@@ -205,12 +205,14 @@ pub struct LevelCursor {
     with_values: bool,
     at: usize,
     current: Option<TableCursor>,
+    /// The buffer of the cursor before, for the next: going from table to table allocates nothing.
+    spare: Vec<u8>,
 }
 
 impl LevelCursor {
     /// Stands nowhere until moved.
     pub fn new(tables: LevelTables, caching: Caching) -> LevelCursor {
-        LevelCursor { tables, caching, with_values: true, at: 0, current: None }
+        LevelCursor { tables, caching, with_values: true, at: 0, current: None, spare: Vec::new() }
     }
 
     /// For a walk over keys alone.
@@ -221,13 +223,21 @@ impl LevelCursor {
     /// A cursor on table `at`, or `None` behind the last.
     fn open(&mut self, at: usize) -> Result<Option<&mut TableCursor>> {
         if at != self.at || self.current.is_none() {
-            self.current = None;
+            self.leave();
             self.at = at;
             let Some(table) = self.tables.as_slice().get(at) else { return Ok(None) };
-            let cursor = TableCursor::new(Arc::clone(table.reader()?), self.caching);
+            let reader = Arc::clone(table.reader()?);
+            let cursor = TableCursor::reusing(std::mem::take(&mut self.spare), reader, self.caching);
             self.current = Some(if self.with_values { cursor } else { cursor.without_values() });
         }
         Ok(self.current.as_mut())
+    }
+
+    /// Stands nowhere.
+    fn leave(&mut self) {
+        if let Some(cursor) = self.current.take() {
+            self.spare = cursor.into_buffer();
+        }
     }
 
     fn begin_seek(&mut self, target: Position<'_>, reach: Reach<'_>) -> Result<()> {
@@ -248,7 +258,7 @@ impl LevelCursor {
         let after =
             self.tables.as_slice().partition_point(|table| table.meta.smallest.as_slice() <= target.key);
         let Some(at) = after.checked_sub(1) else {
-            self.current = None;
+            self.leave();
             return Ok(());
         };
         match self.open(at)? {
@@ -285,7 +295,7 @@ impl LevelCursor {
             }
             at = index.checked_sub(1);
         }
-        self.current = None;
+        self.leave();
         Ok(())
     }
 

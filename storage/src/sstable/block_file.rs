@@ -350,8 +350,7 @@ impl BlockFile {
         caching: Caching,
     ) -> Result<Arc<Block>> {
         let wrong = |malformed| self.corruption(handle.offset, malformed);
-        let sealed =
-            ahead.bytes_of(handle).ok_or(Malformed(PAST_THE_FILE)).map_err(wrong)?;
+        let sealed = ahead.bytes_of(handle).ok_or(Malformed(PAST_THE_FILE)).map_err(wrong)?;
         let unsealed = unseal(sealed, block_type, self.file_id.0, handle.offset, self.cipher.as_ref());
         let bytes = match unsealed.map_err(wrong)? {
             Unsealed::Same(raw) => BlockBytes::Heap(raw.into()),

@@ -82,6 +82,11 @@ pub struct TableCursor {
 impl TableCursor {
     /// Stands nowhere until moved.
     pub fn new(reader: Arc<TableReader>, caching: Caching) -> TableCursor {
+        TableCursor::reusing(Vec::new(), reader, caching)
+    }
+
+    /// As `new`, with the buffer of another cursor.
+    pub fn reusing(buffer: Vec<u8>, reader: Arc<TableReader>, caching: Caching) -> TableCursor {
         TableCursor {
             reader,
             caching,
@@ -91,7 +96,7 @@ impl TableCursor {
             group: Group::default(),
             prefix_length: 0,
             with_values: true,
-            key: Vec::new(),
+            key: buffer,
             direction: Direction::Forward,
             in_a_row: 0,
             ahead: None,
@@ -99,6 +104,11 @@ impl TableCursor {
             upcoming: None,
             ahead_bytes: 0,
         }
+    }
+
+    /// Its buffer, for another.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.key
     }
 
     /// For a walk over keys alone.

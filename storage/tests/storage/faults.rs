@@ -1,6 +1,7 @@
 //! Calls of the file system fail: errors are named, nothing acknowledged is lost, nothing false is ever read.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use sheaf_storage::{
     Durability, Error, FaultVfs, IterOptions, MemoryVfs, Tablet, Timestamp, Vfs, WriteBatch,
@@ -90,12 +91,14 @@ fn a_full_disk_is_named_and_harms_nothing() {
     }
 }
 
-/// A workload that reaches flush, compaction, manifest roll, blob collection, checkpoint and reopening. Stops at the
-/// first error, which it returns with how many commits were acknowledged as synced.
+/// A workload that reaches flush, compaction, rolls of log and manifest, blob collection, ingest, checkpoint and reopening.
+/// Says by name what it is about to do. Stops at the first error, which it returns with how many commits were acknowledged
+/// as synced.
 fn workload(
     vfs: &Arc<dyn Vfs>,
     history: &mut Vec<(Timestamp, WriteBatch)>,
     batches: &[WriteBatch],
+    mut about_to: impl FnMut(&'static str, &Tablet),
 ) -> (usize, Option<Error>) {
     let mut synced = 0;
     let mut run = || -> Result<(), Error> {
@@ -108,6 +111,7 @@ fn workload(
                 history.push((last.advance(1_000), batch.clone()));
                 tablet.commit(batch.clone(), Some(Durability::Sync))
             };
+            about_to("commit", &tablet);
             for batch in batches {
                 commit(batch, history)?;
                 synced += 1;
@@ -117,10 +121,14 @@ fn workload(
             let mut ingested = WriteBatch::new();
             pairs.iter().for_each(|(key, value)| ingested.put(key.clone(), value.clone()));
             history.push((tablet.last_timestamp().advance(1_000), ingested));
+            about_to("ingest", &tablet);
             tablet.ingest(pairs)?;
             synced += 1;
+            about_to("checkpoint", &tablet);
             tablet.checkpoint(format!("/copy{half}").as_ref())?;
+            about_to("compact", &tablet);
             tablet.compact_all()?;
+            about_to("close", &tablet);
             store.close()?;
         }
         Ok(())
@@ -134,7 +142,7 @@ fn fail_at(index: u64, once: bool, batches: &[WriteBatch]) -> bool {
     let rule = if once { format!("fail any after {index} once") } else { format!("fail any after {index}") };
     faults.add_rule(&rule).unwrap();
     let mut history = Vec::new();
-    let (synced, error) = workload(&vfs, &mut history, batches);
+    let (synced, error) = workload(&vfs, &mut history, batches, |_, _| {});
     let struck = faults.failures() > 0;
     assert!(error.is_none() || struck, "{error:?}");
     faults.clear_rules();
@@ -148,11 +156,55 @@ fn fail_at(index: u64, once: bool, batches: &[WriteBatch]) -> bool {
     struck
 }
 
+fn batches() -> Vec<WriteBatch> {
+    let mut dice = Dice::new(4);
+    (0..if deep() { 160 } else { 120 }).map(|_| random_batch(&mut dice, 60)).collect()
+}
+
+/// That the workload, when nothing fails, does all of what is to be interrupted.
+fn check_reached(batches: &[WriteBatch]) {
+    let (_, faults, vfs) = faulty();
+    let calls: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
+    let phase = Arc::new(Mutex::new("open"));
+    let (counted, during) = (Arc::clone(&calls), Arc::clone(&phase));
+    faults.set_hook(move |call| {
+        let kind = call.path.extension().unwrap_or_default().to_string_lossy();
+        let name = format!("{} {} {kind}", during.lock().unwrap(), call.operation);
+        *counted.lock().unwrap().entry(name).or_default() += 1;
+    });
+    let mut picked = (0, 0);
+    let (_, error) = workload(&vfs, &mut Vec::new(), batches, |next, tablet| {
+        let statistics = tablet.statistics();
+        if next == "ingest" {
+            picked = (picked.0 + statistics.flushes, picked.1 + statistics.compactions);
+        }
+        *phase.lock().unwrap() = next;
+    });
+    assert!(error.is_none(), "{error:?}");
+    println!("{} flushes and {} compactions by themselves", picked.0, picked.1);
+    assert!(picked.0 >= 4 && picked.1 >= 4, "{picked:?}");
+    let calls = calls.lock().unwrap();
+    for (what, name) in [
+        ("a roll of the log", "commit create wal"),
+        ("a segment that is no longer needed", "commit remove wal"),
+        ("a roll of the manifest", "commit create manifest"),
+        ("an ingest", "ingest create sst"),
+        ("a checkpoint", "checkpoint link sst"),
+        // Commits read no blob files, and flushes neither: what does is their collection.
+        ("a blob collection", "commit read blob"),
+        ("an end of a blob file", "commit remove blob"),
+        ("a full compaction", "compact create sst"),
+    ] {
+        let count = calls.get(name).copied().unwrap_or_default();
+        println!("{what}: {name}, {count} times");
+        assert!(count > 0, "the workload does not reach {what}: {calls:?}");
+    }
+}
+
 #[test]
 fn deep_every_io_fails() {
-    let mut dice = Dice::new(4);
-    let batches: Vec<WriteBatch> =
-        (0..if deep() { 160 } else { 120 }).map(|_| random_batch(&mut dice, 60)).collect();
+    let batches = batches();
+    check_reached(&batches);
     let stride = if deep() { 1 } else { 11 };
     let (mut index, mut runs) = (0, 0);
     loop {

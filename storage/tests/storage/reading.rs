@@ -1,11 +1,14 @@
-//! How often the file system is asked: scans read ahead, many keys share blocks.
+//! How often the file system is asked: scans read ahead in both directions, many keys share blocks, filters leave tables
+//! out, and what is read often stays.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use sheaf_storage::{FaultVfs, IterOptions, Keyspace, KeyspaceOptions, Store, StoreOptions, Vfs, WriteBatch};
+use sheaf_storage::{
+    FaultVfs, IterOptions, Keyspace, KeyspaceOptions, PrefixRule, Store, StoreOptions, Vfs, WriteBatch,
+};
 
-use crate::fixture::{memory, open, small_options};
+use crate::fixture::{Dice, memory, open, small_options};
 
 const KEYS: usize = 4_000;
 
@@ -124,4 +127,201 @@ fn statistics_know_what_is_alive_in_blob_files() {
     let second = tablet.statistics();
     assert_eq!(second.blob_live_bytes, first.blob_live_bytes / 2);
     assert_eq!(second.blob_garbage_bytes, first.blob_live_bytes / 2);
+}
+
+#[test]
+fn a_scan_backward_reads_as_seldom_as_one_forward() {
+    let reads_of = |backward: bool| {
+        let (store, reads) = cold(&large_tables());
+        let mut iter = store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+        assert!(if backward { iter.seek_for_prev(&key(2_000)) } else { iter.seek(&key(2_000)) }.unwrap());
+        for _ in 0..10 {
+            assert!(if backward { iter.prev() } else { iter.next() }.unwrap());
+        }
+        let short = reads.swap(0, Ordering::Relaxed);
+        drop((iter, store));
+        let (store, reads) = cold(&large_tables());
+        let mut iter = store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+        let mut more = if backward { iter.seek_to_last() } else { iter.seek_to_first() }.unwrap();
+        let mut shown = 0;
+        while more {
+            let number = if backward { KEYS - 1 - shown } else { shown };
+            assert_eq!((iter.key(), iter.value()), (key(number).as_slice(), [number as u8; 60].as_slice()));
+            shown += 1;
+            more = if backward { iter.prev() } else { iter.next() }.unwrap();
+        }
+        assert_eq!(shown, KEYS);
+        (short, reads.load(Ordering::Relaxed))
+    };
+    let (forward, backward) = (reads_of(false), reads_of(true));
+    println!("reads of a short and of a whole scan: forward {forward:?}, backward {backward:?}");
+    assert!(backward.0 <= 4 && backward.1 <= forward.1 + 2, "{backward:?} backward, {forward:?} forward");
+}
+
+#[test]
+fn a_walk_that_turns_often_shows_the_same_cold_as_warm() {
+    // A cache of a few blocks: what is read ahead is all there is.
+    let options = StoreOptions { cache_bytes: 4 << 10, ..large_tables() };
+    let (store, _) = cold(&options);
+    let mut iter = store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+    let mut dice = Dice::new(11);
+    let mut at = KEYS / 2;
+    assert!(iter.seek(&key(at)).unwrap());
+    for turn in 0..400 {
+        // Most walks end near the edge of a block or cross a few.
+        for _ in 0..1 + dice.below(90) {
+            let backward = (turn % 2 == 0) == (at > KEYS / 4) && at > 0 || at + 1 == KEYS;
+            assert!(if backward { iter.prev() } else { iter.next() }.unwrap());
+            at = if backward { at - 1 } else { at + 1 };
+            assert_eq!((iter.key(), iter.value()), (key(at).as_slice(), [at as u8; 60].as_slice()));
+        }
+    }
+}
+
+/// A store of `tables` flushes in L0, table `n` with what `keys` says, its files opened and their blocks cold; and what is
+/// asked of its sstables from then on.
+fn flushed(options: &StoreOptions, tables: &[Vec<Vec<u8>>]) -> (Store, Arc<Mutex<Vec<&'static str>>>) {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let calls: Arc<Mutex<Vec<&'static str>>> = Arc::default();
+    let log = Arc::clone(&calls);
+    faults.set_hook(move |call| {
+        if call.path.extension().is_some_and(|extension| extension == "sst") {
+            log.lock().unwrap().push(call.operation);
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, options.clone()).unwrap();
+    for keys in tables {
+        let mut batch = WriteBatch::new();
+        keys.iter().for_each(|key| batch.put(key.clone(), vec![b'v'; 60]));
+        store.tablet().commit(batch, None).unwrap();
+        store.tablet().flush().unwrap();
+    }
+    store.close().unwrap();
+    let store = open(&vfs, options.clone()).unwrap();
+    store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+    assert!(store.tablet().get(b"a").unwrap().is_none());
+    calls.lock().unwrap().clear();
+    (store, calls)
+}
+
+#[test]
+fn a_seek_announces_the_blocks_of_all_tables_before_it_waits_for_one() {
+    // Too small to read more than is wanted, so that every block is announced by itself.
+    let options = StoreOptions {
+        l0_compaction_trigger: 100,
+        l0_slowdown: 100,
+        l0_stop: 200,
+        memtable_bytes: 1 << 20,
+        cache_bytes: 16 << 10,
+        ..large_tables()
+    };
+    let tables: Vec<Vec<_>> =
+        (0..4).map(|table| (0..600).map(|number| key(number * 4 + table)).collect()).collect();
+    for backward in [false, true] {
+        let (store, calls) = flushed(&options, &tables);
+        let mut iter = store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+        calls.lock().unwrap().clear();
+        assert!(if backward { iter.seek_for_prev(&key(1_203)) } else { iter.seek(&key(1_203)) }.unwrap());
+        let calls = calls.lock().unwrap();
+        let expected = [["will_need"; 4], ["read"; 4]].concat();
+        assert_eq!(calls.get(..8), Some(expected.as_slice()), "backward: {backward}, {calls:?}");
+    }
+}
+
+#[test]
+fn an_iterator_over_a_prefix_leaves_out_tables_whose_filter_knows_better() {
+    let mut options = StoreOptions {
+        l0_compaction_trigger: 100,
+        l0_slowdown: 100,
+        l0_stop: 200,
+        memtable_bytes: 1 << 20,
+        filter_part_bytes: 1 << 20,
+        filter_bits_per_key: 16,
+        block_bytes_upper: 1 << 10,
+        ..large_tables()
+    };
+    let with_prefix = |prefix| KeyspaceOptions { prefix, ..KeyspaceOptions::default() };
+    // Table `n` has the prefixes that leave `n` over when divided by five; none has those that leave four.
+    let tables: Vec<Vec<_>> = (0..4)
+        .map(|table| {
+            let prefixes = (0..50).map(|prefix| prefix * 5 + table);
+            prefixes.flat_map(|prefix| (0..8).map(move |n| format!("i{prefix:03}{n}").into_bytes())).collect()
+        })
+        .collect();
+    let mut counts = Vec::new();
+    for rule in [PrefixRule::Fixed(4), PrefixRule::None] {
+        options.keyspaces.insert(Keyspace(b'i'), with_prefix(rule));
+        let (store, calls) = flushed(&options, &tables);
+        let reads_of = |prefix: usize| {
+            let lower = format!("i{prefix:03}").into_bytes();
+            let mut upper = lower.clone();
+            upper[3] += 1;
+            let bounds = IterOptions { lower: Some(lower), upper: Some(upper), keys_only: false };
+            // Opens the files it will look into.
+            store.tablet().snapshot().iter(bounds.clone()).unwrap();
+            calls.lock().unwrap().clear();
+            let mut iter = store.tablet().snapshot().iter(bounds).unwrap();
+            let mut found = 0;
+            let mut more = iter.seek_to_first().unwrap();
+            while more {
+                found += 1;
+                more = iter.next().unwrap();
+            }
+            assert_eq!(found, if prefix % 5 == 4 { 0 } else { 8 }, "prefix {prefix}");
+            calls.lock().unwrap().iter().filter(|&&call| call == "read").count()
+        };
+        // Far enough from each other that no block is asked for twice.
+        let of_one: usize = (0..5).map(|step| reads_of(2 + step * 50)).sum();
+        let of_none: usize = (0..5).map(|step| reads_of(29 + step * 50)).sum();
+        counts.push((of_one, of_none));
+        // In one level, a table that covers the prefix and does not have it.
+        store.tablet().compact_all().unwrap();
+        assert_eq!(store.tablet().statistics().levels[0].tables, 0);
+        counts.push((reads_of(14), reads_of(104)));
+    }
+    println!("reads of five prefixes of one table, and of none; of two in a level: {counts:?}");
+    let [with, in_level, without, in_level_without] = counts[..] else { panic!("{counts:?}") };
+    assert!(with.0 <= 10 && with.1 <= 2, "{counts:?}");
+    assert!(without.0 >= 20 && without.1 >= 20, "{counts:?}");
+    assert_eq!(in_level, (0, 0));
+    assert!(in_level_without.0 > 0 && in_level_without.1 > 0, "{counts:?}");
+}
+
+#[test]
+fn a_scan_past_the_cache_leaves_what_is_read_often() {
+    let options = StoreOptions { cache_bytes: 80 << 10, ..large_tables() };
+    let (store, reads) = cold(&options);
+    let tablet = store.tablet();
+    // Keys in blocks of their own, a third of the cache together.
+    let hot: Vec<Vec<u8>> = (0..20).map(|number| key(number * 200 + 7)).collect();
+    let read_hot = || {
+        let before = reads.load(Ordering::Relaxed);
+        hot.iter().for_each(|key| assert!(tablet.get(key).unwrap().is_some()));
+        reads.load(Ordering::Relaxed) - before
+    };
+    let cold_reads = read_hot();
+    (0..40).for_each(|_| assert_eq!(read_hot(), 0));
+    let mut iter = tablet.snapshot().iter(IterOptions::default()).unwrap();
+    let (mut shown, mut more) = (0, iter.seek_to_first().unwrap());
+    while more {
+        shown += 1;
+        more = iter.next().unwrap();
+    }
+    assert_eq!(shown, KEYS);
+    drop(iter);
+    let cache = tablet.statistics().cache;
+    let bytes: u64 = tablet.statistics().levels.iter().map(|level| level.bytes).sum();
+    assert!(
+        bytes > 3 * cache.budget_bytes && cache.used_bytes * 2 > cache.budget_bytes,
+        "{bytes}: {cache:?}"
+    );
+    let lost = read_hot();
+    println!("{bytes} bytes scanned: {lost} of {cold_reads} hot blocks had to be read again");
+    assert!(cold_reads >= 20 && lost * 4 <= cold_reads, "{lost} of {cold_reads}");
+    // What was read once goes: the scan finds nothing of the start in the cache.
+    let start = reads.load(Ordering::Relaxed);
+    (0..20).for_each(|number| assert!(tablet.get(&key(number * 200 + 107)).unwrap().is_some()));
+    assert!(reads.load(Ordering::Relaxed) - start >= 15, "the cache had room for all");
 }

@@ -263,3 +263,36 @@ fn a_crash_during_a_checkpoint_leaves_no_store_or_a_whole_one() {
         assert!(whole > 0);
     }
 }
+
+#[test]
+fn the_bytes_of_a_torn_segment_stay_as_they_are() {
+    for cut in [false, true] {
+        let (running, vfs) = memory();
+        let store = open(&vfs, small_options()).unwrap();
+        store.tablet().commit(put("a", b"1"), None).unwrap();
+        store.tablet().commit(put("b", &[7; 300]), Some(Durability::Async)).unwrap();
+        let disk = running.crash_clone(1, 100);
+        let is_segment = |path: &Path| path.extension().is_some_and(|extension| extension == "wal");
+        let path =
+            disk.files().into_iter().map(|(path, _)| path).filter(|path| is_segment(path)).max().unwrap();
+        let mut torn = disk.contents(&path).unwrap();
+        let end = torn.iter().rposition(|&byte| byte != 0).unwrap();
+        // Half of the last record came to the disk, and what is behind it is missing or as it was reserved.
+        if cut {
+            torn.truncate(end - 150);
+        } else {
+            torn[end - 150..].fill(0);
+        }
+        disk.overwrite(&path, torn.clone()).unwrap();
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        for round in 0..3 {
+            let store = open(&vfs, small_options()).unwrap();
+            assert!(disk.contents(&path).unwrap() == torn, "open {round}, cut: {cut}");
+            assert_eq!(store.tablet().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+            assert_eq!(store.tablet().get(b"b").unwrap(), None);
+            store.tablet().commit(put("c", &[round]), None).unwrap();
+            store.close().unwrap();
+            assert!(disk.contents(&path).unwrap() == torn, "close {round}, cut: {cut}");
+        }
+    }
+}

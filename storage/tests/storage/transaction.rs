@@ -364,9 +364,7 @@ fn what_was_read_under_a_lock_is_checked_even_if_nothing_is_written() {
         let (_store, tablet) = store();
         let locking = Locking::Pessimistic { patience: Duration::from_millis(10) };
         let begin = || {
-            tablet
-                .begin(TransactionOptions { isolation, locking, ..TransactionOptions::default() })
-                .unwrap()
+            tablet.begin(TransactionOptions { isolation, locking, ..TransactionOptions::default() }).unwrap()
         };
         let one = begin();
         assert_eq!(text(one.get(b"b").unwrap()), Some("b0".into()));
