@@ -12,6 +12,7 @@ mod hostile_commands;
 mod large_document;
 mod large_index_key;
 mod malformed_bson;
+mod power_cut;
 mod second_process;
 mod truncated_file;
 mod unknown_operator;
