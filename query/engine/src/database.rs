@@ -22,6 +22,9 @@ use crate::log_sink::LogSink;
 use crate::session::{LogicalSessions, Session, SessionId, WriteIntents};
 use crate::{Error, Result, error_code};
 
+/// Documents of at least this many bytes are stored apart from their keys: compaction then moves references to them.
+const LARGE_DOCUMENT_BYTES: usize = 4 << 10;
+
 /// How a database is opened. Start from [`DatabaseOptions::default`].
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
@@ -93,9 +96,10 @@ impl Database {
 
     /// Opens the database in a directory of any file system.
     pub fn open_with(vfs: Arc<dyn Vfs>, path: &Path, mut options: DatabaseOptions) -> Result<Self> {
-        for keyspace in [DOCUMENTS, INDEXES] {
-            let own =
-                KeyspaceOptions { prefix: PrefixRule::Fixed(PREFIX_BYTES), ..KeyspaceOptions::default() };
+        let indexes =
+            KeyspaceOptions { prefix: PrefixRule::Fixed(PREFIX_BYTES), ..KeyspaceOptions::default() };
+        let documents = KeyspaceOptions { blob_threshold_bytes: Some(LARGE_DOCUMENT_BYTES), ..indexes };
+        for (keyspace, own) in [(DOCUMENTS, documents), (INDEXES, indexes)] {
             options.store.keyspaces.entry(keyspace).or_insert(own);
         }
         let seed = vfs.unique_id().map_err(|error| {

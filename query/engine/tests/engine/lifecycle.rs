@@ -79,3 +79,25 @@ fn dropping_and_renaming() {
     insert(&session, &[r#"{"_id":2}"#]);
     assert_eq!(find(&session, "{}"), [r#"{"_id":2}"#]);
 }
+
+#[test]
+fn large_documents_are_stored_apart_from_their_keys_and_read_like_any() {
+    let database = database();
+    let session = database.session();
+    create_index(&session, r#"{"key": {"text": 1}, "name": "text_1"}"#).expect("creates");
+    let with_text = |id: u32, bytes: usize| format!(r#"{{"_id":{id},"text":"{}"}}"#, "x".repeat(bytes));
+    // Just below and just above the limit, and one whose entry in the index is as large as itself.
+    let documents: Vec<_> =
+        [10, 4_000, 4_096, 20_000].iter().zip(1..).map(|(bytes, id)| with_text(id, *bytes)).collect();
+    let written: Vec<_> = documents.iter().map(String::as_str).collect();
+    insert(&session, &written);
+    let tablet = database.store().tablet();
+    tablet.flush().expect("flushes");
+    let statistics = tablet.statistics();
+    assert_eq!(statistics.blob_files, 1, "{statistics:?}");
+    assert!(statistics.blob_live_bytes < 5_000, "values of one letter compress: {statistics:?}");
+    tablet.compact_all().expect("compacts");
+    let read: Vec<_> = (1..=4).flat_map(|id| find(&session, &format!(r#"{{"_id":{id}}}"#))).collect();
+    assert_eq!(read, documents);
+    assert_eq!(find(&session, r#"{"text": {"$gt": "xxxxxxxxxxx"}}"#).len(), 3);
+}
