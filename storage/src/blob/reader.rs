@@ -74,7 +74,7 @@ impl BlobReader {
         if reference.file_id != self.file_id {
             return Err(self.file.corruption(offset, Malformed("a reference to another blob file")));
         }
-        let bytes = self.file.read_sealed(reference.record, BlockType::Blob)?;
+        let bytes = self.file.read_sealed(reference.record, BlockType::Blob, caching)?;
         if bytes.as_slice().len() as u64 != reference.value_bytes {
             return Err(self
                 .file

@@ -15,7 +15,7 @@ use crate::sstable::block::{Block, BlockBytes};
 use crate::sstable::filter::Filter;
 use crate::sstable::footer::BlockHandle;
 use crate::sstable::open_files::{OpenFiles, Slot};
-use crate::sstable::regions::Regions;
+use crate::sstable::regions::{PAGE_BYTES, REGION_BYTES, Regions};
 use crate::sstable::removals::Unneeded;
 use crate::sstable::sealed::{BlockType, Unsealed, unseal};
 use crate::vfs::{MappedBytes, Vfs, VfsFile};
@@ -78,7 +78,7 @@ pub struct BlockFile {
     file_bytes: u64,
     /// Decrypts its blocks, once its head or foot has said that they are encrypted.
     cipher: Option<FileCipher>,
-    /// What has been read ahead of single blocks.
+    /// What has been read ahead of single blocks; of a map, what has been brought into memory.
     regions: Regions,
     /// This open file's number in the cache.
     holder: u64,
@@ -146,7 +146,7 @@ impl BlockFile {
         let cache = Arc::clone(&opener.cache);
         cache.add_file(file_bytes);
         let (vfs, open_files) = (Arc::clone(&opener.vfs), Arc::clone(&opener.open_files));
-        let regions = Regions::new(if map.is_none() { file_bytes } else { 0 });
+        let regions = Regions::new(file_bytes, if map.is_none() { REGION_BYTES } else { PAGE_BYTES });
         let cipher = None;
         Ok(BlockFile {
             vfs,
@@ -211,19 +211,43 @@ impl BlockFile {
         Ok(bytes)
     }
 
-    /// Reads and checks one sealed block; its bytes before compression.
-    pub fn read_sealed(&self, handle: BlockHandle, block_type: BlockType) -> Result<BlockBytes> {
+    /// The file's map, with the bytes of a block in memory: what cannot be read is an error here.
+    fn mapped(&self, map: &MappedBytes, handle: BlockHandle) -> Result<()> {
+        let bytes = handle.offset..handle.end().unwrap_or(handle.offset);
+        if self.regions.are_asked(&bytes) {
+            return Ok(());
+        }
+        let part = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let populated = map.populate(part(bytes.start)..part(bytes.end));
+        populated.map_err(|error| Error::io("read", &self.path, error))?;
+        // After that, so that nobody touches what somebody else is still asking for.
+        self.regions.ask(bytes);
+        Ok(())
+    }
+
+    /// Reads and checks one sealed block; its bytes before compression. A compaction reads past the map as well: it would throw
+    /// out what others read.
+    pub fn read_sealed(
+        &self,
+        handle: BlockHandle,
+        block_type: BlockType,
+        caching: Caching,
+    ) -> Result<BlockBytes> {
         if handle.end().is_none_or(|end| end > self.file_bytes) {
             return Err(self.corruption(handle.offset, Malformed(PAST_THE_FILE)));
         }
         let length = handle.length as usize;
         let wrong = |malformed| self.corruption(handle.offset, malformed);
         let cipher = self.cipher.as_ref();
-        if let Some(map) = &self.map {
+        if let Some(map) = self.map.as_ref().filter(|_| caching == Caching::Through) {
+            self.mapped(map, handle)?;
             let start = usize::try_from(handle.offset).unwrap_or(usize::MAX);
             let sealed = (**map).as_ref().get(start..start.saturating_add(length)).unwrap_or_default();
             return match unseal(sealed, block_type, self.file_id.0, handle.offset, cipher).map_err(wrong)? {
-                Unsealed::Same(raw) => Ok(BlockBytes::Mapped(Arc::clone(map), start..start + raw.len())),
+                Unsealed::Same(raw) => {
+                    let map: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::clone(map) as _;
+                    Ok(BlockBytes::Mapped(map, start..start + raw.len()))
+                }
                 Unsealed::Decoded(raw) => Ok(BlockBytes::Heap(raw)),
             };
         }
@@ -236,16 +260,26 @@ impl BlockFile {
         Ok(BlockBytes::Heap(sealed.into_boxed_slice()))
     }
 
-    /// Reads a block past the cache, for somebody who accounts for it.
-    pub(super) fn parse(&self, handle: BlockHandle, block_type: BlockType) -> Result<Block> {
-        let bytes = self.read_sealed(handle, block_type)?;
+    /// Reads a block, for somebody who accounts for it.
+    pub(super) fn parse(
+        &self,
+        handle: BlockHandle,
+        block_type: BlockType,
+        caching: Caching,
+    ) -> Result<Block> {
+        let bytes = self.read_sealed(handle, block_type, caching)?;
         let block = Block::parse(bytes).map_err(|malformed| self.corruption(handle.offset, malformed))?;
         let is_index = matches!(block_type, BlockType::Index | BlockType::TopIndex);
         Ok(if is_index { block.into_index() } else { block })
     }
 
-    fn parse_block(&self, handle: BlockHandle, block_type: BlockType) -> Result<Arc<Block>> {
-        Ok(Arc::new(self.parse(handle, block_type)?.charged(&self.cache)))
+    fn parse_block(
+        &self,
+        handle: BlockHandle,
+        block_type: BlockType,
+        caching: Caching,
+    ) -> Result<Arc<Block>> {
+        Ok(Arc::new(self.parse(handle, block_type, caching)?.charged(&self.cache)))
     }
 
     /// A part of the filter, through the cache.
@@ -254,7 +288,7 @@ impl BlockFile {
             return Ok(part);
         }
         self.cache.admit_load(u64::from(handle.length))?;
-        let bytes = self.read_sealed(handle, BlockType::Filter)?;
+        let bytes = self.read_sealed(handle, BlockType::Filter, Caching::Through)?;
         let wrong = |malformed| self.corruption(handle.offset, malformed);
         let filter = Filter::parse(bytes.as_slice()).map_err(wrong)?;
         // The directory is of a kind this build knows, and its parts are of one it knows as well.
@@ -303,9 +337,9 @@ impl BlockFile {
         }
     }
 
-    /// Whether the file is mapped: the system reads ahead then.
-    pub fn is_mapped(&self) -> bool {
-        self.map.is_some()
+    /// Whether such a read is of the map: nothing is read ahead then.
+    pub fn is_mapped(&self, caching: Caching) -> bool {
+        self.map.is_some() && caching == Caching::Through
     }
 
     /// Where a block and what lies beside it are: about `length` bytes, the whole block at least, none past the file.
@@ -366,14 +400,14 @@ impl BlockFile {
     /// A parsed block.
     pub fn block(&self, handle: BlockHandle, block_type: BlockType, caching: Caching) -> Result<Arc<Block>> {
         if caching == Caching::Past {
-            return self.parse_block(handle, block_type);
+            return self.parse_block(handle, block_type, caching);
         }
         if let Some(block) = self.cached(handle) {
             return Ok(block);
         }
         self.cache.admit_load(u64::from(handle.length) + size_of::<Block>() as u64)?;
         self.ask_for_region(handle)?;
-        let block = self.parse_block(handle, block_type)?;
+        let block = self.parse_block(handle, block_type, caching)?;
         self.cache.insert(self.holder, handle.offset, Cached::Block(Arc::clone(&block)));
         Ok(block)
     }

@@ -373,7 +373,7 @@ impl TableCursor {
         }
         let (index, at) = self.index_entry();
         let file = &self.reader.file;
-        if self.in_a_row < AHEAD_AFTER || file.is_mapped() {
+        if self.in_a_row < AHEAD_AFTER || file.is_mapped(self.caching) {
             let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
             return self.check_entries(block);
         }

@@ -68,8 +68,8 @@ impl TableReader {
         let footer = Footer::read(&tail, file.path(), file_bytes, file_id.0)?;
         let key_at = file_bytes.saturating_sub((FOOTER_BYTES + KEY_BLOCK_BYTES) as u64);
         file.unlock(opener, KeyedFile::Sstable, footer.encrypted, key_at)?;
-        let root = Arc::new(file.parse(footer.index, BlockType::TopIndex)?);
-        let properties = file.read_sealed(footer.properties, BlockType::Properties)?;
+        let root = Arc::new(file.parse(footer.index, BlockType::TopIndex, Caching::Through)?);
+        let properties = file.read_sealed(footer.properties, BlockType::Properties, Caching::Through)?;
         let properties = Properties::parse(properties.as_slice())
             .map_err(|malformed| file.corruption(footer.properties.offset, malformed))?;
         let filter = Self::read_filter(&file, footer.filter)?;
@@ -117,7 +117,7 @@ impl TableReader {
         if !handle.exists() {
             return Ok(None);
         }
-        let bytes = file.read_sealed(handle, BlockType::Filter)?;
+        let bytes = file.read_sealed(handle, BlockType::Filter, Caching::Through)?;
         FilterBlock::parse(bytes.as_slice()).map_err(|malformed| file.corruption(handle.offset, malformed))
     }
 
@@ -125,7 +125,7 @@ impl TableReader {
         if !handle.exists() {
             return Ok(None);
         }
-        let block = file.parse(handle, BlockType::RangeTombstones)?;
+        let block = file.parse(handle, BlockType::RangeTombstones, Caching::Through)?;
         let mut all = Vec::with_capacity(block.entries());
         for index in 0..block.entries() {
             let mut start = Vec::new();

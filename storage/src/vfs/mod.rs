@@ -102,5 +102,11 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
 /// A lock on a file, released when dropped.
 pub trait VfsLock: Send + Sync + fmt::Debug {}
 
+/// A file mapped into memory.
+pub trait MappedFile: AsRef<[u8]> {
+    /// Brings bytes of it into memory. What cannot be read is an error here, where touching it first would end the process.
+    fn populate(&self, bytes: Range<usize>) -> io::Result<()>;
+}
+
 /// Bytes of a mapped file.
-pub type MappedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type MappedBytes = Arc<dyn MappedFile + Send + Sync>;

@@ -30,6 +30,7 @@ mod inspect;
 mod kill;
 mod lifecycle;
 mod memory;
+mod mapped;
 mod metamorphic;
 mod model;
 mod model_transaction;
