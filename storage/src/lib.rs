@@ -20,10 +20,12 @@ pub mod encryption;
 #[doc(hidden)]
 pub mod entry;
 mod error;
+mod events;
 #[doc(hidden)]
 pub mod expiry;
 #[doc(hidden)]
 pub mod file_id;
+mod histogram;
 #[doc(hidden)]
 pub mod inspect;
 mod keyspace;
@@ -56,9 +58,13 @@ pub mod vfs;
 pub mod wal;
 mod write_batch;
 
+pub use cache::{CacheStatistics, FilterStatistics};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use compaction::Reason as CompactionReason;
 pub use encryption::{Encryption, KeyProblem, MasterKey, Scratch};
 pub use error::{Error, Result};
+pub use events::{Event, EventListener};
+pub use histogram::DurationHistogram;
 pub use inspect::inspect;
 pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
@@ -67,9 +73,12 @@ pub use read::{Iter, IterOptions};
 pub use replicator::{Local, Proposal, Replicator, Role};
 pub use salvage::{SalvageReport, salvage};
 pub use store::{Store, StoreStatistics};
-pub use tablet::{LevelStatistics, MemoryReport, Tablet, TabletId, TabletStatistics, VerifyReport};
+pub use tablet::{
+    LevelStatistics, MemoryReport, Tablet, TabletId, TabletStatistics, VerifyReport, WriteState,
+};
 pub use timestamp::Timestamp;
 pub use transaction::{Isolation, Locking, Savepoint, Transaction, TransactionOptions};
 pub use value_slice::ValueSlice;
 pub use vfs::{DiskVfs, FaultVfs, MemoryVfs, Vfs, VfsFile, VfsLock};
+pub use wal::log::LogStatistics;
 pub use write_batch::{Operation, WriteBatch};

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
-use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::limits::{LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
+use crate::events::{Event, EventListener};
+use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
+use crate::limits::{BLOB_THRESHOLD_BYTES_MIN, LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
 use crate::replicator::{Local, Replicator};
 
 /// What an acknowledged commit means.
@@ -50,7 +51,8 @@ pub enum FilterKind {
 pub enum ReadMode {
     /// Positional reads through the block cache.
     Pread,
-    /// Memory maps where the platform and the file system allow them, else positional reads.
+    /// Memory maps where the platform and the file system allow them, else positional reads. A medium that loses what was read
+    /// before ends the process, which a positional read does not.
     Mmap,
 }
 
@@ -78,6 +80,8 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// Who runs flushes and compactions.
     pub background: BackgroundWork,
+    /// Hears of flushes, compactions, stalls and failures.
+    pub events: Option<Arc<dyn EventListener>>,
     /// What stands between appending a write to the log and applying it: [`Local`] for a store alone.
     pub replicator: Arc<dyn Replicator>,
 
@@ -133,6 +137,10 @@ pub struct StoreOptions {
     pub l0_slowdown: usize,
     /// Number of sstables in L0 at which commits wait.
     pub l0_stop: usize,
+    /// Bytes that compaction has yet to move from which commits are delayed.
+    pub debt_slowdown_bytes: u64,
+    /// Bytes that compaction has yet to move at which commits wait.
+    pub debt_stop_bytes: u64,
     /// Most compactions at once, each of another tablet: a long one of one tablet does not hold up the others.
     pub compaction_threads_max: usize,
     /// The pace in bytes a second at which files that are no longer needed are removed, where the store has threads; `None`: as
@@ -164,6 +172,7 @@ impl Default for StoreOptions {
             async_interval: Duration::from_millis(100),
             clock: Arc::new(SystemClock::default()),
             background: BackgroundWork::Threads,
+            events: None,
             replicator: Arc::new(Local),
             encryption: None,
             memory_bytes: None,
@@ -187,6 +196,8 @@ impl Default for StoreOptions {
             l0_compaction_trigger: 4,
             l0_slowdown: 12,
             l0_stop: 24,
+            debt_slowdown_bytes: 16 << 30,
+            debt_stop_bytes: 64 << 30,
             compaction_threads_max: 2,
             removal_bytes_per_second: Some(256 << 20),
             table_bytes_target: 32 << 20,
@@ -229,6 +240,13 @@ impl StoreOptions {
         usual.min(left).max(self.memtable_bytes as u64)
     }
 
+    /// Tells the listener, if there is one.
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        if let Some(listener) = &self.events {
+            listener.on_event(&event());
+        }
+    }
+
     /// Refuses combinations that cannot work.
     pub fn validate(&self) -> Result<()> {
         let require = |holds: bool, what: &str| {
@@ -248,10 +266,25 @@ impl StoreOptions {
         require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;
         require(self.filter_part_bytes >= 64, "filter_part_bytes must be at least 64")?;
         require(self.index_part_bytes >= 64, "index_part_bytes must be at least 64")?;
+        require(self.filter_bits_per_key <= 64, "filter_bits_per_key must be at most 64")?;
+        for (keyspace, own) in &self.keyspaces {
+            let threshold = own.blob_threshold_bytes.unwrap_or(BLOB_THRESHOLD_BYTES_MIN);
+            let is_prefix = own.prefix != PrefixRule::Fixed(0);
+            let what = format!(
+                "of keyspace {}: blob_threshold_bytes must be at least {BLOB_THRESHOLD_BYTES_MIN}, a prefix must have a byte",
+                keyspace.0
+            );
+            require(threshold >= BLOB_THRESHOLD_BYTES_MIN && is_prefix, &what)?;
+        }
+        require(self.blob_file_bytes_target >= 1, "blob_file_bytes_target must be at least 1")?;
         require(self.restart_interval >= 1, "restart_interval must be at least 1")?;
         require(self.l0_compaction_trigger >= 1, "l0_compaction_trigger must be at least 1")?;
         require(self.l0_slowdown >= self.l0_compaction_trigger, "l0_slowdown must not be below the trigger")?;
         require(self.l0_stop > self.l0_slowdown, "l0_stop must be above l0_slowdown")?;
+        require(
+            self.debt_stop_bytes > self.debt_slowdown_bytes,
+            "debt_stop_bytes must be above debt_slowdown_bytes",
+        )?;
         require(self.compaction_threads_max >= 1, "compaction_threads_max must be at least 1")?;
         require(
             self.removal_bytes_per_second.is_none_or(|pace| pace >= 1 << 20),

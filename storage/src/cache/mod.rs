@@ -22,11 +22,15 @@
 //! once. Jobs of the store itself (flush, compaction) are charged and never refused a block, for they are what
 //! gives memory back.
 
+mod filter_counters;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
+
+pub use filter_counters::{FilterCounters, FilterStatistics};
 
 use crate::error::{Error, Result};
 use crate::sstable::block::Block;
@@ -182,6 +186,8 @@ pub struct BlockCache {
     next_holder: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    /// How the filters of the open files do.
+    pub filters: FilterCounters,
 }
 
 /// What the cache holds and how it does.
@@ -203,6 +209,8 @@ pub struct CacheStatistics {
     pub hits: u64,
     /// Lookups that did not.
     pub misses: u64,
+    /// How filters have done.
+    pub filters: FilterStatistics,
 }
 
 impl BlockCache {
@@ -227,6 +235,7 @@ impl BlockCache {
             next_holder: AtomicU64::new(1),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            filters: FilterCounters::default(),
         }
     }
 
@@ -391,6 +400,7 @@ impl BlockCache {
             items: self.blocks.len() as u64,
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
+            filters: self.filters.statistics(),
         }
     }
 }

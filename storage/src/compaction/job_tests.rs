@@ -165,6 +165,7 @@ impl Tree {
             version: &self.version,
             options: &self.options,
             busy: &BTreeSet::new(),
+            dense: &BTreeSet::new(),
             history: &history,
             ranges: self.version.range_tombstones().unwrap().map(|ranges| &**ranges),
         });

@@ -51,6 +51,16 @@ pub enum Choice {
     },
 }
 
+impl Choice {
+    /// Why; `None` where files go that nobody needs.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Choice::Move { reason, .. } | Choice::Merge { reason, .. } => Some(*reason),
+            Choice::Nothing | Choice::Drop { .. } => None,
+        }
+    }
+}
+
 /// Why a compaction was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

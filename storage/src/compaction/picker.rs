@@ -6,7 +6,8 @@
 //!    another level goes the table that overlaps least of the next, relative to its size. A table that overlaps nothing
 //!    there is moved instead of rewritten, if both levels compress alike.
 //! 3. A blob file that is mostly garbage: a table that refers to it is rewritten in its level.
-//! 4. A table that is mostly tombstones nobody needs to see: rewritten one level down, or in place at the bottom. L0 goes
+//! 4. A table that is mostly tombstones nobody needs to see, or below L0 in a part of it: rewritten one level down, or in place
+//!    at the bottom. L0 goes
 //!    as a whole, below its trigger too, if its tombstones hide nearly all that lies under them.
 //!
 //! Worked example: L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
@@ -45,6 +46,8 @@ pub struct PickInput<'a> {
     pub busy: &'a BTreeSet<FileId>,
     /// What readers may read.
     pub history: &'a History,
+    /// Tables of which a part is mostly tombstones, whatever the rest is.
+    pub dense: &'a BTreeSet<FileId>,
     /// The range tombstones of all tables of the version.
     pub ranges: Option<&'a RangeTombstones>,
 }
@@ -285,14 +288,23 @@ impl Picker<'_> {
         self.take_from_l0(version.l0_runs(), Reason::Tombstones)
     }
 
-    /// A table of which at least half are tombstones that are older than every reader.
+    /// Whether a walk over a part of a table meets little but tombstones that are older than every reader.
+    fn is_dense(&self, table: &TableHandle) -> bool {
+        let meta = &table.meta;
+        self.input.dense.contains(&meta.file_id) && meta.newest <= self.input.history.oldest()
+    }
+
+    /// A table of which at least half, or of which a part, are tombstones that are older than every reader.
     fn tombstones(&self) -> Option<Choice> {
         if let Some(choice) = self.l0_tombstones() {
             return Some(choice);
         }
         for level in (1..LEVELS).rev() {
             let tables = self.input.version.level(level).iter();
-            for table in tables.filter(|table| !self.busy(table) && self.is_swamped(table)) {
+            let in_the_way = |table: &&Arc<TableHandle>| {
+                !self.busy(table) && (self.is_swamped(table) || self.is_dense(table))
+            };
+            for table in tables.filter(in_the_way) {
                 let to = (level + 1).min(LEVELS - 1);
                 let choice = match self.push_into_level(level, &[table], to, Reason::Tombstones) {
                     _ if to == level => Choice::Merge {

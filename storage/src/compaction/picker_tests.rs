@@ -13,6 +13,7 @@ struct Tree {
     version: Version,
     options: StoreOptions,
     busy: BTreeSet<FileId>,
+    dense: BTreeSet<FileId>,
     history: History,
     ranges: RangeTombstones,
     opener: Arc<FileOpener>,
@@ -59,6 +60,7 @@ impl Tree {
             version: Version::default(),
             options,
             busy: BTreeSet::new(),
+            dense: BTreeSet::new(),
             history: History::new([], Timestamp(100)),
             ranges: RangeTombstones::default(),
             opener: Arc::new(opener),
@@ -77,8 +79,8 @@ impl Tree {
     }
 
     fn choice(&self) -> Choice {
-        let Tree { version, options, busy, history, ranges, .. } = self;
-        pick(&PickInput { version, options, busy, history, ranges: Some(ranges) })
+        let Tree { version, options, busy, dense, history, ranges, .. } = self;
+        pick(&PickInput { version, options, busy, dense, history, ranges: Some(ranges) })
     }
 }
 
@@ -225,6 +227,21 @@ fn what_waits_in_l0_under_tombstones_counts_as_what_they_may_hide() {
     };
     assert_eq!(tree(10).choice(), merge(&[(0, 1), (0, 2)], 6, Reason::Tombstones));
     assert_eq!(tree(11).choice(), Choice::Nothing);
+}
+
+#[test]
+fn a_run_of_tombstones_in_a_table_of_live_keys_goes_too() {
+    let mut few = meta(1, "b", "c", 100);
+    few.tombstones = 2;
+    let mut tree = Tree::new().with(6, few.clone());
+    assert_eq!(tree.choice(), Choice::Nothing);
+    tree.dense.insert(FileId(1));
+    assert_eq!(tree.choice(), merge(&[(6, 1)], 6, Reason::Tombstones));
+    tree.history = History::new([Timestamp(4)], Timestamp(100));
+    assert_eq!(tree.choice(), Choice::Nothing, "somebody may still see what they hide");
+    let mut upper = Tree::new().with(5, few).with(6, meta(2, "a", "b", 9_000));
+    upper.dense.insert(FileId(1));
+    assert_eq!(upper.choice(), merge(&[(5, 1), (6, 2)], 6, Reason::Tombstones));
 }
 
 #[test]

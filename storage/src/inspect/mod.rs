@@ -14,6 +14,7 @@ use crate::encryption::{Encryption, KEYS_FILE, StoreKeys, read_master_key_id};
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
 use crate::limits::TABLET_LIST_BYTES_MAX;
+use crate::manifest::current;
 use crate::sstable::footer::SSTABLE_MAGIC;
 use crate::store::tablet_list::{TABLETS_MAGIC, TabletList};
 use crate::vfs::{Vfs, VfsFile};
@@ -34,6 +35,13 @@ pub fn inspect(
     if path.file_name().is_some_and(|name| name == KEYS_FILE) {
         let id = read_master_key_id(&**vfs, path)?;
         return put(out, path, format_args!("store key wrapped by master key {id:?}"));
+    }
+    if path.file_name().is_some_and(|name| name == "CURRENT") {
+        let id = current::read(&**vfs, path.parent().unwrap_or(Path::new("")))?;
+        return put(out, path, format_args!("current manifest {}", id.0));
+    }
+    if path.file_name().is_some_and(|name| name == "LOCK") && length == 0 {
+        return put(out, path, format_args!("lock of a store"));
     }
     let keys = find_keys(&**vfs, path, encryption)?;
     if last == SSTABLE_MAGIC {

@@ -163,13 +163,22 @@ impl TableReader {
     /// Whether a key of this hash may be in it; `false` is certain.
     #[inline]
     pub fn may_contain(&self, key_hash: u64) -> Result<bool> {
-        match &self.filter {
-            None => Ok(true),
-            Some(FilterBlock::Whole(filter)) => Ok(filter.may_contain(key_hash)),
+        let may_contain = match &self.filter {
+            None => return Ok(true),
+            Some(FilterBlock::Whole(filter)) => filter.may_contain(key_hash),
             Some(FilterBlock::Parts(parts)) => {
                 let Some(handle) = parts.handle_of(key_hash) else { return Ok(true) };
-                Ok(self.file.filter_part(handle)?.filter().may_contain(key_hash))
+                self.file.filter_part(handle)?.filter().may_contain(key_hash)
             }
+        };
+        self.file.cache().0.filters.note_question(!may_contain);
+        Ok(may_contain)
+    }
+
+    /// Counts a key that the filter has let through and that is not here.
+    fn note_mistake(&self) {
+        if self.filter.is_some() {
+            self.file.cache().0.filters.note_mistake();
         }
     }
 
@@ -261,7 +270,11 @@ impl TableReader {
         let target = self.stored(Position { key, timestamp: visible });
         let Some(block) = self.block_of(target)? else { return Ok(None) };
         block.prefetch_columns();
-        Ok(self.found(&block, block.seek(target), key))
+        let found = self.found(&block, block.seek(target), key);
+        if found.is_none() {
+            self.note_mistake();
+        }
+        Ok(found)
     }
 
     /// As `get`, the filter included. `near` is the block the last answer came from: when keys are asked for in ascending
@@ -286,6 +299,9 @@ impl TableReader {
         }
         let Some(block) = self.block_of(target)? else { return Ok(None) };
         let found = self.found(&block, block.seek(target), key);
+        if found.is_none() {
+            self.note_mistake();
+        }
         *near = Some(block);
         Ok(found)
     }

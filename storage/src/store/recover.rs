@@ -40,14 +40,18 @@ struct Found {
 fn parts(options: &StoreOptions) -> Parts {
     let cache = BlockCache::within(options.cache_bytes, options.memory_budget_bytes());
     let open_files = OpenFiles::new(options.open_files_max, options.removal_bytes_per_second);
-    (Arc::default(), Arc::new(cache), Arc::new(open_files))
+    let poison = Poison::default();
+    if let Some(listener) = &options.events {
+        poison.tell(Arc::clone(listener));
+    }
+    (Arc::new(poison), Arc::new(cache), Arc::new(open_files))
 }
 
 /// A new store, whose log and first tablet's manifest are durable.
 pub(super) fn create(place: &Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>> {
     let parts = parts(options);
     let tail = LogTail { next_number: 1, ..LogTail::default() };
-    let log = begin_log(place, tail, &parts.0)?;
+    let log = begin_log(place, tail, &parts.0)?.timed(Arc::clone(&options.clock));
     let opener = place.opener(TabletId::FIRST, options, &parts.1, &parts.2);
     let poison = Arc::clone(&parts.0);
     let versions = VersionSet::create(opener, place.identity, options.manifest_bytes_min, poison, 1)?;
@@ -86,7 +90,7 @@ pub(super) fn recover(
     let mut log = None;
     if !options.read_only {
         sync_tail(&*place.vfs, &log_directory, &tail)?;
-        let begun = begin_log(place, tail, &parts.0)?;
+        let begun = begin_log(place, tail, &parts.0)?.timed(Arc::clone(&options.clock));
         found.values().try_for_each(|tablet| tablet.versions.remove_orphans())?;
         for path in leftovers {
             place.vfs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;

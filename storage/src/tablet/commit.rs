@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
@@ -30,12 +29,6 @@ use crate::write_batch::{Operation, WriteBatch};
 
 /// The term of a store alone.
 const LOCAL_TERM: u64 = 1;
-/// A commit waits at most this long for background work before it is refused.
-const STALL_WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long a stalled commit waits between two looks.
-const STALL_WAIT_STEP: Duration = Duration::from_millis(100);
-/// The longest delay of a commit before L0 is full.
-const SLOWDOWN_DELAY_MAX: Duration = Duration::from_millis(2);
 
 impl Tablet {
     /// Commits a batch. `durability` overrides the store's.
@@ -90,46 +83,6 @@ impl Tablet {
 }
 
 impl TabletInner {
-    /// Fails, delays or waits as the state of background work demands.
-    fn admit(&self) -> Result<()> {
-        self.check_writable()?;
-        let mut waited = Duration::ZERO;
-        loop {
-            let l0_runs = self.view().version.l0_runs();
-            let sealed = lock(&self.sealed).len();
-            if sealed < self.options.sealed_memtables_max && l0_runs < self.options.l0_stop {
-                return self.slow_down(l0_runs);
-            }
-            if waited >= STALL_WAIT_MAX {
-                return Err(Error::WriteStalled(format!(
-                    "{sealed} memtables wait for their flush, {l0_runs} flushes in L0 for compaction"
-                )));
-            }
-            self.statistics.stalls.fetch_add(1, Ordering::Relaxed);
-            if self.options.background == BackgroundWork::Inline {
-                self.shared.work_inline();
-            } else {
-                self.shared.work.wake();
-                self.shared.work.wait_for_progress(STALL_WAIT_STEP);
-            }
-            waited += STALL_WAIT_STEP;
-            self.check_writable()?;
-        }
-    }
-
-    /// Delays a commit in proportion to how close L0 is to its limit.
-    fn slow_down(&self, l0_runs: usize) -> Result<()> {
-        let (slowdown, stop) = (self.options.l0_slowdown, self.options.l0_stop);
-        if l0_runs < slowdown || self.options.background == BackgroundWork::Inline {
-            return Ok(());
-        }
-        let steps = u32::try_from(stop.saturating_sub(slowdown)).unwrap_or(u32::MAX).max(1);
-        let over = u32::try_from(l0_runs - slowdown + 1).unwrap_or(u32::MAX).min(steps);
-        self.statistics.delays.fetch_add(1, Ordering::Relaxed);
-        self.shared.work.wait_for_progress(SLOWDOWN_DELAY_MAX * over / steps);
-        Ok(())
-    }
-
     /// Fails if no commit can succeed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.dropped.load(Ordering::Acquire) {
@@ -156,13 +109,16 @@ impl TabletInner {
             Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
         };
         let mut newest = Timestamp::ZERO;
+        let mut committed_bytes = 0;
         for (request, result) in group.iter().zip(&mut results) {
             if let Ok(timestamp) = result {
+                committed_bytes += request.encoded.len() as u64;
                 apply(&order.active, *timestamp, &request.operations);
                 newest = newest.max(*timestamp);
             }
         }
         self.visible.fetch_max(newest.0, Ordering::Release);
+        self.statistics.committed_bytes.fetch_add(committed_bytes, Ordering::Relaxed);
         self.shared.note_active_bytes(self, order.active.memory_bytes() as u64);
         if self.shared.is_over_active() {
             self.account_memory();

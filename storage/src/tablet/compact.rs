@@ -8,6 +8,7 @@ use crate::compaction::job::choose_all;
 use crate::compaction::picker::debt_bytes;
 use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::file_id::FileId;
 use crate::manifest::{Version, VersionEdit};
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -80,9 +81,9 @@ impl TabletInner {
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
         let preview = lock(&self.watermark).preview(self.history_floor());
         let preview = preview.expiring(Arc::clone(&self.expiry));
-        let busy = BTreeSet::new();
+        let (busy, dense) = (BTreeSet::new(), dense_tables(version)?);
         let choose = |history: &History| {
-            pick(&PickInput { version, options: &self.options, busy: &busy, history, ranges })
+            pick(&PickInput { version, options: &self.options, busy: &busy, dense: &dense, history, ranges })
         };
         if choose(&preview) == Choice::Nothing {
             return Ok(Choice::Nothing);
@@ -96,6 +97,7 @@ impl TabletInner {
         if *choice == Choice::Nothing {
             return Ok(false);
         }
+        let started = self.options.clock.monotonic_micros();
         let (floor, history) = self.raise_history();
         let context = JobContext {
             options: &self.options,
@@ -120,17 +122,43 @@ impl TabletInner {
         self.statistics.compaction_read_bytes.fetch_add(outcome.bytes_read, Ordering::Relaxed);
         self.statistics.compaction_written_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
         self.shared.work.report_progress();
+        self.options.emit(|| Event::Compacted {
+            tablet: self.id,
+            reason: choice.reason(),
+            bytes_read: outcome.bytes_read,
+            bytes_written: outcome.bytes_written,
+            micros: self.options.clock.monotonic_micros().saturating_sub(started),
+        });
         Ok(true)
     }
 
     /// Removes what a plan wrote whose inputs are gone.
     fn decline(&self, mut edit: VersionEdit) {
         self.statistics.plans_declined.fetch_add(1, Ordering::Relaxed);
+        self.options.emit(|| Event::PlanDeclined { tablet: self.id });
         // A table that was only to change its level is somebody's.
         let removed: BTreeSet<FileId> = edit.removed_tables.iter().map(|(_, id)| *id).collect();
         edit.added_tables.retain(|(_, meta)| !removed.contains(&meta.file_id));
         self.remove_files(&edit);
     }
+}
+
+/// The tables in which at least one block in so many is mostly tombstones.
+const BLOCKS_PER_DENSE_MAX: u64 = 20;
+/// With fewer tombstones than this a table is not asked: they would not hold anybody up.
+const DENSE_TOMBSTONES_MIN: u64 = 100;
+
+/// The tables a part of which is mostly tombstones, as they say of themselves.
+fn dense_tables(version: &Version) -> Result<BTreeSet<FileId>> {
+    let mut dense = BTreeSet::new();
+    let tables = version.levels.iter().skip(1).flatten();
+    for table in tables.filter(|table| table.meta.tombstones >= DENSE_TOMBSTONES_MIN) {
+        let properties = table.reader()?.properties();
+        if properties.dense_blocks * BLOCKS_PER_DENSE_MAX >= properties.data_blocks {
+            dense.insert(table.meta.file_id);
+        }
+    }
+    Ok(dense)
 }
 
 #[cfg(test)]

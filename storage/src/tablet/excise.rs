@@ -33,9 +33,10 @@ impl TabletInner {
         let version = self.versions.version();
         let (_, history) = self.raise_history();
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
-        let busy = std::collections::BTreeSet::new();
+        let none = std::collections::BTreeSet::new();
+        let options = &self.options;
         let input =
-            PickInput { version: &version, options: &self.options, busy: &busy, history: &history, ranges };
+            PickInput { version: &version, options, busy: &none, dense: &none, history: &history, ranges };
         let choice = pick_covered(&input).unwrap_or(Choice::Nothing);
         self.compact(&version, &choice).map(drop)
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::compaction::{self, JobContext};
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::memtable::Memtable;
 use crate::planted::{Bug, planted};
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -46,6 +47,7 @@ impl TabletInner {
             (memtables, newest.log_segment, newest.applied_index, newest.last_timestamp)
         };
         self.poison.check()?;
+        let started = self.options.clock.monotonic_micros();
         if planted(Bug::SegmentsGoEarly) {
             self.log()?.remove_before(log_segment)?;
         }
@@ -83,6 +85,11 @@ impl TabletInner {
         self.log()?.remove_before(log_begin)?;
         self.shared.work.wake();
         self.shared.work.report_progress();
+        self.options.emit(|| Event::Flushed {
+            tablet: self.id,
+            bytes_written: outcome.bytes_written,
+            micros: self.options.clock.monotonic_micros().saturating_sub(started),
+        });
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, TryLockError};
 use crate::compaction::levels::LevelTargets;
 use crate::compaction::{History, JobContext, write_sorted};
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::limits::LEVELS;
 use crate::manifest::{TableMeta, Version, VersionEdit};
 use crate::memtable::Memtable;
@@ -86,6 +87,8 @@ impl TabletInner {
             meta.fixed_timestamp = Some(timestamp);
             (meta.oldest, meta.newest) = (timestamp, timestamp);
         }
+        let tables = edit.added_tables.iter().map(|(_, meta)| meta.size_bytes);
+        let bytes = tables.chain(edit.added_blobs.iter().map(|meta| meta.size_bytes)).sum();
         let last = order.last_timestamp.max(timestamp);
         edit.last_timestamp = Some(last);
         edit.log_promise = Some(self.log()?.synced_position());
@@ -94,8 +97,10 @@ impl TabletInner {
         })?;
         order.last_timestamp = last;
         self.visible.fetch_max(timestamp.0, Ordering::Release);
+        self.statistics.ingested_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.account_memory();
         self.shared.work.wake();
+        self.options.emit(|| Event::Ingested { tablet: self.id, bytes });
         Ok(timestamp)
     }
 

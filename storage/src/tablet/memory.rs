@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::compaction::picker::debt_bytes;
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::memtable::Memtable;
@@ -158,6 +159,8 @@ impl TabletInner {
         let counted =
             empty.map_or(0, bytes_of) + sealed + self.held_memtable_bytes() + metadata_bytes(&view.version);
         self.counted_bytes.store(counted, Ordering::Relaxed);
+        // Changes with the files, as what is counted here does.
+        self.debt_bytes.store(debt_bytes(&view.version, &self.options), Ordering::Relaxed);
     }
 
     /// Counts what the tablet takes, and reserves what all of them do.

@@ -12,6 +12,7 @@
 //! Locks are taken in this order: the store's list of tablets, `order`, `flushing` or `compacting`, the version set's, `sealed`,
 //! `view`, `watermark`; the log's by whoever calls it, last. `order` of several tablets is taken by a checkpoint alone, by ascending id.
 
+mod admission;
 pub(crate) mod background;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
@@ -51,6 +52,7 @@ use crate::value_slice::ValueSlice;
 use crate::vfs::Vfs;
 use crate::wal::log::Log;
 
+pub use admission::WriteState;
 pub(crate) use background::{Workers, start_workers};
 pub use id::TabletId;
 pub use memory::MemoryReport;
@@ -117,6 +119,8 @@ pub(crate) struct TabletInner {
     pub(crate) tail_bytes: AtomicU64,
     /// What sealed and held memtables and the knowledge of files took when they were last counted.
     pub(crate) counted_bytes: AtomicU64,
+    /// Bytes that compaction has yet to move, when they were last counted.
+    pub(crate) debt_bytes: AtomicU64,
     /// Counters.
     pub(crate) statistics: statistics::Counters,
 }
@@ -211,7 +215,7 @@ impl Tablet {
     pub fn snapshot(&self) -> Snapshot {
         let mut watermark = lock(&self.inner.watermark);
         let timestamp = self.inner.visible();
-        match watermark.add(timestamp) {
+        match watermark.add(timestamp, || self.inner.options.clock.monotonic_micros()) {
             Ok(()) => {
                 if planted(Bug::ForgottenSnapshot) {
                     watermark.remove(timestamp);
@@ -235,7 +239,7 @@ impl Tablet {
         if timestamp > self.inner.visible() {
             return Err(Error::invalid(format!("timestamp {timestamp} has not been reached")));
         }
-        watermark.add(timestamp)?;
+        watermark.add(timestamp, || self.inner.options.clock.monotonic_micros())?;
         Ok(Snapshot::registered(self.clone(), timestamp))
     }
 

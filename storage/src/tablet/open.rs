@@ -193,6 +193,7 @@ pub(crate) fn assemble(
         closed: AtomicBool::new(false),
         dropped: AtomicBool::new(false),
         stop: AtomicBool::new(false),
+        debt_bytes: AtomicU64::new(0),
         statistics: super::statistics::Counters::default(),
     }
 }

@@ -1,10 +1,11 @@
 //! What a tablet has and has done.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::cache::CacheStatistics;
 use crate::compaction::picker::debt_bytes;
-use crate::tablet::{Tablet, TabletInner, lock};
+use crate::tablet::{Tablet, TabletInner, WriteState, lock};
 use crate::timestamp::Timestamp;
 use crate::wal::log::LogStatistics;
 
@@ -27,6 +28,14 @@ pub(crate) struct Counters {
     pub(crate) stalls: AtomicU64,
     /// How often a commit was delayed.
     pub(crate) delays: AtomicU64,
+    /// How long commits waited.
+    pub(crate) stalled_micros: AtomicU64,
+    /// How long commits were delayed.
+    pub(crate) delayed_micros: AtomicU64,
+    /// Bytes of committed batches, as the log has them.
+    pub(crate) committed_bytes: AtomicU64,
+    /// Bytes of files that passed the log by.
+    pub(crate) ingested_bytes: AtomicU64,
     /// Records appended again so that older segments could go.
     pub(crate) records_again: AtomicU64,
 }
@@ -57,14 +66,20 @@ pub struct TabletStatistics {
     pub blob_live_bytes: u64,
     /// Bytes of values in them that no sstable refers to any more.
     pub blob_garbage_bytes: u64,
+    /// Flushes in L0: sorted runs a reader may have to look into there.
+    pub l0_runs: usize,
     /// Bytes compaction has yet to move.
     pub compaction_debt_bytes: u64,
+    /// Whether commits are let through.
+    pub write_state: WriteState,
     /// Memtables waiting for their flush.
     pub sealed_memtables: usize,
     /// Live snapshots.
     pub snapshots: usize,
-    /// The timestamp of the oldest of them.
+    /// The oldest timestamp one of them reads at: what is newer cannot be collected.
     pub oldest_snapshot: Option<Timestamp>,
+    /// For how long the one has been held that has been held longest.
+    pub oldest_snapshot_age: Option<Duration>,
     /// The newest published timestamp.
     pub last_timestamp: Timestamp,
     /// The oldest timestamp at which a snapshot can be taken.
@@ -85,6 +100,14 @@ pub struct TabletStatistics {
     pub stalls: u64,
     /// How often a commit was delayed.
     pub delays: u64,
+    /// How long commits had to wait, in microseconds, all together.
+    pub stalled_micros: u64,
+    /// How long commits were delayed at most, in microseconds, all together.
+    pub delayed_micros: u64,
+    /// Bytes of committed batches, as the log has them.
+    pub committed_bytes: u64,
+    /// Bytes of files that passed the log by: ingestions and large batches.
+    pub ingested_bytes: u64,
     /// Records appended to the log again so that older segments could go.
     pub records_again: u64,
     /// The oldest segment of the log that holds a record which is in no sstable; `None` if there is none.
@@ -97,6 +120,32 @@ pub struct TabletStatistics {
     pub cache: CacheStatistics,
     /// Why writes are refused, if they are.
     pub poisoned: Option<String>,
+}
+
+impl TabletStatistics {
+    /// Bytes written to the disk for each byte that was committed or ingested, in thousandths, since the tablet was opened:
+    /// log, flushes and compactions. `None` if nothing was.
+    pub fn write_amplification_permille(&self) -> Option<u64> {
+        let given = self.committed_bytes + self.ingested_bytes;
+        let written = given + self.flushed_bytes + self.compaction_written_bytes;
+        written.saturating_mul(1_000).checked_div(given)
+    }
+
+    /// Bytes of sstables and blob files for each byte that would stay if everything were merged, in thousandths. An estimate:
+    /// what would stay is taken to be the deepest level that has anything and what is alive in blob files. `None` if there is
+    /// nothing.
+    pub fn space_amplification_permille(&self) -> Option<u64> {
+        let all: u64 = self.levels.iter().map(|level| level.bytes).sum();
+        let deepest = self.levels.iter().rev().map(|level| level.bytes).find(|&bytes| bytes > 0);
+        (all + self.blob_bytes)
+            .saturating_mul(1_000)
+            .checked_div(deepest.unwrap_or_default() + self.blob_live_bytes)
+    }
+
+    /// How many sorted runs of sstables a scan merges: the flushes in L0, and every other level that has anything.
+    pub fn read_amplification(&self) -> usize {
+        self.l0_runs + self.levels.iter().skip(1).filter(|level| level.tables > 0).count()
+    }
 }
 
 impl Tablet {
@@ -117,7 +166,9 @@ impl TabletInner {
             entries: tables.iter().map(|table| table.meta.entries).sum(),
             tombstones: tables.iter().map(|table| table.meta.tombstones).sum(),
         });
-        let (snapshots, oldest_snapshot) = lock(&inner.watermark).census();
+        let census = lock(&inner.watermark).census();
+        let now = inner.options.clock.monotonic_micros();
+        let held = census.since_micros.map(|since| Duration::from_micros(now.saturating_sub(since)));
         let blob_live_bytes = version.blob_live_bytes().values().sum();
         let blob_value_bytes: u64 = version.blobs.values().map(|blob| blob.meta.value_bytes).sum();
         let sealed_memtables = lock(&inner.sealed).len();
@@ -130,10 +181,13 @@ impl TabletInner {
             blob_bytes: version.blobs.values().map(|blob| blob.meta.size_bytes).sum(),
             blob_live_bytes,
             blob_garbage_bytes: blob_value_bytes.saturating_sub(blob_live_bytes),
+            l0_runs: version.l0_runs(),
             compaction_debt_bytes: debt_bytes(&version, &inner.options),
+            write_state: inner.backlog().state(&inner.options),
             sealed_memtables,
-            snapshots,
-            oldest_snapshot,
+            snapshots: census.count,
+            oldest_snapshot: census.oldest,
+            oldest_snapshot_age: held,
             last_timestamp: inner.visible(),
             history_floor: progress.history_floor,
             flushes: read(&counters.flushes),
@@ -144,6 +198,10 @@ impl TabletInner {
             plans_declined: read(&counters.plans_declined),
             stalls: read(&counters.stalls),
             delays: read(&counters.delays),
+            stalled_micros: read(&counters.stalled_micros),
+            delayed_micros: read(&counters.delayed_micros),
+            committed_bytes: read(&counters.committed_bytes),
+            ingested_bytes: read(&counters.ingested_bytes),
             records_again: read(&counters.records_again),
             oldest_segment,
             log: inner.shared.log.as_ref().map(|log| log.statistics()).unwrap_or_default(),

@@ -16,8 +16,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Clock;
 use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
+use crate::histogram::DurationHistogram;
 use crate::poison::Poison;
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
@@ -43,6 +45,8 @@ pub struct Log {
     keys: Option<Arc<StoreKeys>>,
     /// Stops the store after a failure.
     poison: Arc<Poison>,
+    /// What syncs are timed by.
+    clock: Option<Arc<dyn Clock>>,
     /// The open segment.
     inner: Mutex<Inner>,
     /// Signalled when a sync ends.
@@ -60,6 +64,8 @@ pub struct LogStatistics {
     pub syncs: u64,
     /// Segments begun.
     pub segments: u64,
+    /// How long the syncs took that commits waited for.
+    pub sync_times: DurationHistogram,
 }
 
 /// The open segment.
@@ -135,7 +141,17 @@ impl Log {
         inner.older = tail.segments;
         let inner = Mutex::new(inner);
         let sync_ended = Condvar::new();
-        Ok(Log { vfs, directory: directory.to_path_buf(), identity, keys, poison, inner, sync_ended })
+        let (directory, clock) = (directory.to_path_buf(), None);
+        Ok(Log { vfs, directory, identity, keys, poison, clock, inner, sync_ended })
+    }
+
+    /// The same log, whose syncs are timed.
+    pub fn timed(self, clock: Arc<dyn Clock>) -> Log {
+        Log { clock: Some(clock), ..self }
+    }
+
+    fn micros(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.monotonic_micros())
     }
 
     /// Locks the open segment.
@@ -202,12 +218,15 @@ impl Log {
         let (file, target) = (Arc::clone(&inner.file), inner.written);
         drop(inner);
         // Not under the lock: others append and write while the disk works.
+        let started = self.micros();
         let synced = file.sync();
+        let micros = self.micros().saturating_sub(started);
         let mut inner = self.lock();
         inner.syncing = false;
         let synced = synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)));
         if synced.is_ok() {
             inner.statistics.syncs += 1;
+            inner.statistics.sync_times.note(micros);
             if inner.number == number {
                 inner.synced = inner.synced.max(target);
             }

@@ -1,0 +1,260 @@
+//! Figures and events: what they say is what happened.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use sheaf_storage::{
+    BackgroundWork, CompactionReason, Durability, Event, EventListener, FaultVfs, ManualClock, StoreOptions,
+    Tablet, TabletId, Timestamp, Vfs, WriteBatch, WriteState,
+};
+
+use crate::fixture::{Dice, comes_true, memory, open, small_options};
+
+fn put(key: &str, bytes: usize) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    batch.put(key, vec![7; bytes]);
+    batch
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<Event>>);
+
+impl EventListener for Heard {
+    fn on_event(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+#[test]
+fn syncs_are_timed() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let clock = Arc::new(ManualClock::new(1_000));
+    let ticking = Arc::clone(&clock);
+    faults.set_hook(move |call| {
+        if call.operation == "sync" && call.path.extension().is_some_and(|extension| extension == "wal") {
+            ticking.advance_micros(5_000);
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, StoreOptions { clock, memtable_bytes: 1 << 20, ..small_options() }).unwrap();
+    for number in 0..10 {
+        store.tablet().commit(put(&format!("i{number}"), 10), Some(Durability::Sync)).unwrap();
+        store.tablet().commit(put(&format!("i{number}"), 10), Some(Durability::Async)).unwrap();
+    }
+    let times = store.statistics().log.sync_times;
+    assert_eq!((times.count(), times.max_micros(), times.sum_micros()), (10, 5_000, 50_000));
+    assert_eq!(times.quantile_micros(999), 5_000);
+}
+
+#[test]
+fn a_snapshots_age_is_how_long_it_has_been_held() {
+    let (_, vfs) = memory();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let store = open(&vfs, StoreOptions { clock: clock.clone(), ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    let first = tablet.commit(put("i1", 1), None).unwrap();
+    let age = || tablet.statistics().oldest_snapshot_age;
+    assert_eq!(age(), None);
+    clock.advance_micros(900_000_000);
+    let snapshot = tablet.snapshot();
+    assert_eq!(age(), Some(Duration::ZERO), "of old data, and just taken");
+    clock.advance_micros(3_000_000);
+    tablet.commit(put("i1", 1), None).unwrap();
+    let younger = tablet.snapshot();
+    clock.advance_micros(1_000_000);
+    assert_eq!(age(), Some(Duration::from_secs(4)));
+    assert_eq!(tablet.statistics().oldest_snapshot, Some(first));
+    drop(snapshot);
+    assert_eq!((age(), tablet.statistics().snapshots), (Some(Duration::from_secs(1)), 1));
+    drop(younger);
+    assert_eq!((age(), tablet.statistics().oldest_snapshot), (None, None::<Timestamp>));
+}
+
+#[test]
+fn filters_are_counted() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, StoreOptions { filter_bits_per_key: 16, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    for number in 0..500 {
+        tablet.commit(put(&format!("i{:05}", number * 2), 10), Some(Durability::Async)).unwrap();
+    }
+    tablet.compact_all().unwrap();
+    let asked = |numbers: std::ops::Range<usize>, odd: usize| {
+        let before = store.statistics().cache.filters;
+        for number in numbers {
+            tablet.get(format!("i{:05}", number * 2 + odd).as_bytes()).unwrap();
+        }
+        let after = store.statistics().cache.filters;
+        (after.asked - before.asked, after.absent - before.absent, after.mistaken - before.mistaken)
+    };
+    assert_eq!(asked(0..500, 0), (500, 0, 0), "what is there is never absent");
+    let (questions, absent, mistaken) = asked(0..499, 1);
+    assert!(questions >= 480 && absent + mistaken == questions, "{questions} {absent} {mistaken}");
+    assert!(mistaken * 20 < questions, "{mistaken} of {questions}");
+    let filters = store.statistics().cache.filters;
+    assert!(filters.hit_permille().unwrap() > 950, "{filters:?}");
+}
+
+/// Writes the same keys over and over, at random.
+fn overwrite(tablet: &Tablet, dice: &mut Dice, keyspace: char, keys: u64, writes: usize, bytes: u64) {
+    for _ in 0..writes {
+        let key = format!("{keyspace}{:06}", dice.below(keys));
+        let mut batch = WriteBatch::new();
+        batch.put(key, (0..bytes / 8).flat_map(|_| dice.below(u64::MAX).to_le_bytes()).collect::<Vec<u8>>());
+        tablet.commit(batch, Some(Durability::Async)).unwrap();
+    }
+}
+
+#[test]
+fn space_and_write_amplification_stay_within_their_bounds() {
+    let options = StoreOptions {
+        level_growth: 10,
+        level_base_bytes: 40 << 10,
+        memtable_bytes: 40 << 10,
+        wal_segment_bytes: 200 << 10,
+        table_bytes_target: 8 << 10,
+        blob_file_bytes_target: 16 << 10,
+        l0_compaction_trigger: 4,
+        ..small_options()
+    };
+    // Keys beside their values, and large values in blob files.
+    for (keyspace, keys, bytes, space_max, write_max) in
+        [('i', 3_000, 80, 1_400, 12_000), ('d', 500, 480, 2_200, 8_000)]
+    {
+        let (disk, vfs) = memory();
+        let store = open(&vfs, options.clone()).unwrap();
+        let (tablet, mut dice) = (store.tablet(), Dice::new(3));
+        let stored = || -> u64 {
+            let data = |path: &std::path::Path| path.extension().is_some_and(|e| e == "sst" || e == "blob");
+            disk.files().iter().filter(|(path, _)| data(path)).map(|(_, length)| length).sum()
+        };
+        let mut worst = 0;
+        for _ in 0..6 {
+            overwrite(&tablet, &mut dice, keyspace, keys, keys as usize, bytes);
+            tablet.settle().unwrap();
+            let estimate = tablet.statistics().space_amplification_permille().unwrap();
+            worst = worst.max(estimate);
+        }
+        let settled = stored();
+        let written = tablet.statistics().write_amplification_permille().unwrap();
+        let runs = tablet.statistics().read_amplification();
+        tablet.compact_all().unwrap();
+        let least = stored();
+        let space = settled * 1_000 / least;
+        println!("{keyspace}: space {space}, estimated {worst} at worst, write {written}, runs {runs}");
+        assert!(space <= space_max, "{settled} bytes where {least} would do");
+        assert!(worst <= space_max + 200, "{worst}");
+        assert!(written <= write_max && written > 2_000, "{written}");
+        assert!(runs <= 3 + options.l0_compaction_trigger, "{runs}");
+        assert_eq!(tablet.statistics().read_amplification(), 1, "one run is left");
+    }
+}
+
+/// Holds up compaction while it is shut.
+#[derive(Default)]
+struct Gate {
+    shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set(&self, shut: bool) {
+        *self.shut.lock().unwrap() = shut;
+        self.opened.notify_all();
+    }
+}
+
+struct Opener(Arc<Gate>);
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+#[test]
+fn debt_delays_writers_and_then_stops_them_and_events_tell() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let (gate, heard) = (Arc::new(Gate::default()), Arc::new(Heard::default()));
+    let of_hook = Arc::clone(&gate);
+    faults.set_hook(move |call| {
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        if sstable && std::thread::current().name() == Some("sheaf-compact") {
+            drop(of_hook.opened.wait_while(of_hook.shut.lock().unwrap(), |shut| *shut).unwrap());
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let options = StoreOptions {
+        background: BackgroundWork::Threads,
+        clock: StoreOptions::default().clock,
+        events: Some(heard.clone()),
+        // Only the bytes count here, not how many flushes they are in.
+        l0_slowdown: 500,
+        l0_stop: 1_000,
+        debt_slowdown_bytes: 6_000,
+        debt_stop_bytes: 14_000,
+        ..small_options()
+    };
+    let store = open(&vfs, options).unwrap();
+    let tablet = store.tablet();
+    let _opens = Opener(Arc::clone(&gate));
+    gate.set(true);
+    let mut states = Vec::new();
+    while tablet.statistics().write_state != WriteState::Stopped {
+        let before = tablet.statistics();
+        states.push(before.write_state);
+        tablet.commit(put("i1", 1_000), None).unwrap();
+        let delayed = tablet.statistics().delays - before.delays;
+        assert_eq!(delayed, u64::from(before.write_state == WriteState::Delayed), "{before:?}");
+        tablet.flush().unwrap();
+    }
+    states.dedup();
+    assert_eq!(states, [WriteState::Open, WriteState::Delayed]);
+    let writer = {
+        let tablet = tablet.clone();
+        std::thread::spawn(move || tablet.commit(put("i1", 9), None).unwrap())
+    };
+    assert!(comes_true(|| tablet.statistics().stalls > 0));
+    assert!(!writer.is_finished());
+    gate.set(false);
+    writer.join().unwrap();
+    assert!(comes_true(|| tablet.statistics().write_state == WriteState::Open));
+    let statistics = tablet.statistics();
+    assert!(statistics.stalled_micros > 0 && statistics.delayed_micros > 0, "{statistics:?}");
+    store.close().unwrap();
+    let heard = heard.0.lock().unwrap();
+    let has = |wanted: &dyn Fn(&Event) -> bool| heard.iter().any(wanted);
+    assert!(has(
+        &|event| matches!(event, Event::Flushed { tablet: TabletId::FIRST, bytes_written, .. } if *bytes_written > 1_000)
+    ));
+    assert!(has(
+        &|event| matches!(event, Event::WritesStopped { reason, .. } if reason.contains("bytes to move"))
+    ));
+    assert!(has(&|event| matches!(event, Event::WritesResumed { micros, .. } if *micros > 0)));
+    assert!(has(
+        &|event| matches!(event, Event::Compacted { reason: Some(CompactionReason::L0), bytes_read, .. } if *bytes_read > 5_000)
+    ));
+}
+
+#[test]
+fn ingestions_drops_and_failures_are_told() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let heard = Arc::new(Heard::default());
+    let store = open(&vfs, StoreOptions { events: Some(heard.clone()), ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    tablet.ingest([(b"i1".to_vec(), vec![1; 100])]).unwrap();
+    assert!(tablet.statistics().ingested_bytes > 100);
+    tablet.excise(b"i", b"j").unwrap();
+    faults.add_rule("fail sync *.wal once").unwrap();
+    assert!(tablet.commit(put("a", 1), None).is_err());
+    assert!(tablet.commit(put("a", 1), None).is_err());
+    let heard = heard.0.lock().unwrap();
+    let count = |wanted: fn(&Event) -> bool| heard.iter().filter(|event| wanted(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Ingested { bytes, .. } if *bytes > 100)), 1);
+    assert!(count(|event| matches!(event, Event::Compacted { reason: None, bytes_written: 0, .. })) >= 1);
+    assert_eq!(count(|event| matches!(event, Event::Poisoned { reason } if reason.contains("injected"))), 1);
+}
