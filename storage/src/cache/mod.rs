@@ -7,11 +7,12 @@
 //! Who comes from an index finds its block without asking here, by the slots of [`crate::sstable::children`]; what is let
 //! go leaves its slot.
 //!
-//! It also keeps the account of the store's one memory budget. Five parts share it:
+//! It also keeps the account of the store's one memory budget. Six parts share it:
 //!
 //! | part | charged when | given back when |
 //! |---|---|---|
 //! | memtables, log buffer | reserved by the tablet at every seal and flush | flushed and no longer read |
+//! | transactions' own writes, locks and read sets | written, locked, read | the transaction and its views end |
 //! | open files (index roots, filters, range tombstones) | opened | closed |
 //! | live blocks and large values, cached | loaded | evicted and no longer read |
 //! | live blocks and large values, held by readers after eviction | as above | the last reader drops them |
@@ -180,6 +181,8 @@ pub struct BlockCache {
     file_bytes: AtomicU64,
     /// Memtables and buffers.
     reserved_bytes: AtomicU64,
+    /// What transactions hold.
+    transaction_bytes: AtomicU64,
     /// Blocks and large values in memory, cached or only held by readers.
     live_bytes: Arc<AtomicU64>,
     loads: AtomicU64,
@@ -199,6 +202,8 @@ pub struct CacheStatistics {
     pub pinned_bytes: u64,
     /// Bytes of blocks and values that are no longer cached and still held by somebody.
     pub held_bytes: u64,
+    /// Bytes of transactions' own writes, of the keys they have locked, and of what they have read.
+    pub transaction_bytes: u64,
     /// What the cache and open files may take.
     pub budget_bytes: u64,
     /// What everything may take.
@@ -230,6 +235,7 @@ impl BlockCache {
             pinned_bytes: AtomicU64::new(0),
             file_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
+            transaction_bytes: AtomicU64::new(0),
             live_bytes: Arc::default(),
             loads: AtomicU64::new(0),
             next_holder: AtomicU64::new(1),
@@ -285,6 +291,25 @@ impl BlockCache {
         self.pinned_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.fit();
         Ok(Pinned { cache: Arc::clone(self), bytes })
+    }
+
+    /// Charges what a transaction is about to hold; refused when it does not fit although the cache gave way.
+    pub fn admit_transaction(&self, bytes: u64) -> Result<()> {
+        self.make_room(bytes)?;
+        self.add_transaction(bytes);
+        Ok(())
+    }
+
+    /// Charges what a transaction holds, whatever is left.
+    pub fn add_transaction(&self, bytes: u64) {
+        self.transaction_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what transactions were charged.
+    pub fn remove_transaction(&self, bytes: u64) {
+        if bytes > 0 {
+            self.transaction_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Says what memtables and buffers take now.
@@ -343,9 +368,11 @@ impl BlockCache {
         self.memory_bytes
     }
 
-    /// What does not give way: open files, memtables, buffers.
+    /// What does not give way: open files, memtables, buffers, transactions.
     fn firm_bytes(&self) -> u64 {
-        self.pinned_bytes.load(Ordering::Relaxed).saturating_add(self.reserved_bytes.load(Ordering::Relaxed))
+        [&self.pinned_bytes, &self.reserved_bytes, &self.transaction_bytes]
+            .into_iter()
+            .fold(0, |sum, part| sum.saturating_add(part.load(Ordering::Relaxed)))
     }
 
     /// Blocks and values in memory that are not cached.
@@ -366,10 +393,11 @@ impl BlockCache {
             return Ok(());
         }
         Err(Error::MemoryExceeded(format!(
-            "{bytes} bytes to read do not fit: of {} bytes, memtables and buffers take {}, open files {}, blocks that are held {}",
+            "{bytes} bytes more do not fit: of {} bytes, memtables and buffers take {}, open files {}, transactions {}, blocks that are held {}",
             self.memory_bytes,
             self.reserved_bytes.load(Ordering::Relaxed),
             self.pinned_bytes.load(Ordering::Relaxed),
+            self.transaction_bytes.load(Ordering::Relaxed),
             self.held_bytes()
         )))
     }
@@ -395,6 +423,7 @@ impl BlockCache {
             used_bytes: self.blocks.weight(),
             pinned_bytes: self.pinned_bytes.load(Ordering::Relaxed),
             held_bytes: self.held_bytes(),
+            transaction_bytes: self.transaction_bytes.load(Ordering::Relaxed),
             budget_bytes: self.budget_bytes,
             memory_bytes: self.memory_bytes,
             items: self.blocks.len() as u64,

@@ -13,6 +13,7 @@ use crate::read::point;
 use crate::read::scan::{Iter, IterOptions};
 use crate::tablet::Tablet;
 use crate::timestamp::Timestamp;
+use crate::transaction::OwnWrites;
 use crate::value_slice::ValueSlice;
 
 /// A view of a tablet at a timestamp. Clones share it.
@@ -21,7 +22,7 @@ pub struct Snapshot {
     /// The place in the watermark.
     registration: Arc<Registration>,
     /// A transaction's own writes, which it sees on top.
-    own: Option<Arc<Memtable>>,
+    own: Option<Arc<OwnWrites>>,
 }
 
 /// A place in the watermark, given back when dropped.
@@ -57,7 +58,7 @@ impl Snapshot {
     }
 
     /// The same snapshot with a transaction's own writes on top.
-    pub(crate) fn with_own(&self, own: Arc<Memtable>) -> Snapshot {
+    pub(crate) fn with_own(&self, own: Arc<OwnWrites>) -> Snapshot {
         Snapshot { registration: Arc::clone(&self.registration), own: Some(own) }
     }
 
@@ -79,7 +80,7 @@ impl Snapshot {
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.check()?;
-        if let Some(own) = self.own.as_deref().and_then(|own| own_value(own, key)) {
+        if let Some(own) = self.own.as_deref().and_then(|own| own_value(&own.memtable, key)) {
             return Ok(own);
         }
         point::get(&self.registration.tablet.inner.view(), key, self.registration.timestamp)
@@ -96,7 +97,7 @@ impl Snapshot {
 
     /// An iterator over the keys within bounds, standing nowhere until moved.
     pub fn iter(&self, options: IterOptions) -> Result<Iter> {
-        self.iter_over(self.own.as_deref(), options)
+        self.iter_over(self.own.as_deref().map(|own| &own.memtable), options)
     }
 
     /// An iterator that sees a transaction's own writes too.

@@ -23,7 +23,7 @@ const WAIT_STEP: Duration = Duration::from_millis(100);
 const FILE_BYTES: u64 = 512;
 
 /// Where a store's memory is, in bytes. The parts add up to what the store takes from the process, give or take a tenth;
-/// what is not in it are threads' stacks, the buffers of a running flush or compaction, and transactions' own writes.
+/// what is not in it are threads' stacks and the buffers of a running flush or compaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
     /// The active memtables.
@@ -36,6 +36,8 @@ pub struct MemoryReport {
     pub cache_bytes: u64,
     /// Blocks and large values that left the cache and that somebody still reads.
     pub held_block_bytes: u64,
+    /// Transactions' own writes, the keys they have locked, and what they have read.
+    pub transaction_bytes: u64,
     /// Index roots, filters and range tombstones of open files.
     pub open_file_bytes: u64,
     /// What is known of files without opening them.
@@ -55,6 +57,7 @@ impl MemoryReport {
             self.held_memtable_bytes,
             self.cache_bytes,
             self.held_block_bytes,
+            self.transaction_bytes,
             self.open_file_bytes,
             self.metadata_bytes,
             self.log_buffer_bytes,
@@ -84,6 +87,7 @@ pub(crate) fn memory_report(shared: &Shared) -> MemoryReport {
     let mut report = MemoryReport {
         cache_bytes: cache.used_bytes,
         held_block_bytes: cache.held_bytes,
+        transaction_bytes: cache.transaction_bytes,
         open_file_bytes: cache.pinned_bytes,
         log_buffer_bytes: shared.log_buffer_bytes(),
         budget_bytes: cache.memory_bytes,
@@ -167,6 +171,27 @@ impl TabletInner {
     pub(crate) fn account_memory(&self) {
         self.count_memory();
         self.shared.reserve_memory();
+    }
+
+    /// Takes `bytes` of the budget for a transaction. Waits while a flush is to come that would make room.
+    pub(crate) fn take_memory(&self, bytes: u64) -> Result<()> {
+        let shared = &self.shared;
+        let mut waited = Duration::ZERO;
+        while let Err(refused) = self.cache.admit_transaction(bytes) {
+            if waited >= WAIT_MAX || shared.nothing_to_wait_for() {
+                return Err(refused);
+            }
+            if self.options.background == BackgroundWork::Inline {
+                shared.work_inline();
+            } else {
+                shared.work.wake();
+                shared.work.wait_for_progress(WAIT_STEP);
+            }
+            waited += WAIT_STEP;
+            self.check_writable()?;
+            shared.account_memory();
+        }
+        Ok(())
     }
 
     /// Waits until a batch of `batch_bytes` fits into the budget, and refuses it if it never does.

@@ -24,6 +24,7 @@
 //! under a lock is newer than its snapshot, so it is not serialised there. Without such reads it is, and never fails.
 
 pub(crate) mod conflict;
+mod held_memory;
 pub(crate) mod locks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ use crate::read::{Iter, IterOptions};
 use crate::tablet::{Tablet, lock};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::{ConflictCheck, KeyRange};
+use crate::transaction::held_memory::HeldMemory;
 use crate::transaction::locks::HeldLocks;
 use crate::value_slice::ValueSlice;
 use crate::write_batch::{Operation, WriteBatch};
@@ -100,7 +102,7 @@ pub struct Transaction {
     /// Its writes, in order.
     batch: WriteBatch,
     /// Its writes, for its own reads: newer than everything. Shared with its views.
-    own: Arc<Memtable>,
+    own: Arc<OwnWrites>,
     /// Live savepoints: how many writes there were at each.
     savepoints: Vec<usize>,
     /// What else must not have changed.
@@ -109,9 +111,37 @@ pub struct Transaction {
     locks: Option<Mutex<HeldLocks>>,
 }
 
+/// The writes of a transaction for who reads them: itself, its views, and their share of the memory budget.
+pub(crate) struct OwnWrites {
+    /// The writes, all at the largest timestamp.
+    pub(crate) memtable: Memtable,
+    /// What they and the transaction's batch take.
+    memory: Mutex<HeldMemory>,
+}
+
+impl OwnWrites {
+    /// What a batch writes. It may take what room there is not: whoever has it has more already.
+    fn of(tablet: &Tablet, batch: &WriteBatch) -> Arc<OwnWrites> {
+        let memory = Mutex::new(HeldMemory::new(tablet.clone()));
+        let own = OwnWrites { memtable: Memtable::new(), memory };
+        apply_own(&own.memtable, batch.operations());
+        if !batch.is_empty() {
+            own.measure(batch);
+        }
+        Arc::new(own)
+    }
+
+    /// Counts what the memtable and the batch take now.
+    fn measure(&self, batch: &WriteBatch) {
+        let of_batch = batch.size_bytes() + batch.len() * size_of::<Operation>();
+        lock(&self.memory).settle(self.memtable.memory_bytes() + of_batch);
+    }
+}
+
 /// What a transaction has read.
-#[derive(Default)]
 struct ReadSet {
+    /// What it and the locks take.
+    memory: HeldMemory,
     /// Keys that must not change, and since when: the snapshot, or the moment they were locked.
     keys: BTreeMap<Vec<u8>, Timestamp>,
     /// Ranges.
@@ -122,6 +152,30 @@ struct ReadSet {
     scanned: bool,
     /// Whether a value was read that must not change before the commit.
     guarded: bool,
+}
+
+impl ReadSet {
+    /// Nothing.
+    fn new(tablet: &Tablet) -> ReadSet {
+        ReadSet {
+            memory: HeldMemory::new(tablet.clone()),
+            keys: BTreeMap::new(),
+            ranges: Vec::new(),
+            unlocked: BTreeSet::new(),
+            scanned: false,
+            guarded: false,
+        }
+    }
+
+    /// Notes that a key must not change, since when unless that was said before. Since when it is.
+    fn guard(&mut self, key: &[u8], since: Timestamp) -> Result<Timestamp> {
+        if let Some(&since) = self.keys.get(key) {
+            return Ok(since);
+        }
+        self.memory.grow_by_key(key.len())?;
+        self.keys.insert(key.to_vec(), since);
+        Ok(since)
+    }
 }
 
 impl Tablet {
@@ -140,9 +194,9 @@ impl Tablet {
             snapshot,
             isolation: options.isolation,
             batch: WriteBatch::new(),
-            own: Arc::new(Memtable::new()),
+            own: OwnWrites::of(self, &WriteBatch::new()),
             savepoints: Vec::new(),
-            reads: Mutex::default(),
+            reads: Mutex::new(ReadSet::new(self)),
             locks,
         })
     }
@@ -179,36 +233,44 @@ impl Transaction {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
-        if let Some(own) = own_value(&self.own, key) {
+        if let Some(own) = own_value(&self.own.memtable, key) {
             return Ok(own);
         }
-        self.note_read(key);
+        self.note_read(key)?;
         self.reading().get(key)
     }
 
     /// Notes a read that commit, or a later lock, must know of.
-    fn note_read(&self, key: &[u8]) {
+    fn note_read(&self, key: &[u8]) -> Result<()> {
         if self.isolation == Isolation::Serializable {
-            lock(&self.reads).keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp());
+            lock(&self.reads).guard(key, self.snapshot.timestamp())?;
         }
         if self.locks.is_some() {
-            lock(&self.reads).unlocked.insert(key.to_vec());
+            let reads = &mut *lock(&self.reads);
+            // One that must not have changed already needs no second note.
+            if !reads.keys.contains_key(key) && !reads.unlocked.contains(key) {
+                reads.memory.grow_by_key(key.len())?;
+                reads.unlocked.insert(key.to_vec());
+            }
         }
+        Ok(())
     }
 
     /// Locks a key, if the transaction is pessimistic. From then on it must not change; if the transaction has read it
     /// before, or anything by iterator, it must not have changed since the snapshot either.
     fn lock_key(&self, key: &[u8]) -> Result<()> {
         let Some(locks) = &self.locks else { return Ok(()) };
-        if !lock(locks).acquire(key)? {
-            return Ok(());
+        lock(&self.reads).memory.grow_by_lock(key.len())?;
+        let acquired = lock(locks).acquire(key);
+        if !matches!(acquired, Ok(true)) {
+            lock(&self.reads).memory.shrink_by_lock(key.len());
+            return acquired.map(drop);
         }
         let now = self.tablet.last_timestamp();
         let reads = &mut *lock(&self.reads);
         let read_before = reads.scanned || reads.unlocked.contains(key);
         let since = if read_before { self.snapshot.timestamp() } else { now };
-        reads.keys.entry(key.to_vec()).or_insert(since);
-        Ok(())
+        reads.guard(key, since).map(drop)
     }
 
     /// The value of a key, which must not change before this transaction commits. A pessimistic transaction waits for
@@ -218,9 +280,9 @@ impl Transaction {
         let since = {
             let reads = &mut *lock(&self.reads);
             reads.guarded = true;
-            *reads.keys.entry(key.to_vec()).or_insert(self.snapshot.timestamp())
+            reads.guard(key, self.snapshot.timestamp())?
         };
-        let own = own_value(&self.own, key).is_some();
+        let own = own_value(&self.own.memtable, key).is_some();
         match (own, self.locks.is_some()) {
             (true, _) => self.get(key),
             (false, true) if since > self.snapshot.timestamp() => self.tablet.get(key),
@@ -232,10 +294,14 @@ impl Transaction {
     /// An iterator that sees the snapshot and the transaction's own writes up to now.
     pub fn iter(&self, options: IterOptions) -> Result<Iter> {
         if self.isolation == Isolation::Serializable {
-            lock(&self.reads).ranges.push((options.lower.clone(), options.upper.clone()));
+            let (lower, upper) = (options.lower.clone(), options.upper.clone());
+            let bytes = lower.as_ref().map_or(0, Vec::len) + upper.as_ref().map_or(0, Vec::len);
+            let reads = &mut *lock(&self.reads);
+            reads.memory.grow_by_key(bytes)?;
+            reads.ranges.push((lower, upper));
         }
         lock(&self.reads).scanned = true;
-        self.reading().iter_over(Some(&self.own), options)
+        self.reading().iter_over(Some(&self.own.memtable), options)
     }
 
     /// Gives `key` the value.
@@ -265,8 +331,10 @@ impl Transaction {
         if let [Operation::Put { key, .. } | Operation::Delete { key }] = alone.operations() {
             self.lock_key(key)?;
         }
-        apply_own(&self.own, alone.operations());
+        lock(&self.own.memory).grow_by_write(alone.size_bytes())?;
+        apply_own(&self.own.memtable, alone.operations());
         alone.operations().iter().for_each(|operation| self.batch.push(operation.clone()));
+        self.own.measure(&self.batch);
         Ok(())
     }
 
@@ -302,8 +370,7 @@ impl Transaction {
         }
         self.savepoints.truncate(savepoint.number + 1);
         self.batch.truncate(savepoint.writes);
-        self.own = Arc::new(Memtable::new());
-        apply_own(&self.own, self.batch.operations());
+        self.own = OwnWrites::of(&self.tablet, &self.batch);
         Ok(())
     }
 
@@ -329,6 +396,8 @@ impl Transaction {
             check.run(&self.tablet.inner.view())?;
             return Ok(now);
         }
+        // The commit takes memory for its copies of the batch; what nobody reads any more is not to stand in its way.
+        drop(self.own);
         self.tablet.commit_checked(self.batch, durability, None, Some(check))
     }
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sheaf_storage::{
-    BackgroundWork, DiskVfs, Durability, Error, IterOptions, Snapshot, Store, StoreOptions, ValueSlice, Vfs,
-    WriteBatch,
+    BackgroundWork, DiskVfs, Durability, Error, Isolation, IterOptions, Locking, Snapshot, Store,
+    StoreOptions, TransactionOptions, ValueSlice, Vfs, WriteBatch,
 };
 
 use crate::fixture::{Dice, memory, open, small_options};
@@ -258,4 +259,86 @@ fn a_budget_too_small_for_its_parts_is_refused_at_once() {
     assert!(matches!(open(&vfs, options), Err(Error::InvalidInput(_))));
     let vfs: Arc<dyn Vfs> = vfs;
     assert!(vfs.list(Path::new("/")).unwrap().is_empty(), "nothing was created");
+}
+
+#[test]
+fn transactions_share_the_budget_and_give_back_what_they_took() {
+    for locking in [Locking::Optimistic, Locking::Pessimistic { patience: Duration::from_millis(10) }] {
+        let (_, vfs) = memory();
+        let store = open(&vfs, tight_options()).unwrap();
+        let tablet = store.tablet();
+        let begin = || tablet.begin(TransactionOptions { locking, ..TransactionOptions::default() }).unwrap();
+        let within_budget = || {
+            let report = tablet.memory_report();
+            assert!(report.total_bytes() <= report.budget_bytes, "{report:?}");
+            report
+        };
+        let mut alive = Vec::new();
+        let refused = (0..1_000).find_map(|number| {
+            let mut transaction = begin();
+            let wrote = (0..4).try_for_each(|at| transaction.put(format!("{number:04} {at}"), vec![7; 500]));
+            let count = transaction.len();
+            within_budget();
+            alive.push(transaction);
+            wrote.err().map(|error| (error, count))
+        });
+        assert!(matches!(&refused, Some((Error::MemoryExceeded(_), count)) if *count < 4), "{refused:?}");
+        assert!(alive.len() > 5, "{}", alive.len());
+        let full = within_budget();
+        assert!(full.transaction_bytes >= (alive.len() as u64 - 1) * 2 * 2_000, "{full:?}");
+        // Who was refused has what it wrote before, and whoever ends makes room for it.
+        let mut last = alive.pop().unwrap();
+        let view = alive[0].view();
+        alive.drain(..alive.len() / 2);
+        assert_eq!(view.get(b"0000 0").unwrap().as_deref(), Some(&[7; 500][..]), "its view keeps it");
+        let half = within_budget();
+        assert!(half.transaction_bytes < full.transaction_bytes * 2 / 3, "{half:?} of {full:?}");
+        last.put("last", "fits").unwrap();
+        let savepoint = last.savepoint().unwrap();
+        last.put("too much", vec![7; 2_000]).unwrap();
+        last.rollback_to(savepoint).unwrap();
+        last.commit(None).unwrap();
+        assert_eq!(tablet.get(b"last").unwrap().as_deref(), Some(&b"fits"[..]));
+        assert_eq!(tablet.get(b"too much").unwrap(), None);
+        for transaction in alive {
+            transaction.commit(None).unwrap();
+        }
+        assert!(within_budget().transaction_bytes > 0, "the view");
+        drop(view);
+        assert_eq!(within_budget().transaction_bytes, 0);
+    }
+}
+
+#[test]
+fn locks_and_what_was_read_share_the_budget() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, tight_options()).unwrap();
+    let tablet = store.tablet();
+    let pessimistic = Locking::Pessimistic { patience: Duration::from_millis(10) };
+    for (isolation, locking) in
+        [(Isolation::Snapshot, pessimistic), (Isolation::Serializable, Locking::Optimistic)]
+    {
+        let options = || TransactionOptions { isolation, locking, ..TransactionOptions::default() };
+        let mut transaction = tablet.begin(options()).unwrap();
+        let key = |number: u32| format!("{number:0100}").into_bytes();
+        let refused = (0..10_000).position(|number| {
+            let read = match locking {
+                Locking::Optimistic => transaction.get(&key(number)),
+                Locking::Pessimistic { .. } => transaction.get_for_update(&key(number)),
+            };
+            let report = tablet.memory_report();
+            assert!(report.total_bytes() <= report.budget_bytes, "{report:?}");
+            read.inspect_err(|error| assert!(matches!(error, Error::MemoryExceeded(_)), "{error}")).is_err()
+        });
+        let count = refused.expect("it is bounded");
+        assert!((100..2_500).contains(&count), "{count}");
+        // What is held already costs nothing more.
+        transaction.get(&key(0)).unwrap();
+        assert!(matches!(transaction.put("a", vec![7; 9_000]), Err(Error::MemoryExceeded(_))));
+        transaction.rollback();
+        assert_eq!(tablet.memory_report().transaction_bytes, 0);
+        let mut next = tablet.begin(options()).unwrap();
+        next.put(key(1), vec![7; 9_000]).unwrap();
+        next.commit(None).unwrap();
+    }
 }
