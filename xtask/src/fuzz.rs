@@ -9,6 +9,7 @@ use std::process::Command;
 
 use crate::deep::Job;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
+use crate::tally::Tally;
 
 /// The bins of `storage/fuzz`.
 const TARGETS: [&str; 6] = ["blob", "block", "footer", "manifest", "operations", "wal_reader"];
@@ -22,16 +23,35 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 
 /// Builds the targets: each is a stage of two minutes, from the kept corpus. What it finds new stays under `target/`.
 pub fn jobs() -> Outcome<Vec<Job>> {
-    let (manifest, built) = (root().join("storage/fuzz/Cargo.toml"), target_dir().join("fuzz"));
+    let built = target_dir().join("fuzz");
     let host = host()?;
     let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--target", &host, "--manifest-path"]).arg(manifest);
+    build.args(["build", "--quiet", "--release", "--target", &host, "--manifest-path"]).arg(manifest());
     build.arg("--target-dir").arg(&built).env("RUSTFLAGS", FLAGS);
     if !run_reading(&mut build, |_| {})? {
         return Err("the fuzz targets do not build".to_owned());
     }
     let binaries = built.join(host).join("release");
     TARGETS.iter().map(|target| job(target, &binaries, &built)).collect()
+}
+
+/// Checks that the targets compile, which the tests of the workspace do not: the crate is a workspace of its own. What they do
+/// with the kept corpus is a test of the storage engine.
+pub fn check(tally: &mut Tally) -> Outcome {
+    let mut check = cargo();
+    check.args(["check", "--quiet", "--all-targets", "--manifest-path"]).arg(manifest());
+    check.arg("--target-dir").arg(target_dir().join("fuzz-check"));
+    if run_reading(&mut check, |_| {})? {
+        tally.passed += 1;
+        Ok(())
+    } else {
+        Err("the fuzz targets do not compile".to_owned())
+    }
+}
+
+/// The manifest of `storage/fuzz`.
+fn manifest() -> PathBuf {
+    root().join("storage/fuzz/Cargo.toml")
 }
 
 /// The stage of one target.
