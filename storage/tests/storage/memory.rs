@@ -253,6 +253,48 @@ fn readers_that_hold_too_much_are_refused_until_they_let_go() {
 }
 
 #[test]
+fn a_large_value_that_does_not_fit_is_refused_to_readers_and_not_lost() {
+    let (_, vfs) = memory();
+    let options = StoreOptions { memory_bytes: Some(2 << 20), ..tight_options() };
+    let store = open(&vfs, options).unwrap();
+    let value = vec![7; 180 << 10];
+    for key in ["d1", "d2"] {
+        let mut batch = WriteBatch::new();
+        batch.put(key, value.clone());
+        store.tablet().commit(batch, None).unwrap();
+    }
+    store.tablet().compact_all().unwrap();
+    assert_eq!(store.tablet().statistics().blob_files, 2);
+    store.close().unwrap();
+    drop(store);
+    // Room for one of them, and not for both.
+    let store = open(&vfs, StoreOptions { memory_bytes: Some(300 << 10), ..tight_options() }).unwrap();
+    let tablet = store.tablet();
+    let snapshot = tablet.snapshot();
+    let held = tablet.get(b"d1").unwrap().unwrap();
+    let within = || {
+        let report = tablet.memory_report();
+        assert!(report.total_bytes() <= report.budget_bytes, "{report:?}");
+    };
+    within();
+    assert!(matches!(tablet.get(b"d2"), Err(Error::MemoryExceeded(_))));
+    assert!(matches!(snapshot.multi_get(&[b"d2"]), Err(Error::MemoryExceeded(_))));
+    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+    let walked = iter.seek(b"d2");
+    assert!(matches!(walked, Err(Error::MemoryExceeded(_))), "{walked:?}");
+    within();
+    assert_eq!(*held, value);
+    drop((held, iter));
+    assert_eq!(*tablet.get(b"d2").unwrap().unwrap(), value);
+    within();
+    // The store's own work is never refused.
+    let held = tablet.get(b"d1").unwrap().unwrap();
+    tablet.compact_all().unwrap();
+    drop(held);
+    assert!(tablet.verify().problems.is_empty());
+}
+
+#[test]
 fn a_budget_too_small_for_its_parts_is_refused_at_once() {
     let (_, vfs) = memory();
     let options = StoreOptions { memory_bytes: Some(32 << 10), ..small_options() };
