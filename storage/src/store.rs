@@ -18,13 +18,14 @@ pub(crate) mod tablet_list;
 mod tablets;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use crate::encryption::{KeyProblem, MasterKey, StoreKeys};
 use crate::error::{Error, Result};
 use crate::manifest::current::write_by_rename;
 use crate::options::StoreOptions;
+use crate::sync::scheduled::Mutex;
 use crate::tablet::open::Place;
 use crate::tablet::{MemoryReport, Tablet, TabletId, Workers, lock, memory_report, start_workers};
 use crate::vfs::{Vfs, VfsLock};
@@ -285,3 +286,7 @@ fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Sh
     };
     recover::recover(&place, options, list)
 }
+
+#[cfg(all(test, shuttle))]
+#[path = "store_schedules.rs"]
+mod schedules;

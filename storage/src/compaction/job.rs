@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::compaction::levels::LevelTargets;
 use crate::compaction::output::{Output, OutputPlan};
@@ -16,7 +16,7 @@ use crate::compaction::retain::{History, Retainer};
 use crate::compaction::{Choice, Reason};
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
-use crate::manifest::{TableHandle, Version, VersionEdit};
+use crate::manifest::{TableRef, Version, VersionEdit};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::range_tombstone::RangeTombstones;
@@ -24,6 +24,7 @@ use crate::read::merge::MergeCursor;
 use crate::read::source::{LevelCursor, LevelTables, Source};
 use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::cursor::TableCursor;
+use crate::sync::scheduled::AtomicBool;
 
 /// Entries between two looks at the stop signal.
 const ENTRIES_BETWEEN_CHECKS: u64 = 1_000;
@@ -113,18 +114,18 @@ pub fn choose_all(version: &Version, options: &StoreOptions) -> Choice {
     Choice::Merge { tables: all, to, reason: Reason::Manual }
 }
 
-fn find_all(version: &Version, tables: &[(usize, FileId)]) -> Result<Vec<(usize, Arc<TableHandle>)>> {
+fn find_all(version: &Version, tables: &[(usize, FileId)]) -> Result<Vec<(usize, TableRef)>> {
     let find = |&(level, file_id): &(usize, FileId)| {
         let table = version.level(level).iter().find(|table| table.meta.file_id == file_id);
         let missing =
             || Error::invalid(format!("the plan names sstable {file_id}, which is not in L{level}"));
-        Ok((level, Arc::clone(table.ok_or_else(missing)?)))
+        Ok((level, TableRef::clone(table.ok_or_else(missing)?)))
     };
     tables.iter().map(find).collect()
 }
 
 /// The inputs as sources, the newest first: each table of L0, then one cursor for each level below.
-fn sources_of(inputs: &[(usize, Arc<TableHandle>)]) -> Result<Vec<Source>> {
+fn sources_of(inputs: &[(usize, TableRef)]) -> Result<Vec<Source>> {
     let mut upper: Vec<_> = inputs.iter().filter(|(level, _)| *level == 0).collect();
     upper.sort_by_key(|(_, table)| std::cmp::Reverse(table.meta.epoch));
     let mut sources = Vec::new();
@@ -133,7 +134,7 @@ fn sources_of(inputs: &[(usize, Arc<TableHandle>)]) -> Result<Vec<Source>> {
     }
     let levels: BTreeSet<usize> = inputs.iter().map(|(level, _)| *level).filter(|&level| level > 0).collect();
     for level in levels {
-        let of_level = inputs.iter().filter(|(of, _)| *of == level).map(|(_, table)| Arc::clone(table));
+        let of_level = inputs.iter().filter(|(of, _)| *of == level).map(|(_, table)| TableRef::clone(table));
         let mut tables: Vec<_> = of_level.collect();
         tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
         sources.push(Source::Level(LevelCursor::new(LevelTables::Chosen(tables), Caching::Past)));
@@ -142,10 +143,10 @@ fn sources_of(inputs: &[(usize, Arc<TableHandle>)]) -> Result<Vec<Source>> {
 }
 
 /// The tables below `level` that are not inputs: where older versions may be.
-fn deeper_tables(version: &Version, inputs: &BTreeSet<FileId>, level: usize) -> Vec<Vec<Arc<TableHandle>>> {
+fn deeper_tables(version: &Version, inputs: &BTreeSet<FileId>, level: usize) -> Vec<Vec<TableRef>> {
     let below = version.levels.iter().skip(level + 1);
     let others = below.map(|tables| {
-        tables.iter().filter(|table| !inputs.contains(&table.meta.file_id)).map(Arc::clone).collect()
+        tables.iter().filter(|table| !inputs.contains(&table.meta.file_id)).map(TableRef::clone).collect()
     });
     others.collect()
 }
@@ -153,7 +154,7 @@ fn deeper_tables(version: &Version, inputs: &BTreeSet<FileId>, level: usize) -> 
 fn merge(
     context: &JobContext<'_>,
     version: &Version,
-    inputs: &[(usize, Arc<TableHandle>)],
+    inputs: &[(usize, TableRef)],
     to: usize,
     reason: Reason,
 ) -> Result<JobOutcome> {

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::cache::BlockCache;
@@ -15,9 +14,9 @@ use crate::coding::key_hash;
 use crate::compaction::picker::{PickInput, pick};
 use crate::entry::ValueKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
-use crate::manifest::BlobHandle;
+use crate::manifest::{BlobHandle, BlobRef, TableHandle, TableRef, VersionRef};
 use crate::options::{Compression, FilterKind, ReadMode};
-use crate::read::{Iter, IterOptions, ReadView, point};
+use crate::read::{Iter, IterOptions, ReadView, ViewRef, point};
 use crate::timestamp::Timestamp;
 use crate::vfs::{MemoryVfs, Vfs};
 
@@ -133,12 +132,12 @@ impl Tree {
             self.version.levels[level].retain(|table| table.meta.file_id != id);
         }
         for (level, meta) in edit.added_tables {
-            self.version.levels[level].push(Arc::new(TableHandle::new(meta, Arc::clone(&self.opener))));
+            self.version.levels[level].push(TableRef::new(TableHandle::new(meta, Arc::clone(&self.opener))));
         }
         for meta in edit.added_blobs {
             self.version
                 .blobs
-                .insert(meta.file_id, Arc::new(BlobHandle::new(meta, Arc::clone(&self.opener))));
+                .insert(meta.file_id, BlobRef::new(BlobHandle::new(meta, Arc::clone(&self.opener))));
         }
         let live = self.version.blob_live_bytes();
         self.version.blobs.retain(|id, _| live.get(id).is_some_and(|&bytes| bytes > 0));
@@ -193,8 +192,8 @@ impl Tree {
     }
 
     fn check(&self, random: u64) {
-        let version = Arc::new(self.version.clone());
-        let view = Arc::new(ReadView {
+        let version = VersionRef::new(self.version.clone());
+        let view = ViewRef::new(ReadView {
             memtables: vec![Arc::clone(&self.memtable)],
             version,
             expiry: Arc::default(),
@@ -204,7 +203,7 @@ impl Tree {
         for at in readable {
             let expected = self.visible(at);
             let mut iter =
-                Iter::open(Arc::clone(&view), None, Timestamp(at), IterOptions::default()).unwrap();
+                Iter::open(ViewRef::clone(&view), None, Timestamp(at), IterOptions::default()).unwrap();
             let mut forward = Vec::new();
             let mut more = iter.seek_to_first().unwrap();
             while more {
@@ -225,7 +224,7 @@ impl Tree {
         }
     }
 
-    fn check_points(&self, view: &Arc<ReadView>, at: u64, expected: &[(Vec<u8>, Vec<u8>)]) {
+    fn check_points(&self, view: &ViewRef, at: u64, expected: &[(Vec<u8>, Vec<u8>)]) {
         let present: BTreeMap<_, _> = expected.iter().cloned().collect();
         let keys: BTreeSet<_> = self.model.keys().map(|(key, _)| key.clone()).collect();
         for key in &keys {
@@ -235,13 +234,13 @@ impl Tree {
     }
 
     /// Turns round at random within random bounds.
-    fn check_walk(&self, view: &Arc<ReadView>, at: u64, expected: &[(Vec<u8>, Vec<u8>)], random: u64) {
+    fn check_walk(&self, view: &ViewRef, at: u64, expected: &[(Vec<u8>, Vec<u8>)], random: u64) {
         let pick_key = |n: u64| key_of(key_hash(&(random ^ n).to_le_bytes()));
         let (a, b) = (pick_key(1), pick_key(2));
         let (lower, upper) = if a < b { (a, b) } else { (b, a) };
         let expected: Vec<_> = expected.iter().filter(|(key, _)| *key >= lower && *key < upper).collect();
         let options = IterOptions { lower: Some(lower), upper: Some(upper), keys_only: false };
-        let mut iter = Iter::open(Arc::clone(view), None, Timestamp(at), options).unwrap();
+        let mut iter = Iter::open(ViewRef::clone(view), None, Timestamp(at), options).unwrap();
         let target = pick_key(3);
         let mut place =
             expected.partition_point(|(key, _)| *key < target).checked_add(0).filter(|&i| i < expected.len());
@@ -453,7 +452,7 @@ fn a_table_past_half_its_size_ends_where_one_of_the_level_below_does() {
     let (tables, target) = (tree.version.level(5), tree.options.table_bytes_target);
     assert!(tables.len() >= 5, "{}", tables.len());
     for table in tables.split_last().unwrap().1 {
-        let ends_alike = |below: &&Arc<TableHandle>| below.meta.largest == table.meta.largest;
+        let ends_alike = |below: &&TableRef| below.meta.largest == table.meta.largest;
         assert!(tree.version.level(6).iter().any(|below| ends_alike(&below)), "{:?}", table.meta.largest);
         let bytes = table.meta.size_bytes;
         assert!(bytes >= target / 2 && bytes <= target * 3 / 4, "{bytes} of {target}");

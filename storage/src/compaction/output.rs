@@ -11,7 +11,6 @@
 //! to that share, so tables of a level do not overlap.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::blob::{BlobReference, BlobWriter};
 use crate::compaction::job::JobContext;
@@ -19,7 +18,7 @@ use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
 use crate::keyspace::Keyspace;
-use crate::manifest::{BlobMeta, TableHandle, TableMeta, Version};
+use crate::manifest::{BlobMeta, TableMeta, TableRef, Version};
 use crate::options::Compression;
 use crate::planted::{Bug, planted};
 use crate::range_tombstone::RangeTombstones;
@@ -39,7 +38,7 @@ pub struct OutputPlan<'a> {
     /// Range tombstones to write.
     pub ranges: RangeTombstones,
     /// The tables of the level below the output, where they overlap.
-    pub grandparents: Vec<Arc<TableHandle>>,
+    pub grandparents: Vec<TableRef>,
     /// Values in these blob files are written anew.
     pub blobs_rewritten: BTreeSet<FileId>,
     /// Where references lead; `None` for a flush, whose inputs hold none.

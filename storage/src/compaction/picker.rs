@@ -14,7 +14,6 @@
 //! overlap are merged into L6.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::compaction::levels::LevelTargets;
 use crate::compaction::retain::History;
@@ -22,7 +21,7 @@ use crate::compaction::{Choice, Reason};
 use crate::file_id::FileId;
 use crate::keyspace::Keyspace;
 use crate::limits::LEVELS;
-use crate::manifest::{TableHandle, TableMeta, Version};
+use crate::manifest::{BlobRef, TableHandle, TableMeta, TableRef, Version};
 use crate::options::StoreOptions;
 use crate::range_tombstone::RangeTombstones;
 
@@ -55,7 +54,7 @@ pub struct PickInput<'a> {
 /// The blob files of which so much is garbage that what is alive should move.
 pub fn garbage_blobs(version: &Version, options: &StoreOptions) -> BTreeSet<FileId> {
     let live = version.blob_live_bytes();
-    let mostly_garbage = |(id, blob): (&FileId, &Arc<crate::manifest::BlobHandle>)| {
+    let mostly_garbage = |(id, blob): (&FileId, &BlobRef)| {
         let live = live.get(id).copied().unwrap_or_default();
         let garbage = blob.meta.value_bytes.saturating_sub(live);
         let share = u64::from(options.blob_garbage_percent_max);
@@ -177,7 +176,7 @@ impl Picker<'_> {
     /// The table that drags along least of the next level.
     fn take_from_level(&self, level: usize) -> Option<Choice> {
         let next = self.input.version.level(level + 1);
-        let cost = |table: &Arc<TableHandle>| {
+        let cost = |table: &TableRef| {
             let overlapping = next.iter().filter(|other| other.meta.overlaps_table(&table.meta));
             let bytes: u64 = overlapping.map(|other| other.meta.size_bytes).sum();
             bytes.saturating_mul(SCORE_ONE) / table.meta.size_bytes.max(1)
@@ -194,21 +193,20 @@ impl Picker<'_> {
     fn push_into_level(
         &self,
         level: usize,
-        inputs: &[&Arc<TableHandle>],
+        inputs: &[&TableRef],
         to: usize,
         reason: Reason,
     ) -> Option<Choice> {
         let next = self.input.version.level(to);
         let mut tables: Vec<_> = inputs.iter().map(|table| (level, table.meta.file_id)).collect();
-        let meets_one =
-            |other: &Arc<TableHandle>| inputs.iter().any(|table| table.meta.overlaps_table(&other.meta));
+        let meets_one = |other: &TableRef| inputs.iter().any(|table| table.meta.overlaps_table(&other.meta));
         if !next.iter().any(meets_one) && self.may_move(inputs, level, to) {
             return Some(Choice::Move { tables, to, reason });
         }
         // The outputs lie anywhere between the first and the last key of all inputs, so whatever the target level has in
         // between takes part, even where no single input touches it.
         let first = inputs.iter().map(|table| table.meta.smallest.as_slice()).min()?;
-        let within = |other: &&Arc<TableHandle>| {
+        let within = |other: &&TableRef| {
             other.meta.largest.admits(first)
                 && inputs.iter().any(|table| table.meta.largest.admits(&other.meta.smallest))
         };
@@ -222,7 +220,7 @@ impl Picker<'_> {
 
     /// Whether tables may go down as they are: apart from each other, compressed as the lower level is, and not dragging
     /// along too much when they move on.
-    fn may_move(&self, inputs: &[&Arc<TableHandle>], level: usize, to: usize) -> bool {
+    fn may_move(&self, inputs: &[&TableRef], level: usize, to: usize) -> bool {
         let compression = &self.input.options.compression;
         let mut sorted = inputs.to_vec();
         sorted.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
@@ -266,7 +264,7 @@ impl Picker<'_> {
     /// those would have to be rewritten.
     fn l0_tombstones(&self) -> Option<Choice> {
         let version = self.input.version;
-        let is_swamped = |table: &&Arc<TableHandle>| !self.busy(table) && self.is_swamped(table);
+        let is_swamped = |table: &&TableRef| !self.busy(table) && self.is_swamped(table);
         let swamped: Vec<_> = version.level(0).iter().filter(is_swamped).collect();
         let tombstones: u64 = swamped.iter().map(|table| table.meta.tombstones).sum();
         let older_l0 = version.level(0).iter().filter(|table| !is_swamped(table));
@@ -301,9 +299,8 @@ impl Picker<'_> {
         }
         for level in (1..LEVELS).rev() {
             let tables = self.input.version.level(level).iter();
-            let in_the_way = |table: &&Arc<TableHandle>| {
-                !self.busy(table) && (self.is_swamped(table) || self.is_dense(table))
-            };
+            let in_the_way =
+                |table: &&TableRef| !self.busy(table) && (self.is_swamped(table) || self.is_dense(table));
             for table in tables.filter(in_the_way) {
                 let to = (level + 1).min(LEVELS - 1);
                 let choice = match self.push_into_level(level, &[table], to, Reason::Tombstones) {

@@ -1,8 +1,10 @@
 //! Levels built by hand, and what is chosen for them.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::cache::BlockCache;
-use crate::manifest::{BlobHandle, BlobMeta, TableBound};
+use crate::manifest::{BlobHandle, BlobMeta, BlobRef, TableBound, TableHandle};
 use crate::options::Compression;
 use crate::range_tombstone::RangeTombstone;
 use crate::sstable::block_file::FileOpener;
@@ -68,7 +70,7 @@ impl Tree {
     }
 
     fn with(mut self, level: usize, meta: TableMeta) -> Tree {
-        let table = Arc::new(TableHandle::new(meta, Arc::clone(&self.opener)));
+        let table = TableRef::new(TableHandle::new(meta, Arc::clone(&self.opener)));
         let tables = &mut self.version.levels[level];
         if level == 0 {
             tables.insert(0, table)
@@ -250,7 +252,7 @@ fn a_blob_file_mostly_garbage_has_its_tables_rewritten() {
     referring.blob_references = vec![(FileId(9), 40)];
     let mut tree = Tree::new().with(6, meta(2, "a", "a", 100)).with(6, referring);
     let blob = BlobMeta { file_id: FileId(9), size_bytes: 110, checksum: 0, values: 2, value_bytes: 100 };
-    let handle = |meta| Arc::new(BlobHandle::new(meta, Arc::clone(&tree.opener)));
+    let handle = |meta| BlobRef::new(BlobHandle::new(meta, Arc::clone(&tree.opener)));
     let full = handle(BlobMeta { value_bytes: 50, ..blob.clone() });
     let wasted = handle(blob);
     tree.version.blobs.insert(FileId(9), full);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::file_id::FileId;
-use crate::manifest::version::{BlobHandle, TableHandle, Version};
+use crate::manifest::version::{BlobHandle, BlobRef, TableHandle, TableRef, Version};
 use crate::manifest::version_edit::VersionEdit;
 use crate::planted::{Bug, planted};
 use crate::sstable::block_file::FileOpener;
@@ -21,7 +21,7 @@ impl Version {
     /// The version after `edit`. Fails, without effect, if the edit does not fit.
     pub fn apply(&self, edit: &VersionEdit, opener: &Arc<FileOpener>) -> Result<Version> {
         let mut next = self.successor();
-        let mut removed: BTreeMap<FileId, Arc<TableHandle>> = BTreeMap::new();
+        let mut removed: BTreeMap<FileId, TableRef> = BTreeMap::new();
         for &(level, id) in &edit.removed_tables {
             let tables = next.levels.get_mut(level).ok_or_else(|| misfit(format!("there is no L{level}")))?;
             let at = tables.iter().position(|table| table.meta.file_id == id);
@@ -31,7 +31,8 @@ impl Version {
         for (level, meta) in &edit.added_tables {
             // A table that only changes its level keeps its handle, and with it its open file.
             let kept = removed.get(&meta.file_id).filter(|table| table.meta == *meta).cloned();
-            let table = kept.unwrap_or_else(|| Arc::new(TableHandle::new(meta.clone(), Arc::clone(opener))));
+            let table =
+                kept.unwrap_or_else(|| TableRef::new(TableHandle::new(meta.clone(), Arc::clone(opener))));
             let tables =
                 next.levels.get_mut(*level).ok_or_else(|| misfit(format!("there is no L{level}")))?;
             tables.push(table);
@@ -46,7 +47,7 @@ impl Version {
             next.blobs.remove(id).ok_or_else(|| misfit(format!("blob file {id} is not there")))?;
         }
         for meta in &edit.added_blobs {
-            let handle = Arc::new(BlobHandle::new(meta.clone(), Arc::clone(opener)));
+            let handle = BlobRef::new(BlobHandle::new(meta.clone(), Arc::clone(opener)));
             next.blobs.insert(meta.file_id, handle);
         }
         if planted(Bug::WrongL0Order) {

@@ -7,6 +7,6 @@ pub mod version;
 pub mod version_edit;
 pub mod version_set;
 
-pub use version::{BlobHandle, TableHandle, Version};
+pub use version::{BlobHandle, BlobRef, TableHandle, TableRef, Version, VersionRef};
 pub use version_edit::{BlobMeta, TableBound, TableMeta, VersionEdit};
 pub use version_set::{Progress, VersionSet};

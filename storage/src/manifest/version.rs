@@ -1,7 +1,7 @@
 //! The set of live files at one moment; never changes once built.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use crate::blob::BlobReader;
@@ -12,6 +12,15 @@ use crate::manifest::version_edit::{BlobMeta, TableMeta};
 use crate::range_tombstone::RangeTombstones;
 use crate::sstable::block_file::FileOpener;
 use crate::sstable::reader::TableReader;
+use crate::sync::referenced;
+use crate::sync::referenced::AtomicBool;
+
+/// Keeps a version, and with it its files.
+pub type VersionRef = referenced::Arc<Version>;
+/// Keeps a live sstable.
+pub type TableRef = referenced::Arc<TableHandle>;
+/// Keeps a live blob file.
+pub type BlobRef = referenced::Arc<BlobHandle>;
 
 /// A live sstable. Dropped when no version and no reader needs it.
 #[derive(Debug)]
@@ -108,9 +117,9 @@ impl Drop for BlobHandle {
 pub struct Version {
     /// Sstables by level. L0 is sorted newest first (by epoch, descending) and may overlap; the others are sorted by
     /// smallest key and do not overlap.
-    pub levels: [Vec<Arc<TableHandle>>; LEVELS],
+    pub levels: [Vec<TableRef>; LEVELS],
     /// Blob files.
-    pub blobs: BTreeMap<FileId, Arc<BlobHandle>>,
+    pub blobs: BTreeMap<FileId, BlobRef>,
     /// The range tombstones of all tables, once somebody asked.
     ranges: OnceLock<Option<Arc<RangeTombstones>>>,
 }
@@ -140,7 +149,7 @@ impl Version {
     }
 
     /// The sstables of a level; empty for a level that does not exist.
-    pub fn level(&self, level: usize) -> &[Arc<TableHandle>] {
+    pub fn level(&self, level: usize) -> &[TableRef] {
         self.levels.get(level).map_or(&[], Vec::as_slice)
     }
 

@@ -13,17 +13,18 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::encryption::FileCipher;
 use crate::error::{Error, Result};
 use crate::file_id::{FileId, FileKind};
 use crate::manifest::current;
 use crate::manifest::edit_codec;
-use crate::manifest::version::Version;
+use crate::manifest::version::{Version, VersionRef};
 use crate::manifest::version_edit::VersionEdit;
 use crate::poison::Poison;
 use crate::sstable::block_file::FileOpener;
+use crate::sync::referenced::{Mutex, MutexGuard};
 use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
@@ -88,7 +89,7 @@ pub struct VersionSet {
 #[derive(Debug)]
 struct State {
     /// The files.
-    version: Arc<Version>,
+    version: VersionRef,
     /// What else the manifest says.
     progress: Progress,
     /// The open manifest; `None` when the store is read-only.
@@ -179,7 +180,7 @@ impl VersionSet {
             poison,
             next_file: AtomicU64::new(1),
             next_epoch: AtomicU64::new(1),
-            state: Mutex::new(State { version: Arc::new(version), progress, manifest: None }),
+            state: Mutex::new(State { version: VersionRef::new(version), progress, manifest: None }),
         }
     }
 
@@ -204,8 +205,8 @@ impl VersionSet {
     }
 
     /// The current version.
-    pub fn version(&self) -> Arc<Version> {
-        Arc::clone(&self.lock().version)
+    pub fn version(&self) -> VersionRef {
+        VersionRef::clone(&self.lock().version)
     }
 
     /// What else the manifest says.
@@ -214,13 +215,13 @@ impl VersionSet {
     }
 
     /// The current version and what else the manifest says, of one moment.
-    pub fn version_and_progress(&self) -> (Arc<Version>, Progress) {
+    pub fn version_and_progress(&self) -> (VersionRef, Progress) {
         let state = self.lock();
-        (Arc::clone(&state.version), state.progress)
+        (VersionRef::clone(&state.version), state.progress)
     }
 
     /// Makes an edit durable and then the current version, calling `publish` before anybody can make the next change.
-    pub fn install(&self, edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<()> {
+    pub fn install(&self, edit: VersionEdit, publish: impl FnOnce(&VersionRef)) -> Result<()> {
         self.poison.check()?;
         let mut state = self.lock();
         let next = state.version.apply(&edit, &self.opener)?;
@@ -229,7 +230,7 @@ impl VersionSet {
 
     /// As `install`, for an edit that was planned on a version which may be a former one by now. False, and nothing has
     /// happened, if it does not fit the current one.
-    pub fn install_planned(&self, edit: VersionEdit, publish: impl FnOnce(&Arc<Version>)) -> Result<bool> {
+    pub fn install_planned(&self, edit: VersionEdit, publish: impl FnOnce(&VersionRef)) -> Result<bool> {
         self.poison.check()?;
         let mut state = self.lock();
         // An edit fails to apply for no other reason.
@@ -243,11 +244,11 @@ impl VersionSet {
         state: &mut State,
         next: Version,
         mut edit: VersionEdit,
-        publish: impl FnOnce(&Arc<Version>),
+        publish: impl FnOnce(&VersionRef),
     ) -> Result<()> {
         edit.next_file = Some(FileId(self.next_file.load(Ordering::Relaxed)));
         edit.next_epoch = Some(self.next_epoch.load(Ordering::Relaxed));
-        let next = Arc::new(next);
+        let next = VersionRef::new(next);
         let manifest = state.manifest.as_mut().ok_or_else(|| Error::invalid("the store is read-only"))?;
         manifest.append(self.identity, &edit).map_err(|error| self.poison.set(error))?;
         let full = manifest.written > self.manifest_bytes_min.max(2 * manifest.first_written);
@@ -302,10 +303,10 @@ impl VersionSet {
         &self,
         target: &FileOpener,
         identity: u128,
-        version: &Arc<Version>,
+        version: &VersionRef,
         progress: Progress,
     ) -> Result<()> {
-        let state = State { version: Arc::clone(version), progress, manifest: None };
+        let state = State { version: VersionRef::clone(version), progress, manifest: None };
         let edit = self.snapshot_edit(&state);
         let id = self.next_file();
         Manifest::create(target, identity, id, &edit)?;
@@ -480,3 +481,7 @@ mod tests {
         assert_eq!(progress, before);
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "version_set_interleavings.rs"]
+mod interleavings;

@@ -8,4 +8,4 @@ pub mod source;
 pub mod view;
 
 pub use scan::{Iter, IterOptions};
-pub use view::ReadView;
+pub use view::{CurrentView, ReadView, ViewRef};

@@ -17,12 +17,12 @@ use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::keyspace::Keyspace;
 use crate::limits::LEVELS;
-use crate::manifest::TableHandle;
+use crate::manifest::{TableHandle, TableRef, VersionRef};
 use crate::memtable::Memtable;
 use crate::range_tombstone::RangeTombstones;
 use crate::read::merge::MergeCursor;
 use crate::read::source::{LevelCursor, LevelTables, Source};
-use crate::read::view::ReadView;
+use crate::read::view::{ReadView, ViewRef};
 use crate::sstable::block::Position;
 use crate::sstable::block_file::Caching;
 use crate::sstable::cursor::{Reach, TableCursor};
@@ -53,7 +53,7 @@ enum Standing {
 
 /// Walks the keys of a snapshot. Owns what it reads.
 pub struct Iter {
-    view: Arc<ReadView>,
+    view: ViewRef,
     merge: MergeCursor,
     /// Of memtables and of the version's tables; most of the time there is none.
     ranges: Vec<Arc<RangeTombstones>>,
@@ -123,15 +123,14 @@ impl Inputs<'_> {
         let tables = self.view.version.level(level);
         let start =
             self.lower.map_or(0, |lower| tables.partition_point(|table| !table.meta.largest.admits(lower)));
-        let within =
-            |table: &Arc<TableHandle>| self.upper.is_none_or(|upper| table.meta.smallest.as_slice() < upper);
+        let within = |table: &TableRef| self.upper.is_none_or(|upper| table.meta.smallest.as_slice() < upper);
         let end = tables.partition_point(within).max(start);
         let overlapping = tables.get(start..end).unwrap_or_default();
         if overlapping.len() <= FILTERED_TABLES_MAX && self.lower.is_some() && self.upper.is_some() {
             let mut kept = Vec::with_capacity(overlapping.len());
             for table in overlapping {
                 if table.reader()?.may_contain_range(self.lower, self.upper)? {
-                    kept.push(Arc::clone(table));
+                    kept.push(TableRef::clone(table));
                 }
             }
             if !kept.is_empty() {
@@ -140,7 +139,7 @@ impl Inputs<'_> {
             return Ok(());
         }
         if !overlapping.is_empty() {
-            let version = Arc::clone(&self.view.version);
+            let version = VersionRef::clone(&self.view.version);
             self.push_level(LevelTables::Within { version, level, range: start..end });
         }
         Ok(())
@@ -150,7 +149,7 @@ impl Inputs<'_> {
 impl Iter {
     /// Over `view` as of `visible`, with a transaction's own writes (all at [`Timestamp::MAX`]) on top. Stands nowhere.
     pub fn open(
-        view: Arc<ReadView>,
+        view: ViewRef,
         own: Option<&Memtable>,
         visible: Timestamp,
         options: IterOptions,

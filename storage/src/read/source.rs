@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::entry::ValueKind;
 use crate::error::Result;
-use crate::manifest::{TableHandle, Version};
+use crate::manifest::{TableRef, VersionRef};
 use crate::memtable::MemtableCursor;
 use crate::sstable::block::Position;
 use crate::sstable::block_file::Caching;
@@ -174,11 +174,11 @@ impl Source {
 /// Sstables of one level, sorted and not overlapping.
 pub enum LevelTables {
     /// These.
-    Chosen(Vec<Arc<TableHandle>>),
+    Chosen(Vec<TableRef>),
     /// A part of a level, held through its version: nothing is copied.
     Within {
         /// The version.
-        version: Arc<Version>,
+        version: VersionRef,
         /// The level.
         level: usize,
         /// Which of its tables.
@@ -188,7 +188,7 @@ pub enum LevelTables {
 
 impl LevelTables {
     #[inline]
-    fn as_slice(&self) -> &[Arc<TableHandle>] {
+    fn as_slice(&self) -> &[TableRef] {
         match self {
             LevelTables::Chosen(tables) => tables,
             LevelTables::Within { version, level, range } => {

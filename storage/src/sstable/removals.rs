@@ -11,9 +11,10 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::sync::scheduled::{Condvar, Mutex, MutexGuard};
 use crate::vfs::Vfs;
 
 /// With more to remove than it could in so many seconds, the thread does not pause.
@@ -111,6 +112,9 @@ impl Removals {
             drop(state);
             next.remove();
             state = self.lock();
+            if pause.is_zero() {
+                continue;
+            }
             let paused = self.changed.wait_timeout_while(state, pause, |state| state.is_served);
             (state, _) = paused.unwrap_or_else(PoisonError::into_inner);
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::manifest::{Progress, Version};
+use crate::manifest::{Progress, VersionRef};
 use crate::poison::Poison;
 use crate::store::tablet_list::TabletList;
 use crate::store::{STORE_FILE, Shared, Store, create_directories, write_store_file};
@@ -25,7 +25,7 @@ pub(crate) struct Part {
     /// The tablet.
     pub(crate) tablet: Arc<TabletInner>,
     /// Its files.
-    pub(crate) version: Arc<Version>,
+    pub(crate) version: VersionRef,
     /// What else its manifest says.
     pub(crate) progress: Progress,
 }

@@ -8,8 +8,8 @@
 //! - *The active memtables* of all tablets together stay within a bound; over it the largest is sealed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::sstable::open_files::OpenFiles;
 use crate::store::tablet_list::TabletList;
+use crate::sync::scheduled::{AtomicBool, AtomicU64, Mutex, RwLock};
 use crate::tablet::background::WorkSignal;
 use crate::tablet::open::Place;
 use crate::tablet::{TabletId, TabletInner, lock};
@@ -311,6 +312,8 @@ impl Shared {
     pub(crate) fn end_tablets(&self) {
         let tablets = self.tablets();
         tablets.iter().for_each(|tablet| tablet.closed.store(true, Ordering::Release));
+        // Who waits for background work need not.
+        self.work.report_progress();
         for tablet in &tablets {
             // Whoever leads the commit queue now finishes first; nobody begins after.
             drop(lock(&tablet.order));

@@ -145,6 +145,8 @@ impl TabletInner {
     fn end_writes(&self) {
         self.dropped.store(true, Ordering::Release);
         self.stop.store(true, Ordering::Release);
+        // Who waits for background work need not.
+        self.shared.work.report_progress();
         drop(lock(&self.order));
         drop(lock(&self.flushing));
         drop(lock(&self.compacting));

@@ -12,12 +12,9 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::options::{BackgroundWork, StoreOptions};
+use crate::tablet::background::Stall;
 use crate::tablet::{TabletInner, lock};
 
-/// A commit waits at most this long for background work before it is refused.
-const STALL_WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long a stalled commit waits between two looks.
-const STALL_WAIT_STEP: Duration = Duration::from_millis(100);
 /// The longest delay of a commit.
 const DELAY_MAX: Duration = Duration::from_millis(2);
 /// Shares of the way between two limits are counted in so many parts.
@@ -98,21 +95,17 @@ impl TabletInner {
         let clock = &self.options.clock;
         let started = clock.monotonic_micros();
         self.options.emit(|| Event::WritesStopped { tablet: self.id, reason: describe(&backlog) });
-        let mut waited = Duration::ZERO;
+        let mut stall = Stall::begin(&self.shared);
+        // Again: what was done before it began wakes nobody.
+        backlog = self.backlog();
         let mut outcome = Ok(());
         while outcome.is_ok() && backlog.stops(&self.options) {
-            if waited >= STALL_WAIT_MAX {
+            if stall.is_over() {
                 outcome = Err(Error::WriteStalled(describe(&backlog)));
                 break;
             }
             self.statistics.stalls.fetch_add(1, Ordering::Relaxed);
-            if self.options.background == BackgroundWork::Inline {
-                self.shared.work_inline();
-            } else {
-                self.shared.work.wake();
-                self.shared.work.wait_for_progress(STALL_WAIT_STEP);
-            }
-            waited += STALL_WAIT_STEP;
+            stall.wait();
             backlog = self.backlog();
             outcome = self.check_writable();
         }
@@ -131,7 +124,7 @@ impl TabletInner {
         self.statistics.delays.fetch_add(1, Ordering::Relaxed);
         let micros = u64::try_from(DELAY_MAX.as_micros()).unwrap_or_default() * share / SHARE_ONE;
         self.statistics.delayed_micros.fetch_add(micros, Ordering::Relaxed);
-        self.shared.work.wait_for_progress(Duration::from_micros(micros));
+        self.shared.work.delay(Duration::from_micros(micros));
     }
 }
 

@@ -1,17 +1,24 @@
 //! Threads that flush, compact and sync for all tablets of a store, and the signal between them and those who write. What
 //! they do in which order is in [`Shared`].
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::options::BackgroundWork;
 use crate::store::Shared;
+use crate::sync::scheduled::{AtomicBool, Builder, Condvar, JoinHandle, Mutex, yield_now};
 use crate::tablet::lock;
 
 /// How long an idle worker sleeps before it looks again by itself.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
+/// A write waits at most this long for background work before it is refused.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// How long it waits at most between two looks. Progress wakes it earlier; this is for what does not call itself progress.
+const STALL_STEP: Duration = Duration::from_millis(100);
+/// How often it does the work itself, where there are no threads for it, before it is refused.
+const STALL_ROUNDS_MAX: u32 = 600;
 
 /// Wakes workers when there is work and writers when some is done.
 #[derive(Debug, Default)]
@@ -37,12 +44,26 @@ impl WorkSignal {
         self.done.notify_all();
     }
 
-    /// Waits until some work is done, at most `patience`.
-    pub(crate) fn wait_for_progress(&self, patience: Duration) {
+    /// How often some work was done.
+    fn progress(&self) -> u64 {
+        lock(&self.counts).1
+    }
+
+    /// Waits until more work is done than `seen`, at most `patience`; returns how often some has been.
+    fn wait_for_progress(&self, seen: u64, patience: Duration) -> u64 {
         let counts = lock(&self.counts);
-        let before = counts.1;
-        let waited = self.done.wait_timeout_while(counts, patience, |counts| counts.1 == before);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let waited = self.done.wait_timeout_while(counts, patience, |counts| counts.1 == seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.1
+    }
+
+    /// Lets background work go first: until some is done, at most `patience`. Nobody relies on it that some will be, so
+    /// where patience never ends, this is not a wait.
+    pub(crate) fn delay(&self, patience: Duration) {
+        if cfg!(shuttle) {
+            yield_now();
+        } else {
+            self.wait_for_progress(self.progress(), patience);
+        }
     }
 
     /// Waits until more work is announced than `seen`, at most `patience`; returns how often it has been.
@@ -50,6 +71,55 @@ impl WorkSignal {
         let counts = lock(&self.counts);
         let waited = self.wanted.wait_timeout_while(counts, patience, |counts| counts.0 == seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.0
+    }
+}
+
+/// A write's wait for background work, bounded in time. Who waits begins before it looks whether it has to, and looks again
+/// after each round: what is done in between ends the next round at once.
+pub(crate) struct Stall<'a> {
+    /// The store.
+    shared: &'a Shared,
+    /// When it began.
+    since_micros: u64,
+    /// How many rounds there have been.
+    rounds: u32,
+    /// How often some work was done when the last round ended.
+    seen: u64,
+}
+
+impl<'a> Stall<'a> {
+    /// Begins.
+    pub(crate) fn begin(shared: &'a Shared) -> Stall<'a> {
+        let since_micros = shared.options.clock.monotonic_micros();
+        Stall { shared, since_micros, rounds: 0, seen: shared.work.progress() }
+    }
+
+    /// Whether it has lasted as long as it may.
+    pub(crate) fn is_over(&self) -> bool {
+        let options = &self.shared.options;
+        let waited = options.clock.monotonic_micros().saturating_sub(self.since_micros);
+        match options.background {
+            BackgroundWork::Inline => self.rounds >= STALL_ROUNDS_MAX,
+            BackgroundWork::Threads => Duration::from_micros(waited) >= STALL_MAX,
+        }
+    }
+
+    /// Whether nothing was done since it began or the last round ended.
+    pub(crate) fn nothing_happened(&self) -> bool {
+        self.shared.work.progress() == self.seen
+    }
+
+    /// One round: wakes who does the work and waits until some is done, or does it.
+    pub(crate) fn wait(&mut self) {
+        let work = &self.shared.work;
+        self.rounds = self.rounds.saturating_add(1);
+        self.seen = if self.shared.options.background == BackgroundWork::Inline {
+            self.shared.work_inline();
+            work.progress()
+        } else {
+            work.wake();
+            work.wait_for_progress(self.seen, STALL_STEP)
+        };
     }
 }
 
@@ -91,7 +161,7 @@ impl Drop for PanicGuard<'_> {
 impl Workers {
     /// Starts a thread.
     fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+        let thread = Builder::new().name(name.into()).spawn(run);
         let thread = thread.map_err(|error| Error::io("start a thread named", name.as_ref(), error))?;
         self.threads.push(thread);
         Ok(())
@@ -124,7 +194,7 @@ pub(crate) fn start_workers(shared: &Arc<Shared>) -> Result<Workers> {
 fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
     let _guard = PanicGuard { shared };
     let mut seen = 0;
-    while !shared.stop.load(std::sync::atomic::Ordering::Acquire) {
+    while !shared.stop.load(Ordering::Acquire) {
         if by_timer {
             shared.work.wait_for_stop(&shared.stop, patience);
         } else {
@@ -136,11 +206,9 @@ fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
 
 impl WorkSignal {
     /// Waits out an interval, or until the store stops.
-    fn wait_for_stop(&self, stop: &std::sync::atomic::AtomicBool, interval: Duration) {
+    fn wait_for_stop(&self, stop: &AtomicBool, interval: Duration) {
         let counts = lock(&self.counts);
-        let waited = self
-            .wanted
-            .wait_timeout_while(counts, interval, |_| !stop.load(std::sync::atomic::Ordering::Acquire));
+        let waited = self.wanted.wait_timeout_while(counts, interval, |_| !stop.load(Ordering::Acquire));
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -149,6 +217,8 @@ impl Shared {
     /// Runs a job. A failure stops writes: memory would fill up, or history be lost, if it were passed over.
     pub(crate) fn run_job(&self, job: Job) {
         if self.poison.check().is_err() {
+            // Who waits is to find out.
+            self.work.report_progress();
             return;
         }
         match job(self) {
@@ -160,5 +230,48 @@ impl Shared {
                 self.work.report_progress();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::options::StoreOptions;
+    use crate::store::Store;
+    use crate::vfs::MemoryVfs;
+
+    #[test]
+    fn a_stall_lasts_as_long_as_the_clock_says_however_much_is_done_meanwhile() {
+        let clock = Arc::new(ManualClock::new(1_000));
+        let options = StoreOptions { clock: Arc::clone(&clock) as Arc<_>, ..StoreOptions::default() };
+        let store = Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap();
+        let tablet = store.tablet();
+        let shared = &tablet.inner.shared;
+        let mut stall = Stall::begin(shared);
+        for _ in 0..2 * STALL_ROUNDS_MAX {
+            shared.work.report_progress();
+            assert!(!stall.nothing_happened());
+            stall.wait();
+            assert!(!stall.is_over(), "progress is not time");
+        }
+        clock.advance_micros(59_999_999);
+        assert!(!stall.is_over());
+        clock.advance_micros(1);
+        assert!(stall.is_over());
+    }
+
+    #[test]
+    fn a_stall_without_threads_ends_after_so_many_rounds() {
+        let options = StoreOptions { background: BackgroundWork::Inline, ..StoreOptions::default() };
+        let store = Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap();
+        let tablet = store.tablet();
+        let mut stall = Stall::begin(&tablet.inner.shared);
+        for _ in 0..STALL_ROUNDS_MAX {
+            assert!(!stall.is_over());
+            stall.wait();
+            assert!(stall.nothing_happened(), "there was nothing to do");
+        }
+        assert!(stall.is_over());
     }
 }

@@ -10,7 +10,7 @@ use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::file_id::FileId;
-use crate::manifest::{Version, VersionEdit};
+use crate::manifest::{Version, VersionEdit, VersionRef};
 use crate::tablet::{Tablet, TabletInner, lock};
 
 impl Tablet {
@@ -111,7 +111,7 @@ impl TabletInner {
         edit.history_floor = Some(floor);
         let planned = edit.clone();
         let installed = self.versions.install_planned(planned, |version| {
-            self.change_view(|view| view.version = Arc::clone(version));
+            self.change_view(|view| view.version = VersionRef::clone(version));
         })?;
         if !installed {
             self.decline(edit);

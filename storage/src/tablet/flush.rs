@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::compaction::{self, JobContext};
 use crate::error::{Error, Result};
 use crate::events::Event;
+use crate::manifest::VersionRef;
 use crate::memtable::Memtable;
 use crate::planted::{Bug, planted};
 use crate::tablet::{Tablet, TabletInner, lock};
@@ -35,7 +36,17 @@ impl TabletInner {
 
     /// Flushes what is sealed now.
     pub(crate) fn flush_sealed(&self) -> Result<()> {
-        let _one_at_a_time = lock(&self.flushing);
+        let flushed = {
+            let _one_at_a_time = lock(&self.flushing);
+            self.flush_locked()
+        };
+        // Who waits for memory saw the lock taken, and looks at it again.
+        self.shared.work.report_progress();
+        flushed
+    }
+
+    /// The same, by the one who flushes.
+    fn flush_locked(&self) -> Result<()> {
         if self.dropped.load(Ordering::Acquire) {
             return Err(Error::TabletDropped(self.id));
         }
@@ -70,21 +81,23 @@ impl TabletInner {
         edit.last_timestamp = Some(last_timestamp);
         edit.history_floor = Some(floor);
         self.versions.install(edit, |version| {
+            // First: in between, memory would seem to be free that is not.
+            self.retire_memtables(&memtables);
             lock(&self.sealed).drain(..memtables.len());
             self.change_view(|view| {
                 view.memtables
                     .retain(|memtable| !memtables.iter().any(|flushed| Arc::ptr_eq(flushed, memtable)));
-                view.version = Arc::clone(version);
+                view.version = VersionRef::clone(version);
             });
         })?;
-        self.retire_memtables(&memtables);
         drop(memtables);
         self.account_memory();
         self.statistics.flushes.fetch_add(1, Ordering::Relaxed);
         self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
+        // Before the lock is free: who waits for memory sees one of the two.
+        self.shared.work.report_progress();
         self.log()?.remove_before(log_begin)?;
         self.shared.work.wake();
-        self.shared.work.report_progress();
         self.options.emit(|| Event::Flushed {
             tablet: self.id,
             bytes_written: outcome.bytes_written,

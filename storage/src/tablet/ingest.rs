@@ -17,7 +17,7 @@ use crate::compaction::{History, JobContext, write_sorted};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::limits::LEVELS;
-use crate::manifest::{TableMeta, Version, VersionEdit};
+use crate::manifest::{TableMeta, Version, VersionEdit, VersionRef};
 use crate::memtable::Memtable;
 use crate::replicator::Role;
 use crate::tablet::{Order, Tablet, TabletInner, lock};
@@ -93,7 +93,7 @@ impl TabletInner {
         edit.last_timestamp = Some(last);
         edit.log_promise = Some(self.log()?.synced_position());
         self.versions.install(edit, |version| {
-            self.change_view(|view| view.version = Arc::clone(version));
+            self.change_view(|view| view.version = VersionRef::clone(version));
         })?;
         order.last_timestamp = last;
         self.visible.fetch_max(timestamp.0, Ordering::Release);

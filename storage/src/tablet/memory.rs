@@ -2,23 +2,19 @@
 //! ([`crate::cache`]).
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, TryLockError, Weak};
 
 use crate::compaction::picker::debt_bytes;
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::memtable::Memtable;
-use crate::options::BackgroundWork;
+use crate::read::ReadView;
 use crate::store::Shared;
+use crate::tablet::background::Stall;
 use crate::tablet::{Tablet, TabletInner, lock};
 
 /// While it is committed, a batch is in memory as operations, as a record, framed in the log's buffer, and in the memtable.
 const COPIES_OF_A_BATCH: u64 = 4;
-/// A write waits at most this long for memory before it is refused.
-const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long it waits between two looks.
-const WAIT_STEP: Duration = Duration::from_millis(100);
 /// What the manifest's knowledge of a file takes beside its keys, roughly.
 const FILE_BYTES: u64 = 512;
 
@@ -98,7 +94,7 @@ pub(crate) fn memory_report(shared: &Shared) -> MemoryReport {
         let mut memtables = view.memtables.iter().map(bytes_of);
         report.active_memtable_bytes += memtables.next().unwrap_or(0);
         report.sealed_memtable_bytes += memtables.sum::<u64>();
-        report.held_memtable_bytes += tablet.held_memtable_bytes();
+        report.held_memtable_bytes += tablet.held_memtable_bytes(&view);
         report.metadata_bytes += metadata_bytes(&view.version);
         report.log_buffer_bytes += tablet.tail_bytes.load(Ordering::Relaxed);
     }
@@ -135,23 +131,29 @@ impl Shared {
         self.reserve_memory();
     }
 
-    /// Whether no flush is under way that would give memory back; readers may hold what is missing for ever.
+    /// Whether no flush is to come or under way that would give memory back; readers may hold what is missing for ever.
     fn nothing_to_wait_for(&self) -> bool {
-        self.tablets().iter().all(|tablet| lock(&tablet.sealed).is_empty())
+        // In this order: a flush takes its memtables out of the sealed ones before it lets go of them.
+        self.tablets().iter().all(|tablet| {
+            lock(&tablet.sealed).is_empty()
+                && !matches!(tablet.flushing.try_lock(), Err(TryLockError::WouldBlock))
+        })
     }
 }
 
 impl TabletInner {
-    /// Remembers memtables that leave the view: readers may keep them in memory.
+    /// Remembers memtables that are about to leave the view: readers may keep them in memory.
     pub(crate) fn retire_memtables(&self, memtables: &[Arc<Memtable>]) {
         let mut retired = lock(&self.retired);
         retired.retain(|memtable| memtable.strong_count() > 0);
         retired.extend(memtables.iter().map(Arc::downgrade));
     }
 
-    fn held_memtable_bytes(&self) -> u64 {
+    /// What memtables take that are not, or will soon not be, in the view and that somebody still reads; those of `view` apart.
+    fn held_memtable_bytes(&self, view: &ReadView) -> u64 {
         let held: Vec<_> = lock(&self.retired).iter().filter_map(Weak::upgrade).collect();
-        held.iter().map(bytes_of).sum()
+        let counted = |held: &&Arc<Memtable>| view.memtables.iter().any(|of_view| Arc::ptr_eq(of_view, held));
+        held.iter().filter(|held| !counted(held)).map(bytes_of).sum()
     }
 
     /// Counts what the tablet takes beside its active memtable.
@@ -160,8 +162,10 @@ impl TabletInner {
         let sealed: u64 = view.memtables.iter().skip(1).map(bytes_of).sum();
         // What one empty memtable takes is reserved in any case; of many it adds up.
         let empty = view.memtables.first().filter(|active| active.is_empty() && self.shared.has_several());
-        let counted =
-            empty.map_or(0, bytes_of) + sealed + self.held_memtable_bytes() + metadata_bytes(&view.version);
+        let counted = empty.map_or(0, bytes_of)
+            + sealed
+            + self.held_memtable_bytes(&view)
+            + metadata_bytes(&view.version);
         self.counted_bytes.store(counted, Ordering::Relaxed);
         // Changes with the files, as what is counted here does.
         self.debt_bytes.store(debt_bytes(&view.version, &self.options), Ordering::Relaxed);
@@ -176,22 +180,21 @@ impl TabletInner {
     /// Takes `bytes` of the budget for a transaction. Waits while a flush is to come that would make room.
     pub(crate) fn take_memory(&self, bytes: u64) -> Result<()> {
         let shared = &self.shared;
-        let mut waited = Duration::ZERO;
-        while let Err(refused) = self.cache.admit_transaction(bytes) {
-            if waited >= WAIT_MAX || shared.nothing_to_wait_for() {
+        if self.cache.admit_transaction(bytes).is_ok() {
+            return Ok(());
+        }
+        let mut stall = Stall::begin(shared);
+        loop {
+            shared.account_memory();
+            let Err(refused) = self.cache.admit_transaction(bytes) else { return Ok(()) };
+            // What a flush gave back after it was counted is progress.
+            let hopeless = shared.nothing_to_wait_for() && stall.nothing_happened();
+            if hopeless || stall.is_over() {
                 return Err(refused);
             }
-            if self.options.background == BackgroundWork::Inline {
-                shared.work_inline();
-            } else {
-                shared.work.wake();
-                shared.work.wait_for_progress(WAIT_STEP);
-            }
-            waited += WAIT_STEP;
+            stall.wait();
             self.check_writable()?;
-            shared.account_memory();
         }
-        Ok(())
     }
 
     /// Waits until a batch of `batch_bytes` fits into the budget, and refuses it if it never does.
@@ -211,31 +214,27 @@ impl TabletInner {
             return Ok(());
         }
         let shared = &self.shared;
-        shared.account_memory();
         let wanted = if reserved { 0 } else { wanted };
-        let mut waited = Duration::ZERO;
-        while self.cache.room_bytes().is_none_or(|room| room < wanted) {
-            let mut hopeless = shared.nothing_to_wait_for();
+        let mut stall = Stall::begin(shared);
+        loop {
+            shared.account_memory();
+            if self.cache.room_bytes().is_some_and(|room| room >= wanted) {
+                return Ok(());
+            }
+            // What a flush gave back after it was counted is progress.
+            let mut hopeless = shared.nothing_to_wait_for() && stall.nothing_happened();
             if hopeless && shared.has_several() && shared.active_bytes() > full {
                 shared.seal_largest()?;
                 hopeless = false;
             }
-            if waited >= WAIT_MAX || hopeless {
+            if hopeless || stall.is_over() {
                 return Err(Error::MemoryExceeded(format!(
                     "a batch of {batch_bytes} bytes takes {wanted} while it is committed; {} of {budget} are left",
                     self.cache.room_bytes().unwrap_or_default()
                 )));
             }
-            if self.options.background == BackgroundWork::Inline {
-                shared.work_inline();
-            } else {
-                shared.work.wake();
-                shared.work.wait_for_progress(WAIT_STEP);
-            }
-            waited += WAIT_STEP;
+            stall.wait();
             self.check_writable()?;
-            shared.account_memory();
         }
-        Ok(())
     }
 }

@@ -31,8 +31,8 @@ mod verify;
 mod watermark;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
 
 use crate::cache::BlockCache;
 use crate::compaction::History;
@@ -43,9 +43,10 @@ use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
 use crate::poison::Poison;
-use crate::read::ReadView;
 use crate::read::snapshot::Snapshot;
+use crate::read::{CurrentView, ReadView, ViewRef};
 use crate::store::Shared;
+use crate::sync::scheduled::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 use crate::timestamp::Timestamp;
 use crate::transaction::locks::LockTable;
 use crate::value_slice::ValueSlice;
@@ -88,7 +89,7 @@ pub(crate) struct TabletInner {
     /// What the leader of the commit queue owns.
     pub(crate) order: Mutex<Order>,
     /// What readers read from.
-    view: RwLock<Arc<ReadView>>,
+    view: CurrentView,
     /// The newest published timestamp.
     pub(crate) visible: AtomicU64,
     /// Key locks of pessimistic transactions.
@@ -165,16 +166,13 @@ impl TabletInner {
     }
 
     /// What readers read from now.
-    pub(crate) fn view(&self) -> Arc<ReadView> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn view(&self) -> ViewRef {
+        self.view.get()
     }
 
     /// Replaces what readers read from.
     pub(crate) fn change_view(&self, change: impl FnOnce(&mut ReadView)) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let mut next = (**view).clone();
-        change(&mut next);
-        *view = Arc::new(next);
+        self.view.change(change);
     }
 
     /// The newest published timestamp.

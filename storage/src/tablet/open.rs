@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use crate::cache::BlockCache;
 use crate::encryption::StoreKeys;
@@ -13,10 +12,11 @@ use crate::manifest::{Progress, VersionSet};
 use crate::memtable::Memtable;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
-use crate::read::ReadView;
+use crate::read::{CurrentView, ReadView};
 use crate::sstable::block_file::FileOpener;
 use crate::sstable::open_files::OpenFiles;
 use crate::store::Shared;
+use crate::sync::scheduled::{AtomicBool, AtomicU64, Mutex};
 use crate::tablet::commit::apply;
 use crate::tablet::lagging::{NO_SEGMENT, Tail};
 use crate::tablet::watermark::Watermark;
@@ -181,7 +181,7 @@ pub(crate) fn assemble(
             scratch: Vec::new(),
             tail,
         }),
-        view: RwLock::new(Arc::new(view)),
+        view: CurrentView::new(view),
         visible: AtomicU64::new(replayed.last_timestamp.0),
         locks: crate::transaction::locks::LockTable::default(),
         watermark: Mutex::new(Watermark::new(floor)),

@@ -200,7 +200,7 @@ impl<'a> GroupWrites<'a> {
 mod tests {
     use super::*;
     use crate::entry::ValueKind;
-    use crate::manifest::Version;
+    use crate::manifest::{Version, VersionRef};
 
     fn put(key: &str) -> Operation {
         Operation::Put { key: key.into(), value: Vec::new() }
@@ -254,7 +254,7 @@ mod tests {
                 crate::tablet::commit::apply(&memtable, Timestamp(written), std::slice::from_ref(&first));
                 let view = ReadView {
                     memtables: vec![std::sync::Arc::new(memtable)],
-                    version: std::sync::Arc::new(Version::default()),
+                    version: VersionRef::new(Version::default()),
                     expiry: std::sync::Arc::default(),
                 };
                 let check = ConflictCheck::of_writes(Timestamp(5), std::slice::from_ref(&second));

@@ -10,11 +10,12 @@
 //! is found by the conflict check at commit.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::limits::LOCKS_MAX;
+use crate::sync::scheduled::{Condvar, Mutex, MutexGuard};
 use crate::tablet::{Tablet, lock};
 
 /// Names a transaction in the lock table.

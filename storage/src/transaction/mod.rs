@@ -28,7 +28,7 @@ mod held_memory;
 pub(crate) mod locks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::ValueKind;
@@ -38,6 +38,7 @@ use crate::memtable::Memtable;
 use crate::options::Durability;
 use crate::read::snapshot::{Snapshot, own_value};
 use crate::read::{Iter, IterOptions};
+use crate::sync::scheduled::Mutex;
 use crate::tablet::{Tablet, lock};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::{ConflictCheck, KeyRange};

@@ -14,13 +14,14 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::clock::Clock;
 use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
 use crate::histogram::DurationHistogram;
 use crate::poison::Poison;
+use crate::sync::scheduled::{Condvar, Mutex, MutexGuard};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
 use crate::wal::head;
