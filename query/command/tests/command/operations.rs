@@ -153,6 +153,27 @@ fn a_document_that_is_let_in_is_logged() {
 }
 
 #[test]
+fn a_get_more_waits_as_long_as_it_is_told_to() {
+    let commands = commands();
+    let (session, other) = (commands.connect(), commands.connect());
+    ok(&session, "shop", r#"{"create": "a", "capped": true, "size": 4096}"#);
+    ok(&session, "shop", r#"{"insert": "a", "documents": [{"_id": 1}]}"#);
+    let opened = ok(&session, "shop", r#"{"find": "a", "tailable": true, "awaitData": true}"#);
+    let id = integer(&opened, &["cursor", "id"]);
+    let more = format!(r#"{{"getMore": {{"$numberLong": "{id}"}}, "collection": "a", "maxTimeMS": 20000}}"#);
+    let waiting = std::thread::spawn(move || run(&session, "shop", &more));
+    let mut looks = 0;
+    while !text(&ok(&other, "admin", r#"{"currentOp": 1}"#)).contains("getMore") {
+        looks += 1;
+        assert!(looks < LOOKS_MAX && !waiting.is_finished(), "it does not wait");
+        std::thread::yield_now();
+    }
+    ok(&other, "shop", r#"{"insert": "a", "documents": [{"_id": 2}]}"#);
+    let found = text(&waiting.join().expect("no panic"));
+    assert!(found.contains(r#""nextBatch":[{"_id":2}]"#), "{found}");
+}
+
+#[test]
 fn writes_wait_while_fsync_holds_its_lock() {
     let commands = commands();
     let session = commands.connect();

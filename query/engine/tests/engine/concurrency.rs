@@ -1,5 +1,6 @@
 //! Several threads at once: no update is lost, no duplicate gets in, no index misses a document.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -38,6 +39,53 @@ fn increments_of_one_document_add_up() {
     let session = database.session();
     assert_eq!(find(&session, r#"{"n": 200}"#), [r#"{"_id":1,"n":200}"#]);
     assert!(find(&session, r#"{"n": {"$lt": 200}}"#).is_empty());
+}
+
+/// More documents than one part of a write to many has.
+fn fill_many(database: &Database) {
+    let documents: Vec<RawDocumentBuf> =
+        (0..2_500).map(|id| doc(&format!(r#"{{"_id":{id},"n":0,"is_free":true}}"#))).collect();
+    let raw = documents.iter().map(RawDocumentBuf::as_raw).collect();
+    database.session().insert(&InsertOperation::new(namespace(), raw)).expect("inserts");
+}
+
+#[test]
+fn of_several_updates_of_many_one_gets_each_document() {
+    let database = database();
+    fill_many(&database);
+    let (start, modified) = (Barrier::new(3), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                start.wait();
+                let take = r#"{"$set": {"is_free": false}, "$inc": {"n": 1}}"#;
+                let outcome = update(&database.session(), r#"{"is_free": true}"#, take, true, false);
+                modified.fetch_add(outcome.expect("updates").modified, Ordering::Relaxed);
+            });
+        }
+    });
+    assert_eq!(modified.into_inner(), 2_500);
+    assert!(find(&database.session(), r#"{"n": {"$ne": 1}}"#).is_empty());
+}
+
+#[test]
+fn a_delete_of_many_spares_what_changed_meanwhile() {
+    let database = database();
+    fill_many(&database);
+    let start = Barrier::new(2);
+    let (modified, deleted) = thread::scope(|scope| {
+        let take = scope.spawn(|| {
+            start.wait();
+            let take = r#"{"$set": {"is_free": false}}"#;
+            update(&database.session(), r#"{"is_free": true}"#, take, true, false).expect("updates").modified
+        });
+        start.wait();
+        let deleted = delete(&database.session(), r#"{"is_free": true}"#, true).expect("deletes");
+        (take.join().expect("no panic"), deleted)
+    });
+    let taken = find(&database.session(), r#"{"is_free": false}"#).len();
+    assert_eq!((u64::try_from(taken).expect("few"), modified + deleted), (modified, 2_500));
+    assert!(find(&database.session(), r#"{"is_free": true}"#).is_empty());
 }
 
 #[test]

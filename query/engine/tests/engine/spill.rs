@@ -243,6 +243,17 @@ const STAGES: [&str; 5] = [
     r#"{"$facet": {"a": [{"$count": "n"}]}}"#,
 ];
 
+/// So many runs that some are merged before the end.
+#[test]
+fn equal_keys_keep_their_order_over_runs_of_runs() {
+    let vfs = filled(6, 3_000);
+    let stages = [r#"{"$sort": {"g": 1}}"#, r#"{"$project": {"g": 1}}"#];
+    let in_memory = run(&open(&vfs, usize::MAX).session(), &stages, None, None).expect("fits");
+    let database = open(&vfs, 4 << 10);
+    assert_eq!(run(&database.session(), &stages, None, None).expect("spills"), in_memory);
+    assert!(database.spill_statistics().sort.spills > 20, "{:?}", database.spill_statistics().sort);
+}
+
 #[test]
 fn without_the_disk_a_stage_past_its_memory_is_refused() {
     let database = open(&filled(1, 300), 20 << 10);

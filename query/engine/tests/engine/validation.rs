@@ -52,7 +52,7 @@ fn of<'r>(report: &'r ValidationReport, name: &str) -> &'r IndexReport {
 }
 
 /// The keys of a keyspace with their values.
-fn stored(session: &Session, keyspace: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn stored(session: &Session, keyspace: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
     let snapshot = session.database().store().tablet().snapshot();
     let options = IterOptions {
         lower: Some(vec![keyspace]),
