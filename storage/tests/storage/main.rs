@@ -45,3 +45,4 @@ mod statistics;
 mod tablets;
 mod tombstones;
 mod transaction;
+mod unsynced;

@@ -1,15 +1,16 @@
 //! One script of operations under ten option sets, each in the open and encrypted: what the options say must not show in what is
-//! read. One of them is on a real disk, through memory maps; it is left out of most files of an ordinary run.
+//! read. One of them is on a real disk, through memory maps.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sheaf_storage::{
-    Compression, DiskVfs, Durability, FilterKind, IterOptions, Keyspace, KeyspaceOptions, PrefixRule,
-    ReadMode, Snapshot, Store, StoreOptions, TransactionOptions, Vfs, WriteBatch,
+    Compression, Durability, FilterKind, IterOptions, Keyspace, KeyspaceOptions, PrefixRule, ReadMode,
+    Snapshot, Store, StoreOptions, TransactionOptions, Vfs, WriteBatch,
 };
 
 use crate::fixture::{DIRECTORY, Dice, deep, encrypted_options, memory, small_options};
+use crate::unsynced::UnsyncedDisk;
 
 /// One step of a script; numbers choose keys, lengths and snapshots.
 #[derive(Clone, Copy, Debug)]
@@ -233,9 +234,7 @@ fn option_sets_of(seed: u64) -> Vec<(String, StoreOptions)> {
     sets.map(choose).collect()
 }
 
-/// Of so many files an ordinary run tries the set that needs a disk.
-const MAPPED_FILES: u64 = 2;
-/// That set.
+/// The set that needs a disk.
 const MAPS: &str = "maps of a real disk";
 
 fn option_sets() -> Vec<(&'static str, StoreOptions)> {
@@ -299,35 +298,27 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
 #[test]
 fn deep_metamorphic() {
     let files = if deep() { 500 } else { 6 };
-    let mut mapped_files = 0;
     for seed in 0..files {
         let steps = script(seed, 500);
         let mut expected: Option<String> = None;
         for (name, options) in option_sets_of(seed) {
             let mapped = options.read_mode == ReadMode::Mmap;
-            if mapped && !deep() && seed >= MAPPED_FILES {
-                continue;
-            }
             let disk = mapped.then(|| tempfile::tempdir().unwrap());
             let mut run = match &disk {
-                Some(disk) => Run::new(Arc::new(DiskVfs), &disk.path().join("db"), options),
+                Some(disk) => Run::new(Arc::new(UnsyncedDisk), &disk.path().join("db"), options),
                 None => Run::new(memory().1, DIRECTORY.as_ref(), options),
             };
             for &step in &steps {
                 run.step(step);
             }
             let output = std::mem::take(&mut run.output);
-            mapped_files += u64::from(mapped);
             let first = expected.get_or_insert_with(|| output.clone());
             let differs = first.lines().zip(output.lines()).position(|(a, b)| a != b);
             assert_eq!(differs, None, "seed {seed}, options {name:?}");
             assert_eq!(*first, output, "seed {seed}, options {name:?}");
         }
     }
-    println!(
-        "stage metamorphic: {files} files of 500 steps under {} option sets, {mapped_files} of them through maps",
-        option_sets().len()
-    );
+    println!("stage metamorphic: {files} files of 500 steps under {} option sets", option_sets().len());
 }
 
 #[test]
@@ -348,7 +339,7 @@ fn maps_and_positional_reads_answer_alike_on_a_real_disk() {
                 encryption,
                 ..small_options()
             };
-            let mut run = Run::new(Arc::new(DiskVfs), &directory.path().join("db"), options);
+            let mut run = Run::new(Arc::new(UnsyncedDisk), &directory.path().join("db"), options);
             for &step in &steps {
                 run.step(step);
             }
