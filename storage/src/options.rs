@@ -131,7 +131,7 @@ pub struct StoreOptions {
     /// The same for the index of data blocks: a larger one is cut into parts of this size.
     pub index_part_bytes: usize,
 
-    /// Number of sstables in L0 that starts a compaction.
+    /// Number of flushes in L0 that starts a compaction. While one flush follows the other it takes half as many again.
     pub l0_compaction_trigger: usize,
     /// Number of sstables in L0 from which commits are delayed.
     pub l0_slowdown: usize,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::*;
 use crate::cache::BlockCache;
 use crate::coding::key_hash;
-use crate::compaction::picker::{PickInput, pick};
+use crate::compaction::picker::{Load, PickInput, pick};
 use crate::entry::ValueKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
 use crate::manifest::{BlobHandle, BlobRef, TableHandle, TableRef, VersionRef};
@@ -163,6 +163,7 @@ impl Tree {
         let choice = pick(&PickInput {
             version: &self.version,
             options: &self.options,
+            load: Load::AtRest,
             busy: &BTreeSet::new(),
             dense: &BTreeSet::new(),
             history: &history,

@@ -10,7 +10,7 @@
 //!    at the bottom. L0 goes
 //!    as a whole, below its trigger too, if its tombstones hide nearly all that lies under them.
 //!
-//! Worked example: L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
+//! Worked example: at rest, L0 has 4 tables (trigger 4), L5 is empty, L6 holds 3. Base is L6. All four and those of the three they
 //! overlap are merged into L6.
 
 use std::collections::BTreeSet;
@@ -35,12 +35,36 @@ const SURVIVORS_PER_TOMBSTONE: (u64, u64) = (1, 4);
 /// each of them.
 const EDGE_ENTRIES_PER_TOMBSTONE_MAX: u64 = 8;
 
+/// How much is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// The last flush was a while ago.
+    AtRest,
+    /// One flush follows the other.
+    Writes,
+}
+
+impl Load {
+    /// Flushes in L0 at which it is compacted. While they keep coming it may hold half as many again: whatever comes out of
+    /// it is merged with all of the base level, so that the more goes at once the less is rewritten for each byte. At rest
+    /// readers come first.
+    fn l0_trigger(self, options: &StoreOptions) -> usize {
+        let trigger = options.l0_compaction_trigger.max(1);
+        match self {
+            Load::AtRest => trigger,
+            Load::Writes => (trigger + trigger / 2).min(options.l0_slowdown).max(trigger),
+        }
+    }
+}
+
 /// What the choice depends on.
 pub struct PickInput<'a> {
     /// The files.
     pub version: &'a Version,
     /// The store's options.
     pub options: &'a StoreOptions,
+    /// Whether flushes keep coming.
+    pub load: Load,
     /// Tables some running job reads.
     pub busy: &'a BTreeSet<FileId>,
     /// What readers may read.
@@ -95,6 +119,10 @@ struct Picker<'a> {
 }
 
 impl Picker<'_> {
+    fn l0_trigger(&self) -> usize {
+        self.input.load.l0_trigger(self.input.options)
+    }
+
     fn busy(&self, table: &TableHandle) -> bool {
         self.input.busy.contains(&table.meta.file_id)
     }
@@ -136,8 +164,7 @@ impl Picker<'_> {
             // Tables of one flush do not overlap: a reader meets one of them.
             let idle = version.level(0).iter().filter(|table| !self.busy(table));
             let epochs: BTreeSet<u64> = idle.map(|table| table.meta.epoch).collect();
-            return epochs.len() as u64 * SCORE_ONE
-                / (self.input.options.l0_compaction_trigger.max(1) as u64);
+            return epochs.len() as u64 * SCORE_ONE / self.l0_trigger() as u64;
         }
         let idle = version.level(level).iter().filter(|table| !self.busy(table));
         let bytes: u64 = idle.map(|table| table.meta.size_bytes).sum();
@@ -154,7 +181,7 @@ impl Picker<'_> {
         due.retain(|(score, _)| *score >= SCORE_ONE);
         due.sort_by_key(|(score, level)| (std::cmp::Reverse(*score), *level));
         due.into_iter().find_map(|(_, level)| match level {
-            0 => self.take_from_l0(self.input.options.l0_compaction_trigger, Reason::L0),
+            0 => self.take_from_l0(self.l0_trigger(), Reason::L0),
             _ => self.take_from_level(level),
         })
     }

@@ -14,6 +14,7 @@ use crate::vfs::MemoryVfs;
 struct Tree {
     version: Version,
     options: StoreOptions,
+    load: Load,
     busy: BTreeSet<FileId>,
     dense: BTreeSet<FileId>,
     history: History,
@@ -61,6 +62,7 @@ impl Tree {
         Tree {
             version: Version::default(),
             options,
+            load: Load::AtRest,
             busy: BTreeSet::new(),
             dense: BTreeSet::new(),
             history: History::new([], Timestamp(100)),
@@ -81,8 +83,8 @@ impl Tree {
     }
 
     fn choice(&self) -> Choice {
-        let Tree { version, options, busy, dense, history, ranges, .. } = self;
-        pick(&PickInput { version, options, busy, dense, history, ranges: Some(ranges) })
+        let Tree { version, options, load, busy, dense, history, ranges, .. } = self;
+        pick(&PickInput { version, options, load: *load, busy, dense, history, ranges: Some(ranges) })
     }
 }
 
@@ -122,6 +124,27 @@ fn tables_that_meet_nothing_move_unless_the_codec_changes() {
     assert_eq!(tree.choice(), moved(&[(0, 1), (0, 2)], 6, Reason::L0));
     tree.options.compression[6] = Compression::Zstd;
     assert_eq!(tree.choice(), merge(&[(0, 1), (0, 2), (6, 4)], 6, Reason::L0));
+}
+
+#[test]
+fn while_flushes_keep_coming_more_of_them_are_compacted_together() {
+    let tree = |tables, load| {
+        let mut tree = Tree::new();
+        (tree.options.l0_compaction_trigger, tree.load) = (4, load);
+        (1..=tables).fold(tree, |tree, id| tree.with(0, meta(id, "a", "z", 10))).choice()
+    };
+    let all = |tables| merge(&(1..=tables).map(|id| (0, id)).collect::<Vec<_>>(), 6, Reason::L0);
+    assert_eq!((tree(3, Load::AtRest), tree(4, Load::AtRest)), (Choice::Nothing, all(4)));
+    assert_eq!((tree(5, Load::Writes), tree(6, Load::Writes)), (Choice::Nothing, all(6)));
+    let trigger = |trigger, slowdown| {
+        Load::Writes.l0_trigger(&StoreOptions {
+            l0_compaction_trigger: trigger,
+            l0_slowdown: slowdown,
+            ..StoreOptions::default()
+        })
+    };
+    assert_eq!((trigger(1, 9), trigger(2, 9)), (1, 3), "half as many again");
+    assert_eq!((trigger(8, 9), trigger(8, 8)), (9, 8), "but never so many that commits are delayed for it");
 }
 
 #[test]

@@ -5,13 +5,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
 
 use crate::compaction::job::choose_all;
-use crate::compaction::picker::debt_bytes;
+use crate::compaction::picker::{Load, debt_bytes};
 use crate::compaction::{self, Choice, History, JobContext, PickInput, pick};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::file_id::FileId;
 use crate::manifest::{Version, VersionEdit, VersionRef};
+use crate::options::BackgroundWork;
 use crate::tablet::{Tablet, TabletInner, lock};
+
+/// A tablet is at rest when its last flush was so long ago.
+const REST_MICROS_MIN: u64 = 2_000_000;
+/// When the last flush was, before the first.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Tablet {
     /// Flushes, and merges all sstables into one sorted run.
@@ -47,7 +53,7 @@ impl TabletInner {
     /// Compacts once, if anything is due; whether it was.
     pub(crate) fn compact_step(&self) -> Result<bool> {
         let _one_at_a_time = lock(&self.compacting);
-        self.compact_once()
+        self.compact_once(Load::AtRest)
     }
 
     /// The same, and nothing if somebody compacts the tablet now.
@@ -57,16 +63,28 @@ impl TabletInner {
             Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(false),
         };
-        self.compact_once()
+        self.compact_once(self.load())
     }
 
-    fn compact_once(&self) -> Result<bool> {
+    /// Whether flushes keep coming. Who compacts on the committing thread does so by the state of the tablet alone.
+    fn load(&self) -> Load {
+        let flushed = self.flushed_micros.load(Ordering::Relaxed);
+        let since = self.options.clock.monotonic_micros().saturating_sub(flushed);
+        let is_at_rest = flushed == NEVER || since >= REST_MICROS_MIN;
+        if is_at_rest || self.options.background == BackgroundWork::Inline {
+            Load::AtRest
+        } else {
+            Load::Writes
+        }
+    }
+
+    fn compact_once(&self, load: Load) -> Result<bool> {
         self.poison.check()?;
         if self.stop.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         let version = self.versions.version();
-        let choice = self.choose(&version)?;
+        let choice = self.choose(&version, load)?;
         self.compact(&version, &choice)
     }
 
@@ -77,13 +95,14 @@ impl TabletInner {
     }
 
     /// What the picker chooses now. The history floor moves only if there is something to do.
-    fn choose(&self, version: &Version) -> Result<Choice> {
+    fn choose(&self, version: &Version, load: Load) -> Result<Choice> {
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
         let preview = lock(&self.watermark).preview(self.history_floor());
         let preview = preview.expiring(Arc::clone(&self.expiry));
         let (busy, dense) = (BTreeSet::new(), dense_tables(version)?);
         let choose = |history: &History| {
-            pick(&PickInput { version, options: &self.options, busy: &busy, dense: &dense, history, ranges })
+            let options = &self.options;
+            pick(&PickInput { version, options, load, busy: &busy, dense: &dense, history, ranges })
         };
         if choose(&preview) == Choice::Nothing {
             return Ok(Choice::Nothing);
@@ -166,7 +185,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::options::{BackgroundWork, StoreOptions};
+    use crate::options::StoreOptions;
     use crate::store::Store;
     use crate::vfs::MemoryVfs;
     use crate::write_batch::WriteBatch;

@@ -6,6 +6,7 @@
 //! sstables at the two ends of the range, later, by ordinary compaction. Files a snapshot still needs go with the
 //! first compaction after it is dropped.
 
+use crate::compaction::picker::Load;
 use crate::compaction::{Choice, PickInput, pick_covered};
 use crate::error::Result;
 use crate::options::Durability;
@@ -35,8 +36,15 @@ impl TabletInner {
         let ranges = version.range_tombstones()?.map(|ranges| &**ranges);
         let none = std::collections::BTreeSet::new();
         let options = &self.options;
-        let input =
-            PickInput { version: &version, options, busy: &none, dense: &none, history: &history, ranges };
+        let input = PickInput {
+            version: &version,
+            options,
+            load: Load::AtRest,
+            busy: &none,
+            dense: &none,
+            history: &history,
+            ranges,
+        };
         let choice = pick_covered(&input).unwrap_or(Choice::Nothing);
         self.compact(&version, &choice).map(drop)
     }

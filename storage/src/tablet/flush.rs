@@ -93,6 +93,7 @@ impl TabletInner {
         drop(memtables);
         self.account_memory();
         self.statistics.flushes.fetch_add(1, Ordering::Relaxed);
+        self.flushed_micros.store(self.options.clock.monotonic_micros(), Ordering::Relaxed);
         self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
         // Before the lock is free: who waits for memory sees one of the two.
         self.shared.work.report_progress();

@@ -122,6 +122,8 @@ pub(crate) struct TabletInner {
     pub(crate) counted_bytes: AtomicU64,
     /// Bytes that compaction has yet to move, when they were last counted.
     pub(crate) debt_bytes: AtomicU64,
+    /// When the last flush ended, by the monotonic clock.
+    pub(crate) flushed_micros: AtomicU64,
     /// Counters.
     pub(crate) statistics: statistics::Counters,
 }

@@ -194,6 +194,7 @@ pub(crate) fn assemble(
         dropped: AtomicBool::new(false),
         stop: AtomicBool::new(false),
         debt_bytes: AtomicU64::new(0),
+        flushed_micros: AtomicU64::new(super::compact::NEVER),
         statistics: super::statistics::Counters::default(),
     }
 }
