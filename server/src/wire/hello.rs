@@ -40,3 +40,32 @@ pub fn awaited(command: RawDocument<'_>, commands: &Commands, wait_max: Duration
         && known.get("counter") == Some(ValueRef::Int64(counter));
     Some(Awaited { first: if is_current { next } else { Duration::ZERO }, next })
 }
+
+#[cfg(test)]
+mod tests {
+    use sheaf_command::Identity;
+    use sheaf_document::DocumentBuilder;
+    use sheaf_engine::{Database, DatabaseOptions};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_longer_than_the_limit() {
+        let database = Database::in_memory(DatabaseOptions::default()).unwrap();
+        let commands = Commands::new(database, Identity::default());
+        let (process, counter) = commands.topology_version();
+        let waits = |counter: i64, millis: i32| {
+            let mut command = DocumentBuilder::new();
+            command.append("hello", 1).append("maxAwaitTimeMS", millis);
+            command.document("topologyVersion", |known| {
+                known.append("processId", process).append("counter", counter);
+            });
+            let awaited = awaited(command.build().as_raw(), &commands, Duration::from_millis(500));
+            awaited.map(|awaited| (awaited.first.as_millis(), awaited.next.as_millis()))
+        };
+        assert_eq!(waits(counter, 20), Some((20, 20)));
+        assert_eq!(waits(counter, 90_000), Some((500, 500)));
+        assert_eq!(waits(counter + 1, 90_000), Some((0, 500)), "something changed");
+        assert_eq!(waits(counter, -1), None);
+    }
+}

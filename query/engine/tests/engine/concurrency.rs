@@ -76,8 +76,9 @@ fn a_delete_of_many_spares_what_changed_meanwhile() {
     let (modified, deleted) = thread::scope(|scope| {
         let take = scope.spawn(|| {
             start.wait();
-            let take = r#"{"$set": {"is_free": false}}"#;
-            update(&database.session(), r#"{"is_free": true}"#, take, true, false).expect("updates").modified
+            // Of the part that the delete comes to last.
+            let (last, take) = (r#"{"_id": {"$gte": 2000}}"#, r#"{"$set": {"is_free": false}}"#);
+            update(&database.session(), last, take, true, false).expect("updates").modified
         });
         start.wait();
         let deleted = delete(&database.session(), r#"{"is_free": true}"#, true).expect("deletes");
