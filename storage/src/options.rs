@@ -143,6 +143,9 @@ pub struct StoreOptions {
     pub debt_stop_bytes: u64,
     /// Most compactions at once, each of another tablet: a long one of one tablet does not hold up the others.
     pub compaction_threads_max: usize,
+    /// The pace in bytes of keys and values a second that a compaction keeps where the store has threads, as long as no commit
+    /// is held back for it; `None`: as fast as it can.
+    pub compaction_bytes_per_second: Option<u64>,
     /// The pace in bytes a second at which files that are no longer needed are removed, where the store has threads; `None`: as
     /// fast as the file system can.
     pub removal_bytes_per_second: Option<u64>,
@@ -199,6 +202,7 @@ impl Default for StoreOptions {
             debt_slowdown_bytes: 16 << 30,
             debt_stop_bytes: 64 << 30,
             compaction_threads_max: 2,
+            compaction_bytes_per_second: None,
             removal_bytes_per_second: Some(256 << 20),
             table_bytes_target: 32 << 20,
             level_base_bytes: 256 << 20,
@@ -286,10 +290,13 @@ impl StoreOptions {
             "debt_stop_bytes must be above debt_slowdown_bytes",
         )?;
         require(self.compaction_threads_max >= 1, "compaction_threads_max must be at least 1")?;
-        require(
-            self.removal_bytes_per_second.is_none_or(|pace| pace >= 1 << 20),
-            "removal_bytes_per_second must be at least 1 MiB",
-        )?;
+        for (name, pace) in [
+            ("removal_bytes_per_second", self.removal_bytes_per_second),
+            ("compaction_bytes_per_second", self.compaction_bytes_per_second),
+        ] {
+            let what = format!("{name} must be at least 1 MiB");
+            require(pace.is_none_or(|pace| pace >= 1 << 20), &what)?;
+        }
         require(self.table_bytes_target >= 1024, "table_bytes_target must be at least 1024")?;
         require(self.level_base_bytes >= 1024, "level_base_bytes must be at least 1024")?;
         require(self.level_growth >= 2, "level_growth must be at least 2")?;

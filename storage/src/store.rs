@@ -105,6 +105,14 @@ impl Store {
         memory_report(&self.inner.shared)
     }
 
+    /// The format version the store has on disk: the rung of the ladder in `FORMAT.md` it was made on, or has been brought to by
+    /// creating a second tablet. Opening it with a newer build does not change it.
+    pub fn format_version(&self) -> u32 {
+        let shared = &self.inner.shared;
+        let of_tablets = lock(&shared.list).is_some();
+        store_head(&shared.place, of_tablets).format_version()
+    }
+
     /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
     /// Nothing else is rewritten. After a crash either may be the one: give both in [`crate::Encryption`].
     pub fn rotate_master_key(&self, key: &MasterKey) -> Result<()> {
@@ -195,15 +203,19 @@ pub(crate) fn create_directories(place: &Place) -> Result<()> {
 
 /// Writes the file that makes the directory a store, of one tablet or of those that `TABLETS` names.
 pub(crate) fn write_store_file(place: &Place, of_tablets: bool) -> Result<()> {
-    let head = LogHeader {
+    write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &store_head(place, of_tablets).encode())
+}
+
+/// What is in the file.
+fn store_head(place: &Place, of_tablets: bool) -> LogHeader {
+    LogHeader {
         kind: if of_tablets { LogKind::StoreOfTablets } else { LogKind::Store },
         number: 0,
         identity: place.identity,
         previous: 0,
         previous_end: 0,
         encrypted: place.keys.is_some(),
-    };
-    write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &head.encode())
+    }
 }
 
 /// Makes an empty directory a store.

@@ -28,6 +28,8 @@ use crate::sync::scheduled::AtomicBool;
 
 /// Entries between two looks at the stop signal.
 const ENTRIES_BETWEEN_CHECKS: u64 = 1_000;
+/// Bytes between two looks at the pace.
+const BYTES_BETWEEN_PACES: u64 = 256 << 10;
 
 /// What a job works with.
 pub struct JobContext<'a> {
@@ -41,6 +43,8 @@ pub struct JobContext<'a> {
     pub history: History,
     /// Raised to make the job stop early with [`Error::Closed`].
     pub stop: &'a AtomicBool,
+    /// Told how many bytes of keys and values were gone through since it was told last; may take its time.
+    pub pace: &'a dyn Fn(u64),
 }
 
 /// What a job did.
@@ -232,12 +236,17 @@ fn write(
     let mut merge = MergeCursor::new(sources);
     let mut retainer = Retainer::new(&context.history, ranges);
     merge.seek_to_first()?;
+    let mut unpaced_bytes = 0;
     while let Some(position) = merge.position() {
         if outcome.entries_read.is_multiple_of(ENTRIES_BETWEEN_CHECKS) && context.stop.load(Ordering::Relaxed)
         {
             return Err(Error::Closed);
         }
         outcome.entries_read += 1;
+        unpaced_bytes += (position.key.len() + merge.value().len()) as u64;
+        if unpaced_bytes >= BYTES_BETWEEN_PACES {
+            (context.pace)(std::mem::take(&mut unpaced_bytes));
+        }
         if retainer.keeps(position.key, position.timestamp, merge.kind(), deeper) {
             outcome.entries_written += 1;
             output.add(position.key, position.timestamp, merge.kind(), merge.value())?;

@@ -121,6 +121,7 @@ impl Tree {
             next_file: &next_file,
             history,
             stop: &stop,
+            pace: &|_| {},
         };
         let outcome = job(&context, &self.version).unwrap();
         self.apply(outcome.edit);
@@ -365,6 +366,7 @@ fn a_raised_stop_ends_a_job_and_leaves_no_file() {
         next_file: &next_file,
         history,
         stop: &stop,
+        pace: &|_| {},
     };
     assert!(matches!(flush(&context, &[Arc::clone(&tree.memtable)], 1), Err(Error::Closed)));
     assert_eq!(tree.opener.vfs.list("t".as_ref()).unwrap(), Vec::<String>::new());

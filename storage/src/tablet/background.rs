@@ -206,7 +206,7 @@ fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
 
 impl WorkSignal {
     /// Waits out an interval, or until the store stops.
-    fn wait_for_stop(&self, stop: &AtomicBool, interval: Duration) {
+    pub(crate) fn wait_for_stop(&self, stop: &AtomicBool, interval: Duration) {
         let counts = lock(&self.counts);
         let waited = self.wanted.wait_timeout_while(counts, interval, |_| !stop.load(Ordering::Acquire));
         drop(waited.unwrap_or_else(PoisonError::into_inner));

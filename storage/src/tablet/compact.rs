@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
+use std::time::Duration;
 
 use crate::compaction::job::choose_all;
 use crate::compaction::picker::{Load, debt_bytes};
@@ -12,7 +13,7 @@ use crate::events::Event;
 use crate::file_id::FileId;
 use crate::manifest::{Version, VersionEdit, VersionRef};
 use crate::options::BackgroundWork;
-use crate::tablet::{Tablet, TabletInner, lock};
+use crate::tablet::{Tablet, TabletInner, WriteState, lock};
 
 /// A tablet is at rest when its last flush was so long ago.
 const REST_MICROS_MIN: u64 = 2_000_000;
@@ -124,6 +125,7 @@ impl TabletInner {
             next_file: &|| self.versions.next_file(),
             history,
             stop: &self.stop,
+            pace: &|bytes| self.pace(bytes),
         };
         let outcome = compaction::compact(&context, version, choice)?;
         let mut edit = outcome.edit;
@@ -151,6 +153,16 @@ impl TabletInner {
         Ok(true)
     }
 
+    /// Takes the time that the pace of compaction gives for so many bytes.
+    fn pace(&self, bytes: u64) {
+        let options = &self.options;
+        if options.compaction_bytes_per_second.is_none() || options.background == BackgroundWork::Inline {
+            return;
+        }
+        let pause = pause(options.compaction_bytes_per_second, self.backlog().state(options), bytes);
+        self.shared.work.wait_for_stop(&self.stop, pause);
+    }
+
     /// Removes what a plan wrote whose inputs are gone.
     fn decline(&self, mut edit: VersionEdit) {
         self.statistics.plans_declined.fetch_add(1, Ordering::Relaxed);
@@ -159,6 +171,16 @@ impl TabletInner {
         let removed: BTreeSet<FileId> = edit.removed_tables.iter().map(|(_, id)| *id).collect();
         edit.added_tables.retain(|(_, meta)| !removed.contains(&meta.file_id));
         self.remove_files(&edit);
+    }
+}
+
+/// What the pace gives for so many bytes: nothing while commits are held back for want of compaction.
+fn pause(pace: Option<u64>, state: WriteState, bytes: u64) -> Duration {
+    match (pace, state) {
+        (Some(pace), WriteState::Open) => {
+            Duration::from_micros(bytes.saturating_mul(1_000_000) / pace.max(1))
+        }
+        _ => Duration::ZERO,
     }
 }
 
@@ -195,6 +217,15 @@ mod tests {
         batch.put(key, value);
         tablet.commit(batch, None).unwrap();
         tablet.flush().unwrap();
+    }
+
+    #[test]
+    fn nobody_keeps_a_pace_while_commits_are_held_back() {
+        assert_eq!(pause(Some(1_000), WriteState::Open, 250), Duration::from_millis(250));
+        assert_eq!(pause(None, WriteState::Open, 250), Duration::ZERO);
+        for state in [WriteState::Delayed, WriteState::Stopped] {
+            assert_eq!(pause(Some(1_000), state, 250), Duration::ZERO);
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl TabletInner {
             next_file: &|| self.versions.next_file(),
             history,
             stop: &self.stop,
+            pace: &|_| {},
         };
         let outcome = compaction::flush(&context, &memtables, self.versions.next_epoch())?;
         // What the others hold back only grows younger: what is said here is still true when it is durable.

@@ -30,6 +30,7 @@ impl TabletInner {
             next_file: &|| self.versions.next_file(),
             history: History::new([], Timestamp::ZERO),
             stop: &self.stop,
+            pace: &|_| {},
         };
         let edit = write_operations(&context, &request.operations)?;
         // Most of what overlaps goes out here, without holding anybody up.

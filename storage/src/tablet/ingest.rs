@@ -38,6 +38,7 @@ impl Tablet {
             next_file: &|| inner.versions.next_file(),
             history: History::new([], Timestamp::ZERO),
             stop: &inner.stop,
+            pace: &|_| {},
         };
         let edit = write_sorted(&context, &mut pairs.into_iter())?;
         if edit.added_tables.is_empty() {

@@ -52,16 +52,20 @@ pub struct LogHeader {
 }
 
 impl LogHeader {
+    /// The format version of a file with this head.
+    pub fn format_version(&self) -> u32 {
+        match (self.kind, self.encrypted) {
+            (LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
+            (_, true) => FORMAT_VERSION_ENCRYPTED,
+            (_, false) => FORMAT_VERSION_OPEN,
+        }
+    }
+
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        let version = match (self.kind, self.encrypted) {
-            (LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
-            (_, true) => FORMAT_VERSION_ENCRYPTED,
-            (_, false) => FORMAT_VERSION_OPEN,
-        };
-        out.extend_from_slice(&version.to_le_bytes());
+        out.extend_from_slice(&self.format_version().to_le_bytes());
         out.push(match self.kind {
             LogKind::Segment => 1,
             LogKind::Manifest => 2,

@@ -63,6 +63,12 @@ fn held_up(options: StoreOptions) -> (Store, Gate, OpensAtTheEnd) {
     (open(&vfs, options).unwrap(), gate.clone(), OpensAtTheEnd(gate))
 }
 
+/// Flushes in L0 that are compacted while one follows the other: the clock of these tests stands still, so they never rest.
+fn l0_trigger() -> usize {
+    let at_rest = small_options().l0_compaction_trigger;
+    at_rest + at_rest / 2
+}
+
 /// The same keys again and again, so that a compaction has to merge.
 fn flush_often(tablet: &Tablet, flushes: usize) {
     for number in 0..flushes {
@@ -80,11 +86,11 @@ fn a_long_compaction_of_one_tablet_does_not_hold_up_the_others() {
     flush_often(&first, 4);
     // More than would stop its writers if nobody compacted it.
     flush_often(&second, 3 * small_options().l0_stop);
-    assert!(comes_true(|| second.statistics().levels[0].tables < small_options().l0_compaction_trigger));
+    assert!(comes_true(|| second.statistics().levels[0].tables < l0_trigger()));
     assert!(second.statistics().compactions > 0);
     assert_eq!(first.statistics().compactions, 0, "it is held up");
     gate.set(false);
-    assert!(comes_true(|| first.statistics().levels[0].tables < small_options().l0_compaction_trigger));
+    assert!(comes_true(|| first.statistics().levels[0].tables < l0_trigger()));
 }
 
 #[test]
@@ -204,4 +210,54 @@ fn a_strangers_file_keeps_the_directory_of_a_dropped_tablet() {
     drop(store);
     open(&vfs, small_options()).unwrap();
     assert!(disk.contents(&theirs).is_ok());
+}
+
+#[test]
+fn a_compaction_keeps_its_pace() {
+    let (_, vfs) = memory();
+    let options = StoreOptions {
+        compaction_bytes_per_second: Some(1 << 20),
+        clock: StoreOptions::default().clock,
+        memtable_bytes: 4 << 20,
+        wal_segment_bytes: 16 << 20,
+        table_bytes_target: 1 << 20,
+        ..threads()
+    };
+    let clock = Arc::clone(&options.clock);
+    let store = open(&vfs, options).unwrap();
+    let tablet = store.tablet();
+    // A mebibyte and a half, merged once.
+    for _ in 0..2 {
+        for number in 0..75 {
+            tablet.commit(put(&format!("i{number:02}"), 10_240), Some(Durability::Async)).unwrap();
+        }
+        tablet.flush().unwrap();
+    }
+    let started = clock.monotonic_micros();
+    assert!(comes_true(|| tablet.statistics().compactions > 0));
+    let micros = clock.monotonic_micros() - started;
+    assert!(micros > 900_000, "{micros}");
+}
+
+#[test]
+fn closing_does_not_wait_for_the_pace() {
+    let (_, vfs) = memory();
+    let options = StoreOptions {
+        compaction_bytes_per_second: Some(1 << 20),
+        memtable_bytes: 32 << 20,
+        wal_segment_bytes: 64 << 20,
+        ..threads()
+    };
+    let clock = StoreOptions::default().clock;
+    let store = open(&vfs, options).unwrap();
+    for _ in 0..2 {
+        for number in 0..1_000 {
+            store.tablet().commit(put(&format!("i{number:03}"), 10_240), Some(Durability::Async)).unwrap();
+        }
+        store.tablet().flush().unwrap();
+    }
+    let started = clock.monotonic_micros();
+    store.close().unwrap();
+    let micros = clock.monotonic_micros() - started;
+    assert!(micros < 10_000_000, "twenty megabytes would take twenty seconds: {micros}");
 }

@@ -196,8 +196,9 @@ fn one_tablet_keeps_the_format_it_had_and_several_have_their_own() {
     let version = || disk.contents(&Path::new(DIRECTORY).join("STORE")).unwrap()[8];
     assert_eq!(version(), 1);
     assert!(disk.contents(&Path::new(DIRECTORY).join("TABLETS")).is_err());
+    assert_eq!(store.format_version(), 1);
     store.create_tablet(SECOND).unwrap();
-    assert_eq!(version(), 3);
+    assert_eq!((version(), store.format_version()), (3, 3));
     store.drop_tablet(SECOND).unwrap();
     store.create_tablet(THIRD).unwrap();
     let mut text = Vec::new();
