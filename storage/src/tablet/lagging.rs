@@ -153,3 +153,77 @@ impl TabletInner {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::options::{BackgroundWork, Durability, StoreOptions};
+    use crate::store::Store;
+    use crate::tablet::{Tablet, TabletId};
+    use crate::vfs::MemoryVfs;
+    use crate::write_batch::WriteBatch;
+
+    fn open(disk: &MemoryVfs) -> Store {
+        let options = StoreOptions {
+            background: BackgroundWork::Inline,
+            log_segments_max: 1,
+            wal_segment_bytes: 4 << 10,
+            ..StoreOptions::default()
+        };
+        Store::open(Arc::new(disk.clone()), "/db".as_ref(), options).unwrap()
+    }
+
+    fn put(tablet: &Tablet, key: &str, bytes: usize) {
+        let mut batch = WriteBatch::new();
+        batch.put(key, vec![7; bytes]);
+        tablet.commit(batch, Some(Durability::Sync)).unwrap();
+    }
+
+    #[test]
+    fn a_sealed_memtable_is_not_passed_over_when_its_tablet_is_brought_forward() {
+        for records_after in [0, 1] {
+            let disk = MemoryVfs::new();
+            let store = open(&disk);
+            let lagging = store.create_tablet(TabletId(2)).unwrap();
+            put(&lagging, "sealed", 10);
+            // Its flushes end early from now on, as a crash would end them.
+            lagging.inner.stop.store(true, Ordering::Release);
+            lagging.inner.seal_active().unwrap();
+            (0..records_after).for_each(|_| put(&lagging, "after", 10));
+            (0..8).for_each(|_| put(&store.tablet(), "other", 3_000));
+            let crashed = open(&disk.crash_clone(1, 0));
+            let found = crashed.tablet_by_id(TabletId(2)).unwrap();
+            assert!(found.get(b"sealed").unwrap().is_some(), "{records_after} records after");
+            assert_eq!(found.get(b"after").unwrap().is_some(), records_after > 0);
+        }
+    }
+
+    #[test]
+    fn a_store_opens_whose_first_segments_only_one_tablet_knew_to_be_gone() {
+        // A tablet that comes later has nothing in them, and one that goes tells the first.
+        for drops in [false, true] {
+            let disk = MemoryVfs::new();
+            let store = open(&disk);
+            let busy = if drops { store.create_tablet(TabletId(2)).unwrap() } else { store.tablet() };
+            for _ in 0..4 {
+                (0..3).for_each(|_| put(&busy, "k", 3_000));
+                busy.flush().unwrap();
+            }
+            put(&busy, "last", 10);
+            let shared = &store.tablet().inner.shared.clone();
+            assert!(shared.log().unwrap().segments()[0] > 1, "segments went");
+            if drops {
+                store.drop_tablet(TabletId(2)).unwrap();
+                assert_eq!(shared.active_bytes(), 0, "it takes no memory any more");
+            } else {
+                store.create_tablet(TabletId(3)).unwrap();
+            }
+            let crashed = open(&disk.crash_clone(1, 0));
+            for key in [&b"k"[..], b"last"] {
+                assert_eq!(crashed.tablet().get(key).unwrap().is_some(), !drops);
+            }
+        }
+    }
+}

@@ -253,6 +253,25 @@ fn readers_that_hold_too_much_are_refused_until_they_let_go() {
 }
 
 #[test]
+fn a_memtable_that_is_flushed_counts_as_long_as_it_is_read() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let mut batch = WriteBatch::new();
+    batch.put("a", "1");
+    tablet.commit(batch, None).unwrap();
+    let mut iter = tablet.snapshot().iter(IterOptions::default()).unwrap();
+    assert!(iter.seek_to_first().unwrap());
+    assert_eq!(tablet.memory_report().held_memtable_bytes, 0, "it is the active one");
+    let active = tablet.memory_report().active_memtable_bytes;
+    tablet.flush().unwrap();
+    assert_eq!(tablet.memory_report().held_memtable_bytes, active);
+    assert_eq!(iter.value(), b"1");
+    drop(iter);
+    assert_eq!(tablet.memory_report().held_memtable_bytes, 0);
+}
+
+#[test]
 fn a_large_value_that_does_not_fit_is_refused_to_readers_and_not_lost() {
     let (_, vfs) = memory();
     let options = StoreOptions { memory_bytes: Some(2 << 20), ..tight_options() };
