@@ -1,7 +1,8 @@
 //! The builds of the storage engine in which threads are scheduled by loom or by shuttle (`storage/src/sync.rs`).
 
 use crate::deep::{Job, executables, names, test};
-use crate::process::{Outcome, cargo, target_dir};
+use crate::process::{Outcome, cargo, run_reading, target_dir};
+use crate::tally::Tally;
 
 /// Which primitives are replaced, and the modules of the tests that are there then.
 const BUILDS: [(&str, &str); 2] = [("loom", "interleavings"), ("shuttle", "schedules")];
@@ -28,4 +29,19 @@ pub fn jobs() -> Outcome<Vec<Job>> {
         }
     }
     Ok(jobs)
+}
+
+/// Checks that both compile: an ordinary test run builds neither.
+pub fn check(tally: &mut Tally) -> Outcome {
+    for (cfg, _) in BUILDS {
+        let mut check = cargo();
+        check.args(["check", "--quiet", "--package", "sheaf-storage", "--lib", "--profile", "test"]);
+        check.arg("--target-dir").arg(target_dir().join(format!("{cfg}-check")));
+        check.env("RUSTFLAGS", format!("--cfg {cfg}"));
+        if !run_reading(&mut check, |_| {})? {
+            return Err(format!("the tests under {cfg} do not compile"));
+        }
+        tally.passed += 1;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::process::{Outcome, cargo, root, run_reading, target_dir};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
-use crate::{check, deep, drivers, fuzz, setup};
+use crate::{check, deep, drivers, fuzz, interleavings, setup};
 
 /// How much to run.
 #[derive(Args)]
@@ -24,10 +24,11 @@ pub struct Options {
 /// One step: its name and what runs it.
 type Step = (&'static str, fn(&mut Tally) -> Outcome);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format and lints", lints),
     ("Rust tests", rust_tests),
     ("fuzz targets compile", fuzz::check),
+    ("interleavings compile", interleavings::check),
     ("conformance corpus", conformance),
     ("conformance corpus over the MongoDB wire", conformance_over_wire),
     ("MongoDB drivers against sheafd", drivers::run_all),

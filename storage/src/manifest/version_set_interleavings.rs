@@ -51,6 +51,7 @@ fn table(vfs: &MemoryVfs, first_file: u64, level: usize, key: &[u8], value: &[u8
         next_file: &|| FileId(next.fetch_add(1, Ordering::Relaxed)),
         history: History::new([], Timestamp::ZERO),
         stop: &stop,
+        pace: &|_| (),
     };
     let mut edit = write_sorted(&context, &mut [(key.to_vec(), value.to_vec())].into_iter()).unwrap();
     for (of, meta) in &mut edit.added_tables {
