@@ -588,7 +588,7 @@ pub fn crash(options: &StoreOptions, seeds: u64, commits: usize) -> usize {
 }
 
 /// Small, with a log that goes on to its next segment often.
-fn crash_options() -> StoreOptions {
+pub fn crash_options() -> StoreOptions {
     StoreOptions { wal_segment_bytes: 5 << 10, log_segments_max: 2, ..small_options() }
 }
 
