@@ -15,15 +15,19 @@ use crate::tally::Tally;
 use crate::{fuzz, interleavings, targets};
 
 /// Seconds on one core of the stages that take more than [`SECONDS_DEFAULT`], for the order only.
-const SECONDS: [(&str, u32); 8] = [
-    ("model::deep_model", 300),
+const SECONDS: [(&str, u32); 12] = [
+    ("fuzz::deep_commands", 600),
+    ("model::deep_model", 480),
+    ("metamorphic::deep_metamorphic", 370),
+    ("differential::", 150),
     ("fuzz ", 120),
-    ("metamorphic::deep_metamorphic", 90),
-    ("kill::deep_kill", 50),
+    ("tablets::deep_crash_tablets", 95),
+    ("interleavings", 80),
+    ("targets ", 60),
     ("crash::deep_crash", 50),
+    ("kill::deep_kill", 50),
+    ("crash_concurrent::deep_crash_concurrent", 35),
     ("schedules", 40),
-    ("interleavings", 40),
-    ("crash_concurrent::deep_crash_concurrent", 25),
 ];
 /// What a stage is taken to need otherwise.
 const SECONDS_DEFAULT: u32 = 10;
