@@ -229,6 +229,10 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
     for number in numbers {
         let path = segment_path(&directory, number);
         let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
+        // One that was made ahead of time and never begun.
+        if file.len().map_err(|error| Error::io("measure", &path, error))? == 0 {
+            continue;
+        }
         let cipher = match head::read(&*file, &path, place.keys.as_deref()) {
             Ok(Some((_, cipher))) => cipher,
             // Without a key block the head is of no use to the reader, which checks every chunk.

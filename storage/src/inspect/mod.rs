@@ -43,6 +43,9 @@ pub fn inspect(
     if path.file_name().is_some_and(|name| name == "LOCK") && length == 0 {
         return put(out, path, format_args!("lock of a store"));
     }
+    if length == 0 && path.extension().is_some_and(|extension| extension == "wal") {
+        return put(out, path, format_args!("log segment, made ahead of time and never begun"));
+    }
     let keys = find_keys(&**vfs, path, encryption)?;
     if last == SSTABLE_MAGIC {
         return sstable::inspect(vfs, path, length, keys, out);

@@ -183,6 +183,12 @@ impl<T> KeyIndex<T> {
         grown
     }
 
+    /// Goes straight to the size for the keys expected; returns by how many bytes the index has grown.
+    pub(super) fn make_ready(&self, writer: &mut KeyIndexWriter<T>) -> usize {
+        let slots = writer.current().map_or(0, |table| table.hashes.len());
+        if writer.slots_expected > slots { self.grow(writer) } else { 0 }
+    }
+
     /// Goes on with a table twice as large.
     fn grow(&self, writer: &mut KeyIndexWriter<T>) -> usize {
         let Some(old) = writer.current() else { return 0 };

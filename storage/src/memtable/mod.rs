@@ -72,6 +72,11 @@ impl Memtable {
         }
     }
 
+    /// Takes the memory at once that is otherwise taken when the first entries come: what depends on how many are expected.
+    pub fn make_ready(&self) {
+        self.list.make_ready();
+    }
+
     /// Adds a version of a key. A second insert of the same key and timestamp takes the first one's place for readers.
     pub fn insert(&self, key: &[u8], timestamp: Timestamp, kind: ValueKind, value: &[u8]) {
         self.insert_all(timestamp, [NewEntry { key, kind, value }]);

@@ -254,6 +254,13 @@ impl Skiplist {
         Self { head, height: AtomicUsize::new(1), memory_bytes, keys, writer: Mutex::new(writer) }
     }
 
+    /// Gives the key index the size for the keys expected.
+    pub fn make_ready(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let grown = self.keys.make_ready(&mut writer.keys);
+        self.memory_bytes.fetch_add(grown, Memory::Relaxed);
+    }
+
     fn head(&self) -> Entry<'_> {
         Entry { node: self.head, list: PhantomData }
     }

@@ -169,6 +169,8 @@ impl Shared {
         if log.segments().first().is_none_or(|&oldest| oldest >= begin) {
             return Ok(());
         }
+        // Its head is on disk: the log may begin there.
+        log.durable_position()?;
         first.versions.install(VersionEdit { log_begin: Some(begin), ..VersionEdit::default() }, |_| {})?;
         log.remove_before(begin)
     }
@@ -261,9 +263,17 @@ impl Shared {
         self.in_turn(|tablet| Some(tablet.compaction_urgency()), TabletInner::compact_step_if_idle)
     }
 
-    /// Hands buffered records to the system and syncs what has been handed over.
+    /// Makes ready what nearly full memtables are followed by, hands buffered records to the system and syncs what has been
+    /// handed over.
     pub(crate) fn sync_written(&self) -> Result<()> {
-        self.log()?.sync()
+        let log = self.log()?;
+        // All of them: each makes its own ready.
+        let nearly_full = self.tablets().iter().filter(|tablet| tablet.prepare_next()).count();
+        // A log that has gone on once will do so again.
+        if nearly_full > 0 || log.has_gone_on() {
+            log.prepare()?;
+        }
+        log.sync()
     }
 
     /// Calls `step` on the tablet where it is most urgent, until it returned `false` for each or failed for want of memory or
@@ -303,7 +313,7 @@ impl Shared {
     pub(crate) fn close_log(&self) -> Result<()> {
         let Some(log) = self.log.as_ref().filter(|_| self.poison.check().is_ok()) else { return Ok(()) };
         log.sync()?;
-        let log_promise = Some(log.synced_position());
+        let log_promise = Some(log.durable_position()?);
         let Some(first) = self.tablet(TabletId::FIRST) else { return Ok(()) };
         first.versions.install(VersionEdit { log_promise, ..VersionEdit::default() }, |_| {})
     }

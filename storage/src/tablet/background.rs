@@ -25,6 +25,8 @@ const STALL_ROUNDS_MAX: u32 = 600;
 pub(crate) struct WorkSignal {
     /// How often work was announced, and how often some was done.
     counts: Mutex<(u64, u64)>,
+    /// Whether the syncing thread is not to wait for its time.
+    sync_asked: AtomicBool,
     /// Signalled when work is announced.
     wanted: Condvar,
     /// Signalled when some is done.
@@ -35,6 +37,14 @@ impl WorkSignal {
     /// Announces work.
     pub(crate) fn wake(&self) {
         lock(&self.counts).0 += 1;
+        self.wanted.notify_all();
+    }
+
+    /// Has the syncing thread do its round now.
+    pub(crate) fn ask_sync(&self) {
+        let counts = lock(&self.counts);
+        self.sync_asked.store(true, Ordering::Release);
+        drop(counts);
         self.wanted.notify_all();
     }
 
@@ -169,7 +179,8 @@ impl Workers {
 }
 
 /// Starts the threads the options ask for: one that only flushes, so that a long compaction never holds up memory;
-/// some that compact, each another tablet; one that syncs what was acknowledged asynchronously; one that removes files.
+/// some that compact, each another tablet; one that syncs what was acknowledged asynchronously, and makes ready what a full
+/// memtable is followed by; one that removes files.
 pub(crate) fn start_workers(shared: &Arc<Shared>) -> Result<Workers> {
     let mut workers = Workers::default();
     if shared.options.background == BackgroundWork::Inline || shared.options.read_only {
@@ -196,7 +207,7 @@ fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
     let mut seen = 0;
     while !shared.stop.load(Ordering::Acquire) {
         if by_timer {
-            shared.work.wait_for_stop(&shared.stop, patience);
+            shared.work.wait_for_sync(&shared.stop, patience);
         } else {
             seen = shared.work.wait_for_work(seen, patience);
         }
@@ -209,6 +220,16 @@ impl WorkSignal {
     pub(crate) fn wait_for_stop(&self, stop: &AtomicBool, interval: Duration) {
         let counts = lock(&self.counts);
         let waited = self.wanted.wait_timeout_while(counts, interval, |_| !stop.load(Ordering::Acquire));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The same for the syncing thread, which may be asked to come earlier.
+    fn wait_for_sync(&self, stop: &AtomicBool, interval: Duration) {
+        let counts = lock(&self.counts);
+        let idle = |_: &mut (u64, u64)| {
+            !stop.load(Ordering::Acquire) && !self.sync_asked.swap(false, Ordering::AcqRel)
+        };
+        let waited = self.wanted.wait_timeout_while(counts, interval, idle);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -259,6 +280,17 @@ mod tests {
         assert!(!stall.is_over());
         clock.advance_micros(1);
         assert!(stall.is_over());
+    }
+
+    #[test]
+    fn a_sync_that_is_asked_for_does_not_wait_for_its_time() {
+        let (signal, stop) = (WorkSignal::default(), AtomicBool::new(false));
+        signal.ask_sync();
+        assert!(signal.sync_asked.load(Ordering::Acquire));
+        signal.wait_for_sync(&stop, Duration::from_secs(60));
+        assert!(!signal.sync_asked.load(Ordering::Acquire), "it is answered once");
+        stop.store(true, Ordering::Release);
+        signal.wait_for_sync(&stop, Duration::from_secs(60));
     }
 
     #[test]

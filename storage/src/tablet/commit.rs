@@ -9,7 +9,6 @@
 //! 4. Each batch is applied to the memtable. No reader looks that far yet.
 //! 5. The newest timestamp is published: all batches of the group become visible.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::entry::ValueKind;
@@ -220,7 +219,9 @@ impl TabletInner {
 
     /// Seals the memtable if it is full, or if the log segment is and no other tablet has a larger one.
     fn seal_if_full(&self, order: &mut Order) -> Result<()> {
-        let full = order.active.memory_bytes() >= self.options.memtable_bytes;
+        let bytes = order.active.memory_bytes();
+        let full = bytes >= self.options.memtable_bytes;
+        self.ask_for_next(bytes);
         let log = self.log()?;
         let segment_full = log.position().1 >= self.options.wal_segment_bytes;
         if !order.active.is_empty() && (full || segment_full && self.shared.is_largest(self)) {
@@ -238,6 +239,8 @@ impl TabletInner {
     pub(crate) fn seal(&self, order: &mut Order) -> Result<()> {
         let log_segment = self.shared.end_segment()?;
         self.seal_before(order, log_segment);
+        // The new segment's head may have to become durable.
+        self.shared.work.ask_sync();
         Ok(())
     }
 
@@ -250,7 +253,7 @@ impl TabletInner {
 
     /// Seals the memtable, whose records are synced, and to which no record in `log_segment` or after will belong.
     pub(crate) fn seal_before(&self, order: &mut Order, log_segment: u64) {
-        let next = Arc::new(Memtable::for_about(order.active.entries()));
+        let next = self.take_next(order.active.entries());
         let sealed = SealedMemtable {
             memtable: std::mem::replace(&mut order.active, next),
             log_segment,

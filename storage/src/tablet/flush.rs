@@ -77,7 +77,7 @@ impl TabletInner {
         let mut edit = outcome.edit;
         edit.log_segment = Some(log_segment);
         edit.log_begin = Some(log_begin).filter(|_| self.shared.has_several());
-        edit.log_promise = Some(self.log()?.synced_position());
+        edit.log_promise = Some(self.log()?.durable_position()?);
         edit.applied_index = Some(applied_index).filter(|_| !planted(Bug::ForgetAppliedIndex));
         edit.last_timestamp = Some(last_timestamp);
         edit.history_floor = Some(floor);

@@ -92,7 +92,7 @@ impl TabletInner {
         let bytes = tables.chain(edit.added_blobs.iter().map(|meta| meta.size_bytes)).sum();
         let last = order.last_timestamp.max(timestamp);
         edit.last_timestamp = Some(last);
-        edit.log_promise = Some(self.log()?.synced_position());
+        edit.log_promise = Some(self.log()?.durable_position()?);
         self.versions.install(edit, |version| {
             self.change_view(|view| view.version = VersionRef::clone(version));
         })?;

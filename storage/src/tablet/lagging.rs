@@ -144,7 +144,7 @@ impl TabletInner {
         let edit = VersionEdit {
             log_segment: Some(start.segment),
             log_start: Some(start),
-            log_promise: Some(log.synced_position()),
+            log_promise: Some(log.durable_position()?),
             ..VersionEdit::default()
         };
         self.versions.install(edit, |_| {})?;

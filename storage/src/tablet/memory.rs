@@ -22,7 +22,7 @@ const FILE_BYTES: u64 = 512;
 /// what is not in it are threads' stacks and the buffers of a running flush or compaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
-    /// The active memtables.
+    /// The active memtables, and those that are ready to follow them.
     pub active_memtable_bytes: u64,
     /// Memtables waiting for their flush.
     pub sealed_memtable_bytes: u64,
@@ -92,7 +92,7 @@ pub(crate) fn memory_report(shared: &Shared) -> MemoryReport {
     for tablet in shared.tablets() {
         let view = tablet.view();
         let mut memtables = view.memtables.iter().map(bytes_of);
-        report.active_memtable_bytes += memtables.next().unwrap_or(0);
+        report.active_memtable_bytes += memtables.next().unwrap_or(0) + tablet.next_memtable_bytes();
         report.sealed_memtable_bytes += memtables.sum::<u64>();
         report.held_memtable_bytes += tablet.held_memtable_bytes(&view);
         report.metadata_bytes += metadata_bytes(&view.version);

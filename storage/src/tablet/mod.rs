@@ -25,6 +25,7 @@ mod id;
 mod ingest;
 mod lagging;
 mod memory;
+mod next_memtable;
 pub(crate) mod open;
 mod statistics;
 mod verify;
@@ -98,6 +99,8 @@ pub(crate) struct TabletInner {
     expiry: Arc<Expiry>,
     /// Live snapshots.
     watermark: Mutex<watermark::Watermark>,
+    /// What writes go on in.
+    pub(crate) next: Mutex<next_memtable::Next>,
     /// Memtables on their way to L0, oldest first.
     pub(crate) sealed: Mutex<VecDeque<SealedMemtable>>,
     /// Memtables that were flushed and may still be read.

@@ -186,6 +186,7 @@ pub(crate) fn assemble(
         locks: crate::transaction::locks::LockTable::default(),
         watermark: Mutex::new(Watermark::new(floor)),
         expiry,
+        next: Mutex::default(),
         sealed: Mutex::new(replayed.sealed),
         retired: Mutex::default(),
         flushing: Mutex::new(()),

@@ -25,6 +25,17 @@ pub struct Begun {
 
 /// Creates a log file and writes its beginning. `header.encrypted` is set here.
 pub fn begin(vfs: &dyn Vfs, path: &Path, header: &LogHeader, keys: Option<&StoreKeys>) -> Result<Begun> {
+    begin_in(vfs, path, header, keys, || vfs.create(path).map_err(|error| Error::io("create", path, error)))
+}
+
+/// The same in a file that `create` returns, which is empty.
+pub fn begin_in(
+    vfs: &dyn Vfs,
+    path: &Path,
+    header: &LogHeader,
+    keys: Option<&StoreKeys>,
+    create: impl FnOnce() -> Result<Arc<dyn VfsFile>>,
+) -> Result<Begun> {
     let header = LogHeader { encrypted: keys.is_some(), ..*header };
     let mut bytes = header.encode();
     let cipher = match (keys, keyed_kind(header.kind)) {
@@ -35,7 +46,7 @@ pub fn begin(vfs: &dyn Vfs, path: &Path, header: &LogHeader, keys: Option<&Store
         }
         _ => None,
     };
-    let file = vfs.create(path).map_err(|error| Error::io("create", path, error))?;
+    let file = create()?;
     file.append(&bytes).map_err(|error| Error::io("write", path, error))?;
     Ok(Begun { file, cipher, length: first_chunk_offset(header.encrypted) })
 }

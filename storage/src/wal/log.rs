@@ -7,6 +7,12 @@
 //! Offsets of a segment, each at most the next: `synced <= written <= written + buffer.len()`. A chunk's promise is
 //! `synced` at the time it is framed.
 //!
+//! Who goes on to the next segment makes commits wait for three syncs: of what the last one still has to write, of the next
+//! one's name, and of its head. `prepare` does most of it beforehand: it makes the next file, empty, and its name durable,
+//! and the caller syncs the current one. What is left to `rotate` is the sync of what was written since. A head in a
+//! prepared file is synced with the first records behind it, until when `synced` is 0 and nothing is promised; the log is
+//! not said to begin in such a segment before (see `durable_position`).
+//!
 //! A failed call poisons the store: what the file holds then is unknown.
 //!
 //! A sync that makes a file longer has two things to write, the bytes and the file system's record of the length, one after
@@ -50,8 +56,17 @@ pub struct Log {
     clock: Option<Arc<dyn Clock>>,
     /// The open segment.
     inner: Mutex<Inner>,
-    /// Signalled when a sync ends.
+    /// Signalled when a sync or a preparation ends.
     sync_ended: Condvar,
+}
+
+/// The file of the next segment, empty, with a durable name.
+#[derive(Debug)]
+struct Prepared {
+    /// Its number.
+    number: u64,
+    /// The file.
+    file: Arc<dyn VfsFile>,
 }
 
 /// What the log has done since it was opened.
@@ -84,7 +99,7 @@ struct Inner {
     cipher: Option<FileCipher>,
     /// Bytes handed to the system.
     written: u64,
-    /// Bytes known to be durable.
+    /// Bytes known to be durable; 0 while the head is not.
     synced: u64,
     /// How far room was reserved.
     reserved: u64,
@@ -94,6 +109,10 @@ struct Inner {
     older: Vec<u64>,
     /// Whether somebody syncs. Only that one changes it back.
     syncing: bool,
+    /// The next segment's file, if it has been made.
+    prepared: Option<Prepared>,
+    /// Whether somebody makes it now. Only that one changes it back.
+    preparing: bool,
     /// Counters.
     statistics: LogStatistics,
 }
@@ -237,10 +256,62 @@ impl Log {
         synced
     }
 
-    /// Closes the segment, durably, and begins the next, whose number is returned.
+    /// Whether it has gone on to another segment since it was opened.
+    pub fn has_gone_on(&self) -> bool {
+        self.lock().statistics.segments > 0
+    }
+
+    /// Makes the file of the next segment, if there is none.
+    pub fn prepare(&self) -> Result<()> {
+        self.poison.check()?;
+        let number = {
+            let mut inner = self.lock();
+            if inner.preparing || inner.prepared.is_some() {
+                return Ok(());
+            }
+            inner.preparing = true;
+            inner.number + 1
+        };
+        // Not under the lock: others append, write and sync while the disk works. Nobody begins the segment meanwhile.
+        let made = self.make_empty(number);
+        let mut inner = self.lock();
+        inner.preparing = false;
+        let outcome = match made {
+            Ok(file) => {
+                inner.prepared = Some(Prepared { number, file });
+                Ok(())
+            }
+            // Who begins the segment will try again, and tell.
+            Err(error) if error.is_before_creation() => Ok(()),
+            Err(error) => Err(self.poison.set(error)),
+        };
+        drop(inner);
+        self.sync_ended.notify_all();
+        outcome
+    }
+
+    /// An empty file for segment `number`, whose name is durable.
+    fn make_empty(&self, number: u64) -> Result<Arc<dyn VfsFile>> {
+        let path = segment_path(&self.directory, number);
+        let file = self.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let named = self.vfs.sync_dir(&self.directory);
+        named.map_err(|error| Error::io("sync", &self.directory, error))?;
+        Ok(file)
+    }
+
+    /// Locks the open segment at a time when nobody makes the file of the next.
+    fn lock_to_rotate(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.lock();
+        while inner.preparing {
+            inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner
+    }
+
+    /// Closes the segment, durably, and begins the next, whose number is returned. The next one's head may not be durable.
     pub fn rotate(&self) -> Result<u64> {
         self.poison.check()?;
-        let mut inner = self.lock();
+        let mut inner = self.lock_to_rotate();
         let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
         let rotated = self.rotate_locked(&mut inner).map_err(keep);
         drop(inner);
@@ -253,7 +324,7 @@ impl Log {
     /// the number of the open segment.
     pub fn rotate_past(&self, bytes: u64) -> Result<u64> {
         self.poison.check()?;
-        let mut inner = self.lock();
+        let mut inner = self.lock_to_rotate();
         if inner.written + (inner.buffer.len() as u64) < bytes {
             return Ok(inner.number);
         }
@@ -279,7 +350,8 @@ impl Log {
             previous_end: inner.written,
             encrypted: self.keys.is_some(),
         };
-        let mut next = create_segment(&*self.vfs, &self.directory, &header, self.keys.as_deref())?;
+        let prepared = inner.prepared.take().filter(|prepared| prepared.number == header.number);
+        let mut next = self.begin_segment(&header, prepared)?;
         next.older = std::mem::take(&mut inner.older);
         next.older.push(inner.number);
         next.syncing = inner.syncing;
@@ -292,10 +364,28 @@ impl Log {
         Ok(header.number)
     }
 
-    /// How far the log is known to be on disk.
-    pub fn synced_position(&self) -> LogPosition {
-        let inner = self.lock();
-        LogPosition { segment: inner.number, offset: inner.synced }
+    /// A segment whose name is durable, and its head as well unless the file was prepared.
+    fn begin_segment(&self, header: &LogHeader, prepared: Option<Prepared>) -> Result<Inner> {
+        let keys = self.keys.as_deref();
+        let Some(Prepared { file, .. }) = prepared else {
+            return create_segment(&*self.vfs, &self.directory, header, keys);
+        };
+        let path = segment_path(&self.directory, header.number);
+        let begun = head::begin_in(&*self.vfs, &path, header, keys, || Ok(file))?;
+        Ok(Inner::new(header, path, begun, 0))
+    }
+
+    /// How far the log is known to be on disk: behind the head of the open segment at least, which is synced if it has
+    /// not been. Only what is said here may be taken for the beginning of the log.
+    pub fn durable_position(&self) -> Result<LogPosition> {
+        loop {
+            let inner = self.lock();
+            if inner.synced > 0 {
+                return Ok(LogPosition { segment: inner.number, offset: inner.synced });
+            }
+            drop(inner);
+            self.sync()?;
+        }
     }
 
     /// Removes the files of segments below `number`. A file that cannot be removed is tried again next time.
@@ -340,6 +430,27 @@ impl Log {
 }
 
 impl Inner {
+    /// A segment with nothing but its head, `synced` bytes of which are durable.
+    fn new(header: &LogHeader, path: PathBuf, begun: head::Begun, synced: u64) -> Inner {
+        let head::Begun { file, cipher, length } = begun;
+        Inner {
+            number: header.number,
+            context: ChunkContext::new(header.identity, header.number),
+            cipher,
+            file,
+            path,
+            written: length,
+            synced,
+            reserved: length,
+            buffer: Vec::new(),
+            older: Vec::new(),
+            syncing: false,
+            prepared: None,
+            preparing: false,
+            statistics: LogStatistics::default(),
+        }
+    }
+
     /// Reserves room for syncs to come, if they are small and it is used up.
     fn reserve(&mut self) {
         if self.written > self.reserved && self.written - self.synced <= RESERVE_SYNC_BYTES_MAX {
@@ -373,23 +484,11 @@ fn create_segment(
     keys: Option<&StoreKeys>,
 ) -> Result<Inner> {
     let path = segment_path(directory, header.number);
-    let head::Begun { file, cipher, length } = head::begin(vfs, &path, header, keys)?;
-    file.sync().map_err(|error| Error::io("sync", &path, error))?;
+    let begun = head::begin(vfs, &path, header, keys)?;
+    begun.file.sync().map_err(|error| Error::io("sync", &path, error))?;
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
-    Ok(Inner {
-        number: header.number,
-        context: ChunkContext::new(header.identity, header.number),
-        cipher,
-        file,
-        path,
-        written: length,
-        synced: length,
-        reserved: length,
-        buffer: Vec::new(),
-        older: Vec::new(),
-        syncing: false,
-        statistics: LogStatistics::default(),
-    })
+    let synced = begun.length;
+    Ok(Inner::new(header, path, begun, synced))
 }
 
 #[cfg(test)]
@@ -430,7 +529,7 @@ mod tests {
         lengths.dedup();
         assert!((3..12).contains(&lengths.len()), "{lengths:?}");
         assert!(length(&vfs) <= 2 * log.position().1 + RESERVE_BYTES.start(), "as much again at most");
-        assert_eq!(log.synced_position().offset, log.position().1);
+        assert_eq!(log.durable_position().unwrap().offset, log.position().1);
     }
 
     #[test]

@@ -202,8 +202,8 @@ impl LogReader {
     }
 }
 
-/// Whether any intact chunk is in a file whose head is bad.
-pub fn holds_chunk(file: &dyn VfsFile, path: &Path, context: ChunkContext) -> Result<bool> {
+/// Whether a file whose head is bad holds an intact chunk that promises anything: then the head had been synced.
+pub fn holds_promise(file: &dyn VfsFile, path: &Path, context: ChunkContext) -> Result<bool> {
     let io = |error| Error::io("read", path, error);
     let length = file.len().map_err(io)?;
     let mut offset = 0;
@@ -212,7 +212,9 @@ pub fn holds_chunk(file: &dyn VfsFile, path: &Path, context: ChunkContext) -> Re
         let size = usize::try_from((length - offset).min(BLOCK_BYTES as u64)).unwrap_or(BLOCK_BYTES);
         block.resize(size, 0);
         file.read_exact_at(offset, &mut block).map_err(io)?;
-        if (0..size).any(|at| parse(block.get(at..).unwrap_or_default(), context).is_some()) {
+        let promises =
+            |at| parse(block.get(at..).unwrap_or_default(), context).is_some_and(|chunk| chunk.synced > 0);
+        if (0..size).any(promises) {
             return Ok(true);
         }
         offset += size as u64;

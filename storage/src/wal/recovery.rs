@@ -2,8 +2,8 @@
 //!
 //! Every head names the segment before it and where the log ends in that one, so the segments form a chain that is
 //! followed from the last one back to the first the tablets still need. A hole in the chain is corruption. A segment
-//! whose head never reached the disk holds nothing (the head is synced before the first record is written) and is not
-//! part of the chain; if a chunk is found in it all the same, the head was damaged later.
+//! whose head never reached the disk holds nothing durable (the head is synced with the first records at the latest) and is
+//! not part of the chain; if a chunk is found in it that promises anything, the head was damaged later.
 //!
 //! Nothing is truncated, removed or rewritten here. What lies behind the end of the last segment stays as evidence; the
 //! next segment's head says that it is not part of the log.
@@ -19,7 +19,7 @@ use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
 use crate::wal::header::{LogHeader, LogKind, segment_number, segment_path};
 use crate::wal::log::{LogPosition, LogTail};
-use crate::wal::reader::{LogReader, holds_chunk};
+use crate::wal::reader::{LogReader, holds_promise};
 use crate::wal::record::{Record, decode};
 
 /// A segment to replay.
@@ -151,8 +151,8 @@ impl Replay<'_> {
     ) -> Result<Option<(LogHeader, Option<FileCipher>)>> {
         let Some((header, cipher)) = head::read(file, path, self.keys)? else {
             let context = ChunkContext::new(self.identity, number);
-            if holds_chunk(file, path, context)? {
-                return Err(Error::corruption(path, 0, "the head is damaged, records follow it"));
+            if holds_promise(file, path, context)? {
+                return Err(Error::corruption(path, 0, "the head is damaged, synced records follow it"));
             }
             return Ok(None);
         };

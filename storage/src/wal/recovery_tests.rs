@@ -37,7 +37,7 @@ fn three_segments() -> (MemoryVfs, LogPosition) {
     log.rotate().unwrap();
     append(&log, 3);
     log.sync().unwrap();
-    (memory, log.synced_position())
+    (memory, log.durable_position().unwrap())
 }
 
 /// The indexes that a replay from segment `first` on gives.
@@ -130,8 +130,100 @@ fn what_is_written_during_a_sync_is_not_promised_by_it() {
     });
     log.sync().unwrap();
     let at_sync = at_sync.lock().unwrap().unwrap();
-    assert_eq!(log.synced_position(), LogPosition { segment: 1, offset: at_sync });
+    assert_eq!(log.durable_position().unwrap(), LogPosition { segment: 1, offset: at_sync });
     assert!(log.position().1 > at_sync);
     log.sync().unwrap();
-    assert_eq!(log.synced_position().offset, log.position().1);
+    assert_eq!(log.durable_position().unwrap().offset, log.position().1);
+}
+
+/// Segment 1 with two records, 2 in a file that was prepared, with a record that is written and not synced.
+fn a_prepared_segment(vfs: Arc<dyn Vfs>) -> Log {
+    vfs.create_dir(Path::new(DIRECTORY)).unwrap();
+    vfs.sync_dir(Path::new("/")).unwrap();
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    append(&log, 1);
+    log.prepare().unwrap();
+    append(&log, 2);
+    assert_eq!(log.rotate().unwrap(), 2);
+    append(&log, 3);
+    log.write().unwrap();
+    log
+}
+
+#[test]
+fn a_prepared_segment_is_torn_anywhere_and_nothing_synced_is_lost() {
+    let none = LogPosition::default();
+    let mut ends = [0; 2];
+    for (seed, survive) in (0..200).flat_map(|seed| [0, 30, 60, 100].map(|survive| (seed, survive))) {
+        let memory = MemoryVfs::new();
+        let log = a_prepared_segment(Arc::new(memory.clone()));
+        let found = replay(&memory.crash_clone(seed, survive), 1, none).unwrap();
+        assert!(found == [1, 2] || found == [1, 2, 3], "{found:?}");
+        ends[found.len() - 2] += 1;
+        // The head becomes durable with the record.
+        append(&log, 4);
+        let (promised, clone) = if seed % 2 == 0 {
+            log.sync().unwrap();
+            (none, memory.crash_clone(seed, survive))
+        } else {
+            (log.durable_position().unwrap(), memory.crash_clone(seed, survive))
+        };
+        assert_eq!(replay(&clone, 1, promised).unwrap(), [1, 2, 3, 4]);
+        // What is said to be durable may be the beginning.
+        assert_eq!(replay(&clone, 2, promised).unwrap(), [3, 4]);
+        // Once a chunk promises it, a damaged head is damage.
+        append(&log, 5);
+        log.write().unwrap();
+        let path = segment_path(Path::new(DIRECTORY), 2);
+        let mut bytes = memory.contents(&path).unwrap();
+        bytes[20] ^= 1;
+        memory.overwrite(&path, bytes).unwrap();
+        is_corruption_of(replay(&memory, 1, none), 2);
+    }
+    assert!(ends.iter().all(|&count| count > 100), "{ends:?}");
+}
+
+#[test]
+fn a_prepared_segment_that_was_never_begun_is_no_part_of_the_log() {
+    let memory = MemoryVfs::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    let log = a_prepared_segment(Arc::clone(&vfs));
+    log.prepare().unwrap();
+    log.prepare().unwrap();
+    log.sync().unwrap();
+    drop(log);
+    let (first, directory) = (1, Path::new(DIRECTORY));
+    let again = Replay {
+        vfs: &memory,
+        directory,
+        identity: IDENTITY,
+        keys: None,
+        first,
+        promised: LogPosition::default(),
+    };
+    let tail = again.run(|_, _| Ok(())).unwrap();
+    assert_eq!((tail.number, tail.next_number, tail.segments.as_slice()), (2, 4, [1, 2, 3].as_slice()));
+    let log = begin(&vfs, tail);
+    append(&log, 4);
+    log.sync().unwrap();
+    assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn going_on_to_a_prepared_segment_takes_one_sync() {
+    let faults = FaultVfs::new(Arc::new(MemoryVfs::new()));
+    let log = a_prepared_segment(Arc::new(faults.clone()));
+    log.sync().unwrap();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let of_hook = Arc::clone(&calls);
+    faults.set_hook(move |call| of_hook.lock().unwrap().push(call.operation.to_owned()));
+    append(&log, 4);
+    log.rotate().unwrap();
+    let unprepared = std::mem::take(&mut *calls.lock().unwrap());
+    log.prepare().unwrap();
+    append(&log, 5);
+    calls.lock().unwrap().clear();
+    log.rotate().unwrap();
+    let syncs = |calls: &[String]| calls.iter().filter(|call| call.starts_with("sync")).count();
+    assert_eq!((syncs(&unprepared), syncs(&calls.lock().unwrap())), (3, 1));
 }

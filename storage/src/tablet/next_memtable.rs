@@ -1,0 +1,147 @@
+//! The memtable after the active one, made ready while that one fills up.
+//!
+//! A commit that finds the active memtable full seals it and goes on in an empty one and in a new segment of the log. Making both
+//! takes milliseconds: a table of slots for as many keys as there will be, each page of it touched for the first time; a
+//! file, its name, and the sync of what the segment before still has to write. So when little room is left the syncing
+//! thread is asked to do all of it beforehand. If it comes too late the commit does it, as it does where there are no threads.
+
+use std::sync::Arc;
+
+use crate::memtable::Memtable;
+use crate::options::BackgroundWork;
+use crate::tablet::{TabletInner, lock};
+
+/// A memtable is nearly full when less than this part of it is left,
+const PART_LEFT: usize = 16;
+/// or less than this: memory is taken in pieces of half as much.
+const BYTES_LEFT: usize = 2 << 20;
+
+/// The state of a tablet's next memtable.
+#[derive(Default)]
+pub(crate) enum Next {
+    /// There is room in the active one.
+    #[default]
+    NotWanted,
+    /// The active one is nearly full.
+    Wanted,
+    /// Here it is.
+    Ready(Arc<Memtable>),
+}
+
+impl TabletInner {
+    /// Asks for the next memtable if the active one, which takes `bytes`, is nearly full.
+    pub(crate) fn ask_for_next(&self, bytes: usize) {
+        let left = self.options.memtable_bytes.saturating_sub(bytes);
+        let much = left > (self.options.memtable_bytes / PART_LEFT).max(BYTES_LEFT);
+        if much || self.options.background == BackgroundWork::Inline {
+            return;
+        }
+        let mut next = lock(&self.next);
+        if matches!(*next, Next::NotWanted) {
+            *next = Next::Wanted;
+            drop(next);
+            self.shared.work.ask_sync();
+        }
+    }
+
+    /// Makes the next memtable if it was asked for; whether it was.
+    pub(crate) fn prepare_next(&self) -> bool {
+        if !matches!(*lock(&self.next), Next::Wanted) {
+            return false;
+        }
+        let expected = self.view().memtables.first().map_or(0, |active| active.entries());
+        let made = Memtable::for_about(expected);
+        made.make_ready();
+        let mut next = lock(&self.next);
+        // A seal may have gone on without it; then it is not for this time.
+        if matches!(*next, Next::Wanted) {
+            *next = Next::Ready(Arc::new(made));
+        }
+        true
+    }
+
+    /// The next memtable, which is going to hold about `entries_expected` entries.
+    pub(crate) fn take_next(&self, entries_expected: usize) -> Arc<Memtable> {
+        match std::mem::take(&mut *lock(&self.next)) {
+            Next::Ready(memtable) => memtable,
+            Next::NotWanted | Next::Wanted => Arc::new(Memtable::for_about(entries_expected)),
+        }
+    }
+
+    /// What the next memtable takes already, in bytes.
+    pub(crate) fn next_memtable_bytes(&self) -> u64 {
+        match &*lock(&self.next) {
+            Next::Ready(memtable) => memtable.memory_bytes() as u64,
+            Next::NotWanted | Next::Wanted => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::StoreOptions;
+    use crate::store::Store;
+    use crate::tablet::Tablet;
+    use crate::vfs::MemoryVfs;
+    use crate::write_batch::WriteBatch;
+
+    fn open(background: BackgroundWork) -> Store {
+        let options = StoreOptions { background, memtable_bytes: 4 << 20, ..StoreOptions::default() };
+        Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap()
+    }
+
+    fn put(tablet: &Tablet, key: usize, bytes: usize) {
+        let mut batch = WriteBatch::new();
+        batch.put(key.to_be_bytes(), vec![7; bytes]);
+        tablet.commit(batch, None).unwrap();
+    }
+
+    fn ready(tablet: &Tablet) -> Option<Arc<Memtable>> {
+        match &*lock(&tablet.inner.next) {
+            Next::Ready(memtable) => Some(Arc::clone(memtable)),
+            Next::NotWanted | Next::Wanted => None,
+        }
+    }
+
+    fn active(tablet: &Tablet) -> Arc<Memtable> {
+        Arc::clone(&lock(&tablet.inner.order).active)
+    }
+
+    #[test]
+    fn what_was_made_ready_is_what_writes_go_on_in() {
+        let store = open(BackgroundWork::Threads);
+        let tablet = store.tablet();
+        let keys = 2_000;
+        (0..keys).for_each(|key| put(&tablet, key, 100));
+        assert!(ready(&tablet).is_none(), "there is room");
+        let first = active(&tablet);
+        (keys..keys + 15).for_each(|key| put(&tablet, key, 100 << 10));
+        assert!(!matches!(*lock(&tablet.inner.next), Next::NotWanted));
+        // What the thread was asked for, done by whoever comes first.
+        tablet.inner.shared.sync_written().unwrap();
+        let next = ready(&tablet).unwrap();
+        let bytes = next.memory_bytes() as u64;
+        assert!(bytes >= 12 * keys as u64, "room for as many keys: {bytes}");
+        assert!(tablet.memory_report().active_memtable_bytes >= bytes + first.memory_bytes() as u64);
+        assert!(Arc::ptr_eq(&first, &active(&tablet)));
+        (0..25).for_each(|key| put(&tablet, key, 100 << 10));
+        assert!(Arc::ptr_eq(&next, &active(&tablet)));
+        assert!(ready(&tablet).is_none());
+        tablet.flush().unwrap();
+        assert!((0..keys + 15).all(|key| tablet.get(&key.to_be_bytes()).unwrap().is_some()));
+    }
+
+    #[test]
+    fn a_seal_before_it_is_ready_makes_its_own() {
+        let store = open(BackgroundWork::Inline);
+        let tablet = store.tablet();
+        (0..30).for_each(|key| put(&tablet, key, 100 << 10));
+        assert!(matches!(*lock(&tablet.inner.next), Next::NotWanted), "without threads nobody is asked");
+        *lock(&tablet.inner.next) = Next::Wanted;
+        tablet.flush().unwrap();
+        assert!(matches!(*lock(&tablet.inner.next), Next::NotWanted));
+        assert!(!tablet.inner.prepare_next(), "too late for this one");
+        assert!(ready(&tablet).is_none());
+    }
+}
