@@ -69,7 +69,8 @@ pub fn run(filter: Option<&str>, tally: &mut Tally) -> Outcome {
     }
     let built = started.elapsed();
     jobs.sort_by_key(|job| std::cmp::Reverse(seconds(&job.name)));
-    let reports = run_all(jobs);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let reports = run_all(jobs, workers);
     println!("\n{:<70} {:>7}  figure", "stage", "seconds");
     for report in &reports {
         let figure = report.figure.as_deref().unwrap_or("FAILED");
@@ -88,16 +89,17 @@ fn seconds(name: &str) -> u32 {
     known.map_or(SECONDS_DEFAULT, |(_, seconds)| *seconds)
 }
 
-/// Runs jobs side by side and returns their reports by name.
-fn run_all(mut jobs: Vec<Job>) -> Vec<Report> {
+/// Runs jobs, so many side by side, and returns their reports by name.
+fn run_all(mut jobs: Vec<Job>, workers: usize) -> Vec<Report> {
     jobs.reverse();
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{} stages, {workers} at a time", jobs.len());
     let (jobs, reports) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+                // A guard in a loop's condition would be held for a whole pass, and the jobs run one by one.
+                let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                while let Some(job) = next() {
                     let report = run_one(job);
                     reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                 }
@@ -253,6 +255,24 @@ mod tests {
         assert_eq!(field(line, "executable"), Some("/t/x-1"));
         assert_eq!(field(line, "manifest_path"), Some("/a/Cargo.toml"));
         assert_eq!(field(r#"{"executable":null}"#, "executable"), None);
+    }
+
+    #[test]
+    fn jobs_run_side_by_side() {
+        let directory = std::env::temp_dir().join(format!("sheaf-deep-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let jobs = [("one", "other"), ("other", "one")].map(|(own, awaited)| {
+            // Each ends well only while the other is there.
+            let script = format!(
+                "touch {own}; for _ in $(seq 200); do [ -e {awaited} ] && exit 0; sleep 0.05; done; exit 1"
+            );
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).current_dir(&directory);
+            Job { name: own.to_owned(), command, figure: |_| Some("met".to_owned()) }
+        });
+        let reports = run_all(jobs.into(), 2);
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(reports.iter().all(|report| report.figure.is_some()));
     }
 
     #[test]
