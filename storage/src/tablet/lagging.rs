@@ -201,6 +201,35 @@ mod tests {
     }
 
     #[test]
+    fn the_log_does_not_begin_in_a_segment_whose_head_is_not_on_disk() {
+        for flushes in [false, true] {
+            let disk = MemoryVfs::new();
+            let store = open(&disk);
+            let (first, second) = (store.tablet(), store.create_tablet(TabletId(2)).unwrap());
+            put(&first, "k", 10);
+            put(&second, "k", 10);
+            first.flush().unwrap();
+            second.inner.seal_active().unwrap();
+            let shared = &first.inner.shared.clone();
+            let log = shared.log().unwrap();
+            log.prepare().unwrap();
+            log.rotate().unwrap();
+            if flushes {
+                second.flush().unwrap();
+            } else {
+                second.inner.flush_sealed().unwrap();
+                log.prepare().unwrap();
+                log.rotate().unwrap();
+                shared.free_segments().unwrap();
+            }
+            let crashed = open(&disk.crash_clone(1, 0));
+            for tablet in [crashed.tablet(), crashed.tablet_by_id(TabletId(2)).unwrap()] {
+                assert!(tablet.get(b"k").unwrap().is_some());
+            }
+        }
+    }
+
+    #[test]
     fn a_store_opens_whose_first_segments_only_one_tablet_knew_to_be_gone() {
         // A tablet that comes later has nothing in them, and one that goes tells the first.
         for drops in [false, true] {

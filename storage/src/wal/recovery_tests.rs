@@ -210,6 +210,35 @@ fn a_prepared_segment_that_was_never_begun_is_no_part_of_the_log() {
 }
 
 #[test]
+fn who_goes_on_to_the_next_segment_waits_for_its_file() {
+    let faults = FaultVfs::new(Arc::new(MemoryVfs::new()));
+    let log = Arc::new(a_prepared_segment(Arc::new(faults.clone())));
+    let rotating = Mutex::new(None);
+    let (rotating, of_hook) = (Arc::new(rotating), Arc::downgrade(&log));
+    let started = Arc::clone(&rotating);
+    faults.set_hook(move |call| {
+        let mut started = started.lock().unwrap();
+        if call.operation == "syncdir" && started.is_none() {
+            let log = of_hook.upgrade().unwrap();
+            let (told, done) = std::sync::mpsc::channel();
+            let thread = std::thread::spawn(move || {
+                let rotated = log.rotate();
+                // Nobody listens any more, as it should be.
+                let _late = told.send(());
+                rotated
+            });
+            // Long enough for one that does not wait.
+            let early = done.recv_timeout(std::time::Duration::from_millis(100));
+            *started = Some((thread, early.is_ok()));
+        }
+    });
+    log.prepare().unwrap();
+    let (thread, early) = rotating.lock().unwrap().take().unwrap();
+    assert_eq!(thread.join().unwrap().unwrap(), 3);
+    assert!(!early, "it did not wait");
+}
+
+#[test]
 fn going_on_to_a_prepared_segment_takes_one_sync() {
     let faults = FaultVfs::new(Arc::new(MemoryVfs::new()));
     let log = a_prepared_segment(Arc::new(faults.clone()));
