@@ -1,8 +1,9 @@
 //! The one cache of blocks and large values, charged in bytes.
 //!
-//! Scan-resistant (S3-FIFO, by quick_cache), shared by all sstables and blob files of a store. An item is found by who
-//! holds it and where it starts: every opened file draws a number of its own, so a file number used by two tablets, or a
-//! file replaced after a failed open, can not be mistaken for another.
+//! Scan-resistant (CLOCK-Pro's hot and cold items, by quick_cache; which of those that come back are hot is decided by
+//! [`let_go`]), shared by all sstables and blob files of a store. An item is found by who holds it and where it starts:
+//! every opened file draws a number of its own, so a file number used by two tablets, or a file replaced after a failed
+//! open, can not be mistaken for another.
 //!
 //! Who comes from an index finds its block without asking here, by the slots of [`crate::sstable::children`]; what is let
 //! go leaves its slot.
@@ -24,23 +25,36 @@
 //! gives memory back.
 
 mod filter_counters;
+mod let_go;
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, Weighter};
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 pub use filter_counters::{FilterCounters, FilterStatistics};
 
+use crate::cache::let_go::LetGo;
 use crate::error::{Error, Result};
 use crate::sstable::block::Block;
 use crate::sstable::filter::Filter;
 
-/// Bookkeeping per item: its slot, its key, its counters.
-const ITEM_OVERHEAD_BYTES: u64 = 96;
-/// What the capacity is taken to hold when the table of slots is sized.
-const ITEM_BYTES_EXPECTED: u64 = 4 << 10;
+/// Bookkeeping per item: its slot, its key, its counters, and what is remembered of those that were let go.
+const ITEM_OVERHEAD_BYTES: u64 = 112;
+/// The cache is in shards, each with a lock of its own and a share of the capacity: so many per core, of this size at least.
+const SHARDS_PER_CORE: usize = 4;
+const SHARD_BYTES_MIN: u64 = 4 << 20;
+/// Of a shard, what is cold: what was read once, and is let go before anything hot is. What is larger takes the place of hot
+/// items, so it is at least eight blocks, but for caches so small that this would be more than half.
+const COLD_SHARE: f64 = 0.03;
+const COLD_BYTES_MIN: u64 = 64 << 10;
+const COLD_SHARE_MAX: f64 = 0.5;
+/// What comes back before so many capacities were let go is there to stay: enough for a set that takes most of the capacity and is
+/// read in turns with twice as much of a scan. With more, a scan of a few capacities over and over would throw out what it has
+/// here before it comes round.
+const CAPACITIES_REMEMBERED: u64 = 2;
 /// However much is taken by others, this share of the cache's budget stays for blocks.
 const CAPACITY_SHARE_MIN: u64 = 8;
 /// There is room as long as this share of the capacity is free.
@@ -151,13 +165,18 @@ impl std::hash::Hasher for PlaceHasher {
     }
 }
 
-/// Takes blocks that are let go out of the slots that lead to them.
-#[derive(Clone, Default)]
-struct LettingGo;
+/// Takes blocks that are let go out of the slots that lead to them, and remembers what was let go after one use.
+#[derive(Clone)]
+struct LettingGo(Arc<LetGo>);
 
 impl Lifecycle<Place, Cached> for LettingGo {
     /// What is let go is dropped when the cache is no longer locked.
     type RequestState = Vec<Cached>;
+
+    fn on_evict_cold(&self, gone: &mut Vec<Cached>, place: Place, item: Cached) {
+        self.0.note(hash(place), ByBytes.weight(&place, &item));
+        self.on_evict(gone, place, item);
+    }
 
     fn on_evict(&self, gone: &mut Vec<Cached>, _: Place, item: Cached) {
         if let Cached::Block(block) = &item {
@@ -168,11 +187,38 @@ impl Lifecycle<Place, Cached> for LettingGo {
 }
 
 type BuildPlaceHasher = std::hash::BuildHasherDefault<PlaceHasher>;
+
+fn hash(place: Place) -> u64 {
+    BuildPlaceHasher::default().hash_one(place)
+}
+
 type Blocks = Cache<Place, Cached, ByBytes, BuildPlaceHasher, LettingGo>;
+
+/// A cache of `budget_bytes` that has no ghosts of its own.
+fn empty(budget_bytes: u64, let_go: &Arc<LetGo>) -> Blocks {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let large_enough = usize::try_from(budget_bytes / SHARD_BYTES_MIN).unwrap_or(usize::MAX).max(1);
+    // A power of two: quick_cache would take the next higher one.
+    let shards = 1 << (SHARDS_PER_CORE * cores).min(large_enough).ilog2();
+    let shard_bytes = (budget_bytes / shards as u64).max(1);
+    let cold = (COLD_BYTES_MIN as f64 / shard_bytes as f64).clamp(COLD_SHARE, COLD_SHARE_MAX);
+    let mut options = OptionsBuilder::new();
+    options.shards(shards).hot_allocation(1.0 - cold).ghost_allocation(0.0);
+    // The estimate is for the ghosts, and would change the number of shards if it were low.
+    options.weight_capacity(budget_bytes).estimated_items_capacity(usize::MAX);
+    #[expect(clippy::expect_used, reason = "it fails where one of the two capacities is not given")]
+    let options = options.build().expect("both capacities are given");
+    let letting_go = LettingGo(Arc::clone(let_go));
+    Cache::with_options(options, ByBytes, BuildPlaceHasher::default(), letting_go)
+}
 
 /// The cache.
 pub struct BlockCache {
     blocks: Blocks,
+    /// What left `blocks` lately.
+    let_go: Arc<LetGo>,
+    /// Of `blocks`.
+    capacity_bytes: AtomicU64,
     budget_bytes: u64,
     /// What all parts may take together.
     memory_bytes: u64,
@@ -226,10 +272,11 @@ impl BlockCache {
 
     /// A cache of at most `budget_bytes` and an account of `memory_bytes`.
     pub fn within(budget_bytes: u64, memory_bytes: u64) -> BlockCache {
-        let items = usize::try_from(budget_bytes / ITEM_BYTES_EXPECTED).unwrap_or(usize::MAX).max(16);
-        let blocks = Cache::with(items, budget_bytes, ByBytes, BuildPlaceHasher::default(), LettingGo);
+        let let_go = Arc::new(LetGo::new(budget_bytes));
         BlockCache {
-            blocks,
+            blocks: empty(budget_bytes, &let_go),
+            let_go,
+            capacity_bytes: AtomicU64::new(budget_bytes),
             budget_bytes,
             memory_bytes,
             pinned_bytes: AtomicU64::new(0),
@@ -270,9 +317,16 @@ impl BlockCache {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Keeps an item for a while.
+    /// Keeps an item for a while; for long, if it was let go only lately.
     pub fn insert(&self, holder: u64, offset: u64, item: Cached) {
-        self.blocks.insert((holder, offset), item);
+        let place = (holder, offset);
+        let lately = self.capacity_bytes.load(Ordering::Relaxed).saturating_mul(CAPACITIES_REMEMBERED);
+        let comes_back = self.let_go.take(hash(place), lately);
+        self.blocks.insert(place, item);
+        if comes_back {
+            // A use, which makes it hot when its turn to go comes.
+            let _used = self.blocks.get(&place);
+        }
     }
 
     /// Lets an item go that nobody will ask for again.
@@ -414,7 +468,9 @@ impl BlockCache {
             let others = self.firm_bytes().saturating_add(self.held_bytes()).saturating_add(bytes);
             left = own.min(self.memory_bytes.saturating_sub(others));
         }
-        self.blocks.set_capacity(left.max(self.budget_bytes / CAPACITY_SHARE_MIN));
+        let capacity = left.max(self.budget_bytes / CAPACITY_SHARE_MIN);
+        self.capacity_bytes.store(capacity, Ordering::Relaxed);
+        self.blocks.set_capacity(capacity);
     }
 
     /// The figures.
@@ -446,6 +502,10 @@ impl Drop for Pinned {
         self.cache.fit();
     }
 }
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod admission_tests;
 
 #[cfg(test)]
 mod tests {
@@ -488,7 +548,7 @@ mod tests {
         fill();
         // What readers hold counts even when the cache has let it go.
         let held: Vec<_> = (0..400).map(|_| value(&cache, 4_000)).collect();
-        assert_eq!(cache.statistics().held_bytes, 400 * 4_096);
+        assert_eq!(cache.statistics().held_bytes, 400 * (4_000 + ITEM_OVERHEAD_BYTES));
         cache.admit_load(300_000).unwrap();
         assert!(cache.statistics().used_bytes < 300 << 10);
         assert!(matches!(cache.admit_load(500_000), Err(Error::MemoryExceeded(_))));
