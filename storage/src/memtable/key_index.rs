@@ -58,7 +58,7 @@ impl<T> Drop for KeyIndexWriter<T> {
 impl<T> KeyIndexWriter<T> {
     /// The table that is filled now.
     fn current(&self) -> Option<&Table<T>> {
-        // SAFETY: tables live as long as the writer.
+        // SAFETY: tables live as long as the writer, and nobody has one for changing it: what changes in them is atomic.
         self.tables.last().map(|table| unsafe { table.as_ref() })
     }
 }
@@ -228,13 +228,17 @@ mod tests {
         unsafe { index.get(hash, |node| *node % 1_000 == key).map(|node| *node) }
     }
 
+    /// An interpreter needs a minute for what is done in a millisecond otherwise.
+    const KEYS: u64 = if cfg!(miri) { 60 } else { 900 };
+
     #[test]
     fn every_key_leads_to_its_newest_node_through_all_growth() {
         let spread = |key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut nodes: Vec<u64> = (0..900).chain(1_000..1_500).chain(0..10).collect();
+        let renewed = KEYS / 2;
+        let mut nodes: Vec<u64> = (0..KEYS).chain(1_000..1_000 + renewed).chain(0..10).collect();
         let (index, _writer) = index(&mut nodes, spread);
-        for key in 0..1_000 {
-            let newest = if key < 500 { Some(key + 1_000) } else { Some(key).filter(|key| *key < 900) };
+        for key in 0..KEYS + 100 {
+            let newest = if key < renewed { Some(key + 1_000) } else { Some(key).filter(|key| *key < KEYS) };
             assert_eq!(find(&index, key, spread(key)), newest, "{key}");
         }
     }
@@ -243,7 +247,7 @@ mod tests {
     fn an_index_grows_to_what_is_expected_at_once_and_beyond() {
         let spread = |key: u64| key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (index, mut writer) = KeyIndex::new(100);
-        let mut nodes: Vec<u64> = (0..900).collect();
+        let mut nodes: Vec<u64> = (0..KEYS.max(400)).collect();
         let mut slots = Vec::new();
         for node in &mut nodes {
             let hash = spread(*node);
@@ -252,17 +256,20 @@ mod tests {
             slots.push(writer.current().unwrap().hashes.len());
         }
         slots.dedup();
-        assert_eq!(slots, [SLOTS_MIN, 256, 512, 1_024, 2_048]);
-        assert!((0..900).all(|key| find(&index, key, spread(key)) == Some(key)));
+        let expected: &[usize] =
+            if cfg!(miri) { &[SLOTS_MIN, 256, 512, 1_024] } else { &[SLOTS_MIN, 256, 512, 1_024, 2_048] };
+        assert_eq!(slots, expected);
+        assert!((0..KEYS).all(|key| find(&index, key, spread(key)) == Some(key)));
     }
 
     #[test]
     fn keys_of_one_hash_are_told_apart() {
         for hash in [0, 1, u64::MAX] {
-            let mut nodes: Vec<u64> = (0..50).collect();
+            let keys = if cfg!(miri) { 12 } else { 50 };
+            let mut nodes: Vec<u64> = (0..keys).collect();
             let (index, _writer) = index(&mut nodes, |_| hash);
-            assert!((0..50).all(|key| find(&index, key, hash) == Some(key)));
-            assert_eq!(find(&index, 50, hash), None);
+            assert!((0..keys).all(|key| find(&index, key, hash) == Some(key)));
+            assert_eq!(find(&index, keys, hash), None);
         }
     }
 }

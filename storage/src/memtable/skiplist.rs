@@ -83,7 +83,7 @@ pub struct Skiplist {
 }
 
 // SAFETY: nodes are written before they are published and not changed after, links apart, which are atomic; chunks are
-// freed only when the list is dropped; the writer's state is behind the mutex.
+// freed only when the list is dropped; the writer's state, which owns the tables of the key index, is behind the mutex.
 unsafe impl Send for Skiplist {}
 // SAFETY: as above.
 unsafe impl Sync for Skiplist {}
@@ -153,7 +153,12 @@ unsafe fn link<'a>(node: NonNull<Node>, level: usize) -> &'a AtomicPtr<Node> {
 }
 
 impl<'a> Entry<'a> {
-    fn at(node: *mut Node) -> Option<Entry<'a>> {
+    /// The entry at `node`, if it is not null.
+    ///
+    /// # Safety
+    /// `node` is null or was read from a link, back link or key index of a list that lives for `'a`: it leads to a node of
+    /// that list, and what was written before it was published is seen.
+    unsafe fn at(node: *mut Node) -> Option<Entry<'a>> {
         NonNull::new(node).map(|node| Entry { node, list: PhantomData })
     }
 
@@ -211,8 +216,15 @@ impl<'a> Entry<'a> {
     }
 
     fn next_at(self, level: usize) -> Option<Entry<'a>> {
-        // SAFETY: callers only go along a level on nodes found on that level.
-        Entry::at(unsafe { link(self.node, level) }.load(Memory::Acquire))
+        // SAFETY: callers only go along a level on nodes found on that level; the link is of the list that lives for `'a`.
+        unsafe { Entry::at(link(self.node, level).load(Memory::Acquire)) }
+    }
+
+    /// The entry before, at or a little before the moment of the call.
+    #[inline]
+    fn previous(self) -> Option<Entry<'a>> {
+        // SAFETY: a back link of the list that lives for `'a`.
+        unsafe { Entry::at(self.header().previous.load(Memory::Acquire)) }
     }
 }
 
@@ -323,7 +335,8 @@ impl Skiplist {
             }
         }
         let relation = |other: *mut Node| {
-            let other = Entry::at(other)?;
+            // SAFETY: the index leads to nodes of this list, which the caller borrows.
+            let other = unsafe { Entry::at(other) }?;
             (other.key() == key).then(|| other.timestamp() <= timestamp)
         };
         let grown = self.keys.insert(&mut writer.keys, hash, node.as_ptr(), relation);
@@ -334,9 +347,10 @@ impl Skiplist {
 
     /// The newest version of `key`, whose hash is `hash`, at or below `visible`.
     pub fn get(&self, key: &[u8], hash: u64, visible: Timestamp) -> Option<Entry<'_>> {
-        let is_key = |node| Entry::at(node).is_some_and(|entry| entry.key() == key);
-        // SAFETY: the writer is a field beside the index.
-        let newest = Entry::at(unsafe { self.keys.get(hash, is_key) }?)?;
+        // SAFETY: the index leads to nodes of this list, which lives while it is borrowed.
+        let is_key = |node| unsafe { Entry::at(node) }.is_some_and(|entry| entry.key() == key);
+        // SAFETY: the writer is a field beside the index; for the node, as above.
+        let newest = unsafe { Entry::at(self.keys.get(hash, is_key)?) }?;
         if newest.timestamp() <= visible {
             return Some(newest);
         }
@@ -500,7 +514,8 @@ impl Cursor {
     /// The entry it stands on.
     #[inline]
     pub fn entry(&self) -> Option<Entry<'_>> {
-        Entry::at(self.node)
+        // SAFETY: where the cursor stands was an entry of its list, which it keeps alive.
+        unsafe { Entry::at(self.node) }
     }
 
     fn stand(found: Option<Entry<'_>>) -> *mut Node {
@@ -536,8 +551,7 @@ impl Cursor {
     /// Moves to the entry before, or off the start.
     #[inline]
     pub fn retreat(&mut self) {
-        self.node =
-            self.entry().map_or(ptr::null_mut(), |entry| entry.header().previous.load(Memory::Acquire));
+        self.node = Self::stand(self.entry().and_then(Entry::previous));
     }
 }
 

@@ -25,7 +25,7 @@ fn entries_forward(list: &Arc<Skiplist>) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
 
 #[test]
 fn any_order_of_inserts_reads_back_sorted_both_ways() {
-    let count = if cfg!(miri) { 120 } else { 4_000 };
+    let count = if cfg!(miri) { 40 } else { 4_000 };
     for seed in 0..4_u64 {
         let list = Arc::new(Skiplist::new(0));
         let mut model = BTreeMap::new();
@@ -59,7 +59,7 @@ fn any_order_of_inserts_reads_back_sorted_both_ways() {
         let expected: Vec<_> =
             model.iter().map(|((key, Reverse(t)), value)| (key.clone(), *t, value.clone())).collect();
         assert_eq!(forward, expected);
-        for probe in 0..200_u64 {
+        for probe in 0..if cfg!(miri) { 8_u64 } else { 200 } {
             let random = key_hash(&probe.to_le_bytes());
             let (key, timestamp) = ((random % 1_000).to_string().into_bytes(), random >> 50);
             let found =
@@ -77,7 +77,8 @@ fn any_order_of_inserts_reads_back_sorted_both_ways() {
 #[test]
 fn large_values_take_a_chunk_of_their_own() {
     let list = Skiplist::new(0);
-    for index in 0..40_u64 {
+    let count = if cfg!(miri) { 12 } else { 40_u64 };
+    for index in 0..count {
         let large = if cfg!(miri) { 9_000 } else { 700_000 };
         let length = if index % 3 == 0 { large } else { 50 };
         let value = vec![index as u8; length];
@@ -87,7 +88,7 @@ fn large_values_take_a_chunk_of_their_own() {
         );
     }
     let mut entry = list.first();
-    for index in 0..40_u64 {
+    for index in 0..count {
         let found = entry.unwrap();
         assert_eq!(found.key(), index.to_be_bytes());
         assert!(found.value().iter().all(|&byte| byte == index as u8));
@@ -98,7 +99,7 @@ fn large_values_take_a_chunk_of_their_own() {
 
 #[test]
 fn readers_see_whole_entries_in_order_while_a_writer_inserts() {
-    let count = if cfg!(miri) { 60 } else { 20_000 };
+    let count = if cfg!(miri) { 24 } else { 20_000 };
     let list = Arc::new(Skiplist::new(0));
     let published = Arc::new(AtomicU64::new(0));
     std::thread::scope(|scope| {
