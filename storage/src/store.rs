@@ -16,6 +16,7 @@ mod shared;
 mod statistics;
 pub(crate) mod tablet_list;
 mod tablets;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod apply;
 pub mod current;
 pub mod edit_codec;
+mod verify;
 pub mod version;
 pub mod version_edit;
 pub mod version_set;

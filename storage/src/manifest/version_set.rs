@@ -70,37 +70,37 @@ impl Progress {
 #[derive(Debug)]
 pub struct VersionSet {
     /// The tablet's files.
-    opener: Arc<FileOpener>,
+    pub(super) opener: Arc<FileOpener>,
     /// The store's identity.
-    identity: u128,
+    pub(super) identity: u128,
     /// Size at which the manifest is rewritten at the earliest.
     manifest_bytes_min: u64,
     /// Stops the store after a failure.
     poison: Arc<Poison>,
     /// The next file number.
-    next_file: AtomicU64,
+    pub(super) next_file: AtomicU64,
     /// The next epoch.
-    next_epoch: AtomicU64,
+    pub(super) next_epoch: AtomicU64,
     /// The current version.
     state: Mutex<State>,
 }
 
 /// The current version and where its manifest stands.
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     /// The files.
-    version: VersionRef,
+    pub(super) version: VersionRef,
     /// What else the manifest says.
-    progress: Progress,
+    pub(super) progress: Progress,
     /// The open manifest; `None` when the store is read-only.
-    manifest: Option<Manifest>,
+    pub(super) manifest: Option<Manifest>,
 }
 
 /// The open manifest.
 #[derive(Debug)]
-struct Manifest {
+pub(super) struct Manifest {
     /// Its number.
-    id: FileId,
+    pub(super) id: FileId,
     /// The file.
     file: Arc<dyn VfsFile>,
     /// What its edits are encrypted with.
@@ -108,7 +108,7 @@ struct Manifest {
     /// Its path.
     path: PathBuf,
     /// Its length.
-    written: u64,
+    pub(super) written: u64,
     /// Its length when it held nothing but the version it began with.
     first_written: u64,
 }
@@ -137,19 +137,9 @@ impl VersionSet {
         poison: Arc<Poison>,
         read_only: bool,
     ) -> Result<VersionSet> {
-        let edits = read_manifest(&opener, identity)?;
-        let (mut next_file, mut next_epoch) = (1, 1);
-        let mut progress = Progress::default();
-        let mut version = Version::default();
-        let path = opener.directory.join("CURRENT");
-        for edit in &edits {
-            next_file = edit.next_file.map_or(next_file, |id| id.0);
-            next_epoch = edit.next_epoch.unwrap_or(next_epoch);
-            progress.apply(edit);
-            version = version.apply(edit, &opener).map_err(|error| {
-                Error::corruption(&path, 0, format!("the manifest contradicts itself: {error}"))
-            })?;
-        }
+        let id = current::read(&*opener.vfs, &opener.directory)?;
+        let Rebuilt { version, progress, next_file, next_epoch } =
+            rebuild(&opener, id, &read_edits(&opener, identity, id, None)?)?;
         check_lengths(&opener, &version)?;
         let set = VersionSet::over(opener, identity, manifest_bytes_min, poison, version, progress);
         let names = set.opener.vfs.list(&set.opener.directory);
@@ -185,7 +175,7 @@ impl VersionSet {
     }
 
     /// Locks the state.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -404,6 +394,17 @@ fn numbered(name: &str) -> Option<u64> {
 /// All edits of the manifest `CURRENT` names.
 pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<VersionEdit>> {
     let id = current::read(&*opener.vfs, &opener.directory)?;
+    let edits = read_edits(opener, identity, id, None)?;
+    Ok(edits.into_iter().map(|(_, edit)| edit).collect())
+}
+
+/// All edits of a manifest, and where each begins. `written`: how long the manifest is, if that is known.
+pub(super) fn read_edits(
+    opener: &FileOpener,
+    identity: u128,
+    id: FileId,
+    written: Option<u64>,
+) -> Result<Vec<(u64, VersionEdit)>> {
     let path = opener.directory.join(id.manifest_name());
     let file = opener.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
     let (header, cipher) = head::read(&*file, &path, opener.keys.as_deref())?
@@ -416,17 +417,49 @@ pub(crate) fn read_manifest(opener: &FileOpener, identity: u128) -> Result<Vec<V
         ));
     }
     let first = first_chunk_offset(cipher.is_some());
-    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), cipher, None)?;
+    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), cipher, written)?;
     let mut edits = Vec::new();
     while let Some((offset, bytes)) = reader.next_record()? {
         let edit = edit_codec::decode(bytes);
-        edits.push(edit.ok_or_else(|| Error::corruption(&path, offset, "not a version edit"))?);
+        edits.push((offset, edit.ok_or_else(|| Error::corruption(&path, offset, "not a version edit"))?));
     }
     if edits.is_empty() {
         // The first edit was synced before CURRENT named the file.
         return Err(Error::corruption(&path, first, "the first edit of the manifest is damaged"));
     }
     Ok(edits)
+}
+
+/// What the edits of a manifest lead to.
+pub(super) struct Rebuilt {
+    /// The files.
+    pub(super) version: Version,
+    /// What else it says.
+    pub(super) progress: Progress,
+    /// All file numbers below this are taken.
+    pub(super) next_file: u64,
+    /// All epochs below this are taken.
+    pub(super) next_epoch: u64,
+}
+
+/// Applies the edits of manifest `id` to nothing.
+pub(super) fn rebuild(
+    opener: &Arc<FileOpener>,
+    id: FileId,
+    edits: &[(u64, VersionEdit)],
+) -> Result<Rebuilt> {
+    let mut rebuilt =
+        Rebuilt { version: Version::default(), progress: Progress::default(), next_file: 1, next_epoch: 1 };
+    for (offset, edit) in edits {
+        rebuilt.next_file = edit.next_file.map_or(rebuilt.next_file, |id| id.0);
+        rebuilt.next_epoch = edit.next_epoch.unwrap_or(rebuilt.next_epoch);
+        rebuilt.progress.apply(edit);
+        rebuilt.version = rebuilt.version.apply(edit, opener).map_err(|error| {
+            let path = opener.directory.join(id.manifest_name());
+            Error::corruption(&path, *offset, format!("the manifest contradicts itself: {error}"))
+        })?;
+    }
+    Ok(rebuilt)
 }
 
 /// Fails if a file of the version is missing or has another length than the manifest says.

@@ -119,6 +119,24 @@ impl FilterParts {
     }
 }
 
+/// A filter with all its parts in memory, for somebody who asks it about every key.
+pub struct LoadedFilter {
+    /// One for a filter that is whole.
+    parts: Vec<Filter>,
+}
+
+impl LoadedFilter {
+    /// Of the parts in their order.
+    pub fn new(parts: Vec<Filter>) -> LoadedFilter {
+        LoadedFilter { parts }
+    }
+
+    /// Whether a key of this hash may be in the table. `false` is certain.
+    pub fn may_contain(&self, hash: u64) -> bool {
+        self.parts.get(part_of(hash, self.parts.len())).is_none_or(|part| part.may_contain(hash))
+    }
+}
+
 impl FilterBlock {
     /// Reads the block the footer points at. `Ok(None)` is a kind this build does not know.
     pub fn parse(bytes: &[u8]) -> Result<Option<FilterBlock>, Malformed> {

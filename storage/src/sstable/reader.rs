@@ -15,7 +15,7 @@ use crate::keyspace::Keyspace;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::sstable::block::{Block, Position};
 use crate::sstable::block_file::{BlockFile, Caching, FileOpener};
-use crate::sstable::filter::FilterBlock;
+use crate::sstable::filter::{Filter, FilterBlock, LoadedFilter};
 use crate::sstable::footer::{BlockHandle, FOOTER_BYTES, Footer};
 use crate::sstable::properties::Properties;
 use crate::sstable::sealed::BlockType;
@@ -158,6 +158,29 @@ impl TableReader {
     /// Its range tombstones, if it has any.
     pub fn range_tombstones(&self) -> Option<&Arc<RangeTombstones>> {
         self.range_tombstones.as_ref()
+    }
+
+    /// The filter, all of it read anew; `None` where there is none, or one of a kind this build does not know.
+    pub(super) fn load_filter(&self) -> Result<Option<LoadedFilter>> {
+        let handle = self.footer.filter;
+        if !handle.exists() {
+            return Ok(None);
+        }
+        let read = |handle: BlockHandle| self.file.read_sealed(handle, BlockType::Filter, Caching::Past);
+        let wrong = |handle: BlockHandle, malformed| self.file.corruption(handle.offset, malformed);
+        let block = FilterBlock::parse(read(handle)?.as_slice()).map_err(|bad| wrong(handle, bad))?;
+        let parts = match block {
+            None => return Ok(None),
+            Some(FilterBlock::Whole(filter)) => return Ok(Some(LoadedFilter::new(vec![filter]))),
+            Some(FilterBlock::Parts(parts)) => parts,
+        };
+        let mut filters = Vec::with_capacity(parts.handles().len());
+        for &handle in parts.handles() {
+            let part = Filter::parse(read(handle)?.as_slice()).map_err(|bad| wrong(handle, bad))?;
+            let unknown = || wrong(handle, Malformed("a part of a filter of an unknown kind"));
+            filters.push(part.ok_or_else(unknown)?);
+        }
+        Ok(Some(LoadedFilter::new(filters)))
     }
 
     /// Whether a key of this hash may be in it; `false` is certain.

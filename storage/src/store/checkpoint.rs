@@ -15,7 +15,7 @@ use crate::poison::Poison;
 use crate::store::tablet_list::TabletList;
 use crate::store::{STORE_FILE, Shared, Store, create_directories, write_store_file};
 use crate::tablet::open::Place;
-use crate::tablet::{TabletId, TabletInner, VerifyReport, lock};
+use crate::tablet::{TabletId, TabletInner, lock};
 use crate::wal::log::{Log, LogPosition, LogTail};
 
 /// A tablet's part of a checkpoint.
@@ -60,18 +60,6 @@ impl Store {
             }
         }
         write_checkpoint(shared, directory, parts, list.as_ref())
-    }
-
-    /// Reads every live sstable and blob file of all tablets; see [`crate::Tablet::verify`].
-    pub fn verify(&self) -> VerifyReport {
-        let mut all = VerifyReport::default();
-        for tablet in self.inner.shared.tablets() {
-            let report = tablet.verify();
-            all.files += report.files;
-            all.bytes += report.bytes;
-            all.problems.extend(report.problems);
-        }
-        all
     }
 }
 

@@ -85,6 +85,7 @@ pub(super) fn recover(
         keys: place.keys.as_deref(),
         first,
         promised: found.values().map(|tablet| tablet.progress.log_promise).max().unwrap_or_default(),
+        until: None,
     };
     let tail = replay.run(|at, record| dispatch(place, options, &listed, &mut found, at, record))?;
     let mut log = None;

@@ -1,10 +1,16 @@
-//! Reads every live file back and compares it with what the manifest says.
+//! Reads every live file of a tablet back and compares it with what is known of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::blob::BlobReference;
 use crate::error::{Error, Result};
+use crate::manifest::{TableRef, Version};
+use crate::sstable::block_file::Caching;
+use crate::sstable::check::check_table;
+use crate::sstable::reader::TableReader;
 use crate::tablet::{Tablet, TabletInner};
 use crate::vfs::Vfs;
 
@@ -18,13 +24,52 @@ pub struct VerifyReport {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// What is wrong, one error a file.
+    /// Entries of sstables gone through: each with its key in the filter and its value found.
+    pub entries: u64,
+    /// Records of the log gone through.
+    pub log_records: u64,
+    /// What is wrong, at most one error a file: the first thing found in it, by file and offset. An error of another sort than
+    /// [`Error::Corruption`] is one that kept the file from being read.
     pub problems: Vec<Error>,
 }
 
+impl VerifyReport {
+    /// Notes files that were read, and their bytes, or what is wrong with one.
+    pub(crate) fn note(&mut self, read: Result<(usize, u64)>) {
+        match read {
+            Ok((files, bytes)) => {
+                self.files += files;
+                self.bytes += bytes;
+            }
+            Err(problem) => {
+                self.files += 1;
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// Takes over what another one found.
+    pub(crate) fn add(&mut self, other: VerifyReport) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.entries += other.entries;
+        self.log_records += other.log_records;
+        self.problems.extend(other.problems);
+    }
+}
+
 impl Tablet {
-    /// Reads every live sstable and blob file and compares length and checksum with the manifest. Problems are
-    /// reported, not returned as an error, so that all of them are found.
+    /// Reads every file of the tablet and reports what is wrong, not as an error, so that all of it is found. [`crate::Store::verify`]
+    /// reads those of all tablets, and the log, which they share.
+    ///
+    /// - `CURRENT` and every edit of the manifest, which must lead to the version in memory;
+    /// - every live sstable: length and checksum as in the manifest; entries in order and where the index says; every key in the
+    ///   filter; counts, bounds and timestamps as in the properties and the manifest;
+    /// - every live blob file: length and checksum; every reference to it finds its value, and their bytes add up.
+    ///
+    /// Commits, flushes and compactions go on meanwhile; what they replace is read as it was when the call began. Sstables are read
+    /// twice, once for the checksum and once by their blocks, past the cache. Of a closed store, whose directory may be somebody
+    /// else's by now, only sstables and blob files are read.
     pub fn verify(&self) -> VerifyReport {
         self.inner.verify()
     }
@@ -33,26 +78,50 @@ impl Tablet {
 impl TabletInner {
     /// As [`Tablet::verify`].
     pub(crate) fn verify(&self) -> VerifyReport {
-        let inner = self;
-        let version = inner.versions.version();
-        let directory = &inner.versions.opener().directory;
-        let tables = version.levels.iter().flatten().map(|table| {
-            (table.meta.file_id.sstable_path(directory), table.meta.size_bytes, table.meta.checksum)
-        });
-        let blobs = version
-            .blobs
-            .values()
-            .map(|blob| (blob.meta.file_id.blob_path(directory), blob.meta.size_bytes, blob.meta.checksum));
-        let files: Vec<(PathBuf, u64, u128)> = tables.chain(blobs).collect();
         let mut report = VerifyReport::default();
-        for (path, size_bytes, checksum) in files {
-            report.files += 1;
-            report.bytes += size_bytes;
-            if let Err(problem) = check_file(&*inner.vfs, &path, size_bytes, checksum) {
-                report.problems.push(problem);
-            }
+        if !self.closed.load(Ordering::Acquire) {
+            report.note(self.versions.verify());
+        }
+        let version = self.versions.version();
+        for table in version.levels.iter().flatten() {
+            let checked = self.verify_table(&version, table);
+            report.entries += checked.as_ref().map_or(0, |(_, entries)| *entries);
+            report.note(checked.map(|(bytes, _)| (1, bytes)));
+        }
+        let live = version.blob_live_bytes();
+        let directory = &self.versions.opener().directory;
+        for (id, blob) in &version.blobs {
+            let (path, meta) = (id.blob_path(directory), &blob.meta);
+            let live = live.get(id).copied().unwrap_or_default();
+            let checked = check_file(&*self.vfs, &path, meta.size_bytes, meta.checksum).and_then(|()| {
+                if live <= meta.value_bytes {
+                    return Ok((1, meta.size_bytes));
+                }
+                let detail = format!("sstables refer to {live} bytes, {} were written", meta.value_bytes);
+                Err(Error::corruption(&path, 0, detail))
+            });
+            report.note(checked);
         }
         report
+    }
+
+    /// Reads an sstable and what it refers to. Its bytes and its entries.
+    fn verify_table(&self, version: &Version, table: &TableRef) -> Result<(u64, u64)> {
+        let (opener, meta) = (self.versions.opener(), &table.meta);
+        let path = meta.file_id.sstable_path(&opener.directory);
+        check_file(&*self.vfs, &path, meta.size_bytes, meta.checksum)?;
+        // Another reader than everybody's: that one has read index and filter long ago.
+        let reader = TableReader::open(opener, meta.file_id, meta.size_bytes)?;
+        let mut resolve = |reference: &BlobReference| {
+            let missing = || {
+                let path: PathBuf = reference.file_id.blob_path(&opener.directory);
+                Error::corruption(&path, 0, "an sstable refers to a blob file that is not there")
+            };
+            let blob = version.blobs.get(&reference.file_id).ok_or_else(missing)?;
+            blob.reader()?.get(reference, Caching::Past).map(|_| ())
+        };
+        let entries = check_table(&reader, meta, &mut resolve)?;
+        Ok((meta.size_bytes, entries))
     }
 }
 

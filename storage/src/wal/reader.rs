@@ -64,7 +64,7 @@ impl LogReader {
     ) -> Result<LogReader> {
         let length = file.len().map_err(|error| Error::io("measure", path, error))?;
         if known_end.is_some_and(|end| end > length) {
-            return Err(Error::corruption(path, length, "the log file is shorter than its successor says"));
+            return Err(Error::corruption(path, length, "the log file is shorter than it is known to have been"));
         }
         let start = first_chunk_offset(cipher.is_some());
         Ok(LogReader {
@@ -167,7 +167,7 @@ impl LogReader {
             return Err(Error::corruption(
                 &self.path,
                 at,
-                "a chunk is damaged; records follow it in later files",
+                "a chunk is damaged; the log goes on behind it",
             ));
         }
         match self.find_promise(at)? {

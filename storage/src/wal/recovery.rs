@@ -51,6 +51,8 @@ pub struct Replay<'a> {
     pub first: u64,
     /// The log is known to have been on disk up to here.
     pub promised: LogPosition,
+    /// Where to end, if somebody is still writing behind it: the end of a record that is on disk. `None`: where the log does.
+    pub until: Option<LogPosition>,
 }
 
 impl Replay<'_> {
@@ -60,6 +62,7 @@ impl Replay<'_> {
         let names =
             self.vfs.list(self.directory).map_err(|error| Error::io("list", self.directory, error))?;
         let mut segments: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+        segments.retain(|&number| self.until.is_none_or(|until| number <= until.segment));
         segments.sort_unstable();
         let chain = self.chain(&segments)?;
         let next_number = segments.last().map_or(self.first, |last| last + 1).max(self.first).max(1);
@@ -69,9 +72,10 @@ impl Replay<'_> {
             tail.end = self.replay_segment(&link, &mut apply)?;
             self.check_promise(&link, tail.end)?;
         }
-        if tail.number < self.promised.segment {
-            let path = segment_path(self.directory, self.promised.segment);
-            return Err(Error::corruption(&path, 0, "the manifest says that this segment was written"));
+        let known = self.until.unwrap_or_default().max(self.promised);
+        if tail.number < known.segment {
+            let path = segment_path(self.directory, known.segment);
+            return Err(Error::corruption(&path, 0, "this segment was written, and is not there"));
         }
         Ok(tail)
     }
@@ -81,7 +85,8 @@ impl Replay<'_> {
         let mut wanted: BTreeMap<u64, ()> =
             segments.iter().filter(|&&number| number >= self.first).map(|&number| (number, ())).collect();
         let mut links = Vec::new();
-        let mut known_end = None;
+        let until = self.until.filter(|until| segments.last() == Some(&until.segment));
+        let mut known_end = until.map(|until| until.offset);
         while let Some((number, ())) = wanted.pop_last() {
             let path = segment_path(self.directory, number);
             let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;

@@ -46,3 +46,4 @@ mod tablets;
 mod tombstones;
 mod transaction;
 mod unsynced;
+mod verify;
