@@ -28,6 +28,19 @@ pub const LEVELS: usize = 7;
 /// Below this a blob handle costs more than the value it replaces.
 pub const BLOB_THRESHOLD_BYTES_MIN: usize = 64;
 
+/// Largest target of a block or a part of an index or a filter: with the longest value behind it a block stays below the 128 MiB
+/// that a reader takes.
+pub const BLOCK_BYTES_MAX: usize = 16 << 20;
+
+/// Most entries that share one prefix in a block: what its head has room for.
+pub const RESTART_INTERVAL_MAX: usize = 65_535;
+
+/// Most compactions at once: each is a thread with buffers of its own, and has a tablet to itself.
+pub const COMPACTION_THREADS_MAX: usize = 256;
+
+/// Slowest pace in bytes a second of compactions and removals: slower ones would never catch up with any use.
+pub const PACE_BYTES_MIN: u64 = 1 << 20;
+
 /// Most snapshots alive at once; each pins history and a place in the watermark.
 pub const SNAPSHOTS_MAX: usize = 1 << 20;
 

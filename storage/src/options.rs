@@ -1,15 +1,16 @@
 //! How a store is opened.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::encryption::Encryption;
-use crate::error::{Error, Result};
 use crate::events::{Event, EventListener};
-use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
-use crate::limits::{BLOB_THRESHOLD_BYTES_MIN, LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
+use crate::keyspace::{Keyspace, KeyspaceOptions};
+use crate::limits::{LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
 use crate::replicator::{Local, Replicator};
 
 /// What an acknowledged commit means.
@@ -116,7 +117,7 @@ pub struct StoreOptions {
     pub block_bytes_upper: usize,
     /// Uncompressed size of a data block in L2 and below.
     pub block_bytes_lower: usize,
-    /// Entries between two restart points of a data block.
+    /// Entries of a data block that share one prefix: a smaller number makes a seek shorter and the block larger.
     pub restart_interval: usize,
     /// Compression by level.
     pub compression: [Compression; LEVELS],
@@ -160,7 +161,8 @@ pub struct StoreOptions {
     /// Share of dead bytes, in percent, at which a blob file is rewritten.
     pub blob_garbage_percent_max: u8,
 
-    /// How long history stays readable: versions younger than this are kept even when no snapshot needs them.
+    /// How long history stays readable: versions younger than this are kept even when no snapshot needs them. Rounded up to whole
+    /// seconds, which is what timestamps count.
     pub retention: Duration,
     /// Options by keyspace; a keyspace not named has the defaults.
     pub keyspaces: BTreeMap<Keyspace, KeyspaceOptions>,
@@ -249,58 +251,5 @@ impl StoreOptions {
         if let Some(listener) = &self.events {
             listener.on_event(&event());
         }
-    }
-
-    /// Refuses combinations that cannot work.
-    pub fn validate(&self) -> Result<()> {
-        let require = |holds: bool, what: &str| {
-            if holds { Ok(()) } else { Err(Error::invalid(format!("options: {what}"))) }
-        };
-        require(self.memtable_bytes >= 1024, "memtable_bytes must be at least 1024")?;
-        require(self.sealed_memtables_max >= 1, "sealed_memtables_max must be at least 1")?;
-        require(
-            self.memory_budget_bytes()
-                >= (2 * self.memtable_bytes as u64).saturating_add(self.cache_bytes / 8),
-            "memory_bytes must hold two memtables and an eighth of the cache",
-        )?;
-        require(self.wal_segment_bytes >= 4096, "wal_segment_bytes must be at least 4096")?;
-        require(self.log_segments_max >= 1, "log_segments_max must be at least 1")?;
-        require(self.open_files_max >= 1, "open_files_max must be at least 1")?;
-        require(self.block_bytes_upper >= 64, "block_bytes_upper must be at least 64")?;
-        require(self.block_bytes_lower >= 64, "block_bytes_lower must be at least 64")?;
-        require(self.filter_part_bytes >= 64, "filter_part_bytes must be at least 64")?;
-        require(self.index_part_bytes >= 64, "index_part_bytes must be at least 64")?;
-        require(self.filter_bits_per_key <= 64, "filter_bits_per_key must be at most 64")?;
-        for (keyspace, own) in &self.keyspaces {
-            let threshold = own.blob_threshold_bytes.unwrap_or(BLOB_THRESHOLD_BYTES_MIN);
-            let is_prefix = own.prefix != PrefixRule::Fixed(0);
-            let what = format!(
-                "of keyspace {}: blob_threshold_bytes must be at least {BLOB_THRESHOLD_BYTES_MIN}, a prefix must have a byte",
-                keyspace.0
-            );
-            require(threshold >= BLOB_THRESHOLD_BYTES_MIN && is_prefix, &what)?;
-        }
-        require(self.blob_file_bytes_target >= 1, "blob_file_bytes_target must be at least 1")?;
-        require(self.restart_interval >= 1, "restart_interval must be at least 1")?;
-        require(self.l0_compaction_trigger >= 1, "l0_compaction_trigger must be at least 1")?;
-        require(self.l0_slowdown >= self.l0_compaction_trigger, "l0_slowdown must not be below the trigger")?;
-        require(self.l0_stop > self.l0_slowdown, "l0_stop must be above l0_slowdown")?;
-        require(
-            self.debt_stop_bytes > self.debt_slowdown_bytes,
-            "debt_stop_bytes must be above debt_slowdown_bytes",
-        )?;
-        require(self.compaction_threads_max >= 1, "compaction_threads_max must be at least 1")?;
-        for (name, pace) in [
-            ("removal_bytes_per_second", self.removal_bytes_per_second),
-            ("compaction_bytes_per_second", self.compaction_bytes_per_second),
-        ] {
-            let what = format!("{name} must be at least 1 MiB");
-            require(pace.is_none_or(|pace| pace >= 1 << 20), &what)?;
-        }
-        require(self.table_bytes_target >= 1024, "table_bytes_target must be at least 1024")?;
-        require(self.level_base_bytes >= 1024, "level_base_bytes must be at least 1024")?;
-        require(self.level_growth >= 2, "level_growth must be at least 2")?;
-        require(self.blob_garbage_percent_max <= 100, "blob_garbage_percent_max is a percentage")?;
-        require(!self.async_interval.is_zero(), "async_interval must not be zero")
     }
 }

@@ -78,13 +78,15 @@ struct Salvage<'a> {
     report: &'a mut SalvageReport,
 }
 
-/// Copies what can be read of the store in `damaged` into a new store in `target`.
+/// Copies what can be read of the store in `damaged` into a new store in `target`, which must hold nothing. Fails if there is no
+/// such directory, if the keys do not open it, or if the new store cannot be written; what cannot be read is reported.
 pub fn salvage(
     vfs: &Arc<dyn Vfs>,
     damaged: &Path,
     target: &Path,
     options: StoreOptions,
 ) -> Result<SalvageReport> {
+    vfs.list(damaged).map_err(|error| Error::io("list", damaged, error))?;
     let mut place = Place { vfs: Arc::clone(vfs), directory: damaged.to_path_buf(), identity: 0, keys: None };
     // Whatever STORE says, if it can be read at all: without the keys nothing of an encrypted store can.
     if vfs.len(&damaged.join(KEYS_FILE)).is_ok() {

@@ -443,11 +443,7 @@ pub(super) struct Rebuilt {
 }
 
 /// Applies the edits of manifest `id` to nothing.
-pub(super) fn rebuild(
-    opener: &Arc<FileOpener>,
-    id: FileId,
-    edits: &[(u64, VersionEdit)],
-) -> Result<Rebuilt> {
+pub(super) fn rebuild(opener: &Arc<FileOpener>, id: FileId, edits: &[(u64, VersionEdit)]) -> Result<Rebuilt> {
     let mut rebuilt =
         Rebuilt { version: Version::default(), progress: Progress::default(), next_file: 1, next_epoch: 1 };
     for (offset, edit) in edits {

@@ -4,12 +4,13 @@ use crate::entry::ValueKind;
 use crate::sstable::block::BLOCK_TRAILER_BYTES;
 use crate::timestamp::Timestamp;
 
-/// Keys in a group: the reach of one shared prefix, and of the second half of a seek.
-pub const GROUP_ENTRIES: usize = 16;
+/// Keys in a group, unless somebody says otherwise: the reach of one shared prefix, and of the second half of a seek.
+pub const GROUP_ENTRIES: u16 = 16;
 
 /// A block under construction. `finish` hands out the bytes and leaves the builder empty for the next block.
-#[derive(Default)]
 pub struct BlockBuilder {
+    /// Keys in a group.
+    group_entries: u16,
     /// Every key in full, one after the other.
     keys: Vec<u8>,
     key_ends: Vec<usize>,
@@ -19,10 +20,29 @@ pub struct BlockBuilder {
     value_ends: Vec<usize>,
 }
 
+impl Default for BlockBuilder {
+    fn default() -> Self {
+        Self::with_groups(GROUP_ENTRIES)
+    }
+}
+
 impl BlockBuilder {
     /// An empty builder.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty builder of blocks with so many keys in a group, at least one.
+    pub fn with_groups(group_entries: u16) -> Self {
+        BlockBuilder {
+            group_entries: group_entries.max(1),
+            keys: Vec::new(),
+            key_ends: Vec::new(),
+            timestamps: Vec::new(),
+            kinds: Vec::new(),
+            values: Vec::new(),
+            value_ends: Vec::new(),
+        }
     }
 
     /// Appends an entry; the caller keeps the order.
@@ -85,7 +105,7 @@ impl BlockBuilder {
         out.extend_from_slice(&u32::try_from(self.values.len()).ok()?.to_le_bytes());
         out.extend_from_slice(&value_length.to_le_bytes());
         out.extend_from_slice(&base.to_le_bytes());
-        out.extend_from_slice(&u16::try_from(GROUP_ENTRIES).ok()?.to_le_bytes());
+        out.extend_from_slice(&self.group_entries.to_le_bytes());
         out.extend_from_slice(&[key_width, value_width, timestamp_width, kind_byte]);
         out.extend_from_slice(&[0; 10]);
         self.clear();
@@ -103,15 +123,15 @@ impl BlockBuilder {
 
     /// Where each key's rest starts, where each group starts, and the key bytes both count in.
     fn group_keys(&self) -> Option<(Vec<u32>, Vec<u32>, Vec<u8>)> {
-        let entries = self.key_ends.len();
+        let (entries, group_entries) = (self.key_ends.len(), usize::from(self.group_entries));
         let mut offsets = Vec::with_capacity(entries);
-        let mut restarts = Vec::with_capacity(entries.div_ceil(GROUP_ENTRIES));
+        let mut restarts = Vec::with_capacity(entries.div_ceil(group_entries));
         let mut bytes = Vec::with_capacity(self.keys.len());
         let mut shared = 0;
         for index in 0..entries {
             let key = self.key_at(index);
-            if index % GROUP_ENTRIES == 0 {
-                let last = (index + GROUP_ENTRIES).min(entries) - 1;
+            if index % group_entries == 0 {
+                let last = (index + group_entries).min(entries) - 1;
                 shared = shared_prefix_length(key, self.key_at(last));
                 restarts.push(u32::try_from(bytes.len()).ok()?);
                 bytes.extend_from_slice(key.get(..shared)?);

@@ -91,7 +91,9 @@ impl Walk<'_> {
                 let part = self.reader.file().block(handle, BlockType::Index, Caching::Past)?;
                 self.index(&part, handle, levels - 1)?;
                 if self.separator.as_ref() != Some(&end) {
-                    return Err(self.wrong(at.offset, "a part of the index ends elsewhere than its root says"));
+                    return Err(
+                        self.wrong(at.offset, "a part of the index ends elsewhere than its root says")
+                    );
                 }
             } else {
                 self.data_block(handle, &end)?;
@@ -133,8 +135,8 @@ impl Walk<'_> {
             ValueKind::Put => {}
             ValueKind::BlobHandle => {
                 let reference = BlobReference::decode(value);
-                let reference = reference
-                    .ok_or_else(|| self.wrong(handle.offset, "a blob reference of another form"))?;
+                let reference =
+                    reference.ok_or_else(|| self.wrong(handle.offset, "a blob reference of another form"))?;
                 (self.resolve)(&reference)?;
                 *self.references.entry(reference.file_id).or_default() += u64::from(reference.record.length);
             }
@@ -236,7 +238,8 @@ impl Walk<'_> {
         }
         let said: BTreeMap<FileId, u64> = meta.blob_references.iter().copied().collect();
         if self.references != said {
-            let detail = format!("it refers to {:?} in blob files, the manifest says {said:?}", self.references);
+            let detail =
+                format!("it refers to {:?} in blob files, the manifest says {said:?}", self.references);
             return Err(self.differs(detail));
         }
         Ok(())

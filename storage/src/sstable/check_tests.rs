@@ -33,6 +33,7 @@ fn table(part_bytes: usize) -> (TableReader, TableMeta) {
     vfs.create_dir(Path::new("t")).unwrap();
     let format = TableFormat {
         block_bytes: 200,
+        restart_interval: 3,
         compression: Compression::Lz4,
         filter_bits_per_key: Some(10),
         filter_part_bytes: part_bytes,
@@ -51,7 +52,9 @@ fn table(part_bytes: usize) -> (TableReader, TableMeta) {
                     let record = BlockHandle { offset: number, length: 9 };
                     let reference = BlobReference { file_id: BLOB, record, value_bytes: 3 };
                     writer.note_blob(BLOB, 9);
-                    writer.add(key.as_bytes(), timestamp, ValueKind::BlobHandle, &reference.encode()).unwrap();
+                    writer
+                        .add(key.as_bytes(), timestamp, ValueKind::BlobHandle, &reference.encode())
+                        .unwrap();
                 }
                 _ => writer.add(key.as_bytes(), timestamp, ValueKind::Put, b"value").unwrap(),
             }
@@ -63,10 +66,7 @@ fn table(part_bytes: usize) -> (TableReader, TableMeta) {
     (TableReader::open(&opener, FileId(7), meta.size_bytes).unwrap(), meta)
 }
 
-fn walk<'a>(
-    reader: &'a TableReader,
-    resolve: &'a mut dyn FnMut(&BlobReference) -> Result<()>,
-) -> Walk<'a> {
+fn walk<'a>(reader: &'a TableReader, resolve: &'a mut dyn FnMut(&BlobReference) -> Result<()>) -> Walk<'a> {
     Walk {
         reader,
         filter: reader.load_filter().unwrap(),
@@ -173,10 +173,12 @@ fn a_filter_that_denies_a_key_or_a_prefix_is_named() {
         Some(LoadedFilter::new(vec![Filter::parse(&block).unwrap().unwrap()]))
     };
     let keys: Vec<u64> = (0..300).map(|number| key_hash(format!("k{number:04}").as_bytes())).collect();
-    for (hashes, what) in [(&keys[..200], "does not know a key"), (&keys[..], "does not know a prefix")] {
+    let prefixes = (0..30).map(|number| prefix_hash(format!("k{number:03}").as_bytes()));
+    let few: Vec<u64> = keys[..200].iter().copied().chain(prefixes).collect();
+    for (hashes, what) in [(few, "does not know a key"), (keys, "does not know a prefix")] {
         let mut resolve = |_: &BlobReference| Ok(());
         let mut walk = walk(&reader, &mut resolve);
-        walk.filter = filter_of(hashes);
+        walk.filter = filter_of(&hashes);
         names(go(&mut walk), what);
     }
 }

@@ -28,6 +28,7 @@ type Entry = (Vec<u8>, u64, ValueKind, Vec<u8>);
 fn format(block_bytes: usize, compression: Compression) -> TableFormat {
     TableFormat {
         block_bytes,
+        restart_interval: 16,
         compression,
         filter_bits_per_key: Some(10),
         filter_part_bytes: 1 << 10,

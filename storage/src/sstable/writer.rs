@@ -40,6 +40,8 @@ const DENSE_TOMBSTONES: usize = 100;
 pub struct TableFormat {
     /// Uncompressed size at which a data block is cut.
     pub block_bytes: usize,
+    /// Entries of a data block that share one prefix.
+    pub restart_interval: u16,
     /// For data and index blocks.
     pub compression: Compression,
     /// Bits of filter per key, `None` for no filter.
@@ -59,6 +61,7 @@ impl TableFormat {
         let bits = u32::try_from(options.filter_bits_per_key).unwrap_or(u32::MAX);
         TableFormat {
             block_bytes: if level < 2 { options.block_bytes_upper } else { options.block_bytes_lower },
+            restart_interval: u16::try_from(options.restart_interval).unwrap_or(u16::MAX),
             compression: options.compression.get(level).copied().unwrap_or(Compression::None),
             filter_bits_per_key: (options.filter == FilterKind::BlockedBloom && bits > 0).then_some(bits),
             filter_part_bytes: options.filter_part_bytes,
@@ -120,9 +123,9 @@ impl TableWriter {
                 hasher: Xxh3Default::new(),
             },
             file_id,
+            data: BlockBuilder::with_groups(format.restart_interval),
             format,
             raw: Vec::new(),
-            data: BlockBuilder::new(),
             data_tombstones: 0,
             index: BlockBuilder::new(),
             root: BlockBuilder::new(),

@@ -83,6 +83,10 @@ impl Shared {
             let until = self.log.as_ref().map(|log| log.synced_position());
             let progress = self.progress();
             let first = first_needed(&progress);
+            if until.is_some_and(|until| until.segment < first) {
+                // A flush has put all of it into sstables meanwhile.
+                return;
+            }
             let mut records = 0;
             let mut indexes = Indexes { tablets: progress, last: BTreeMap::new() };
             let promised = indexes.tablets.values().map(|progress| progress.log_promise).max();
@@ -137,7 +141,10 @@ impl Shared {
                 return Ok(());
             }
             None => {
-                return Err(wrong(format!("a record belongs to tablet {}, which the store never had", head.group)));
+                return Err(wrong(format!(
+                    "a record belongs to tablet {}, which the store never had",
+                    head.group
+                )));
             }
         };
         let (index, last) = (head.index, indexes.last.get(&head.group).copied());

@@ -191,7 +191,9 @@ impl TabletInner {
         if self.options.retention.is_zero() {
             return visible;
         }
-        let retained = u32::try_from(self.options.retention.as_secs()).unwrap_or(u32::MAX);
+        let retention = self.options.retention;
+        let seconds = retention.as_secs().saturating_add(u64::from(retention.subsec_nanos() > 0));
+        let retained = u32::try_from(seconds).unwrap_or(u32::MAX);
         let since = self.options.clock.wall_seconds().saturating_sub(retained);
         visible.min(Timestamp::from_parts(since, 0))
     }

@@ -29,6 +29,7 @@ pub(crate) mod locks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::entry::ValueKind;
@@ -83,14 +84,12 @@ pub struct TransactionOptions {
     pub read_timestamp: Option<Timestamp>,
 }
 
-/// A place in a transaction to go back to.
+/// A place in a transaction to go back to. No other transaction takes it for one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Savepoint {
-    /// How many savepoints there were before it.
-    number: usize,
-    /// How many writes there were.
-    writes: usize,
-}
+pub struct Savepoint(u64);
+
+/// How many savepoints the process has made: no two are the same, of whatever transaction.
+static SAVEPOINTS: AtomicU64 = AtomicU64::new(0);
 
 /// A transaction. Dropped without commit, it leaves nothing.
 pub struct Transaction {
@@ -104,8 +103,8 @@ pub struct Transaction {
     batch: WriteBatch,
     /// Its writes, for its own reads: newer than everything. Shared with its views.
     own: Arc<OwnWrites>,
-    /// Live savepoints: how many writes there were at each.
-    savepoints: Vec<usize>,
+    /// Live savepoints, and how many writes there were at each.
+    savepoints: Vec<(Savepoint, usize)>,
     /// What else must not have changed.
     reads: Mutex<ReadSet>,
     /// The keys it has locked; `None` when it is optimistic. Released when the transaction ends, after its commit.
@@ -359,18 +358,19 @@ impl Transaction {
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             return Err(Error::invalid(format!("more than {SAVEPOINTS_MAX} savepoints")));
         }
-        let savepoint = Savepoint { number: self.savepoints.len(), writes: self.batch.len() };
-        self.savepoints.push(savepoint.writes);
+        let savepoint = Savepoint(SAVEPOINTS.fetch_add(1, Ordering::Relaxed));
+        self.savepoints.push((savepoint, self.batch.len()));
         Ok(savepoint)
     }
 
     /// Forgets the writes since a savepoint, and the savepoints after it; the savepoint itself stays.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
-        if self.savepoints.get(savepoint.number) != Some(&savepoint.writes) {
+        let found = self.savepoints.iter().enumerate().rfind(|(_, (live, _))| *live == savepoint);
+        let Some((at, &(_, writes))) = found else {
             return Err(Error::invalid("the savepoint is not one of this transaction, or is gone"));
-        }
-        self.savepoints.truncate(savepoint.number + 1);
-        self.batch.truncate(savepoint.writes);
+        };
+        self.savepoints.truncate(at + 1);
+        self.batch.truncate(writes);
         self.own = OwnWrites::of(&self.tablet, &self.batch);
         Ok(())
     }

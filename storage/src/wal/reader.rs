@@ -64,7 +64,11 @@ impl LogReader {
     ) -> Result<LogReader> {
         let length = file.len().map_err(|error| Error::io("measure", path, error))?;
         if known_end.is_some_and(|end| end > length) {
-            return Err(Error::corruption(path, length, "the log file is shorter than it is known to have been"));
+            return Err(Error::corruption(
+                path,
+                length,
+                "the log file is shorter than it is known to have been",
+            ));
         }
         let start = first_chunk_offset(cipher.is_some());
         Ok(LogReader {
@@ -164,11 +168,7 @@ impl LogReader {
     /// Decides what a bad chunk means.
     fn meet_bad_chunk(&self, at: u64) -> Result<Option<(u64, &[u8])>> {
         if self.known_end.is_some() {
-            return Err(Error::corruption(
-                &self.path,
-                at,
-                "a chunk is damaged; the log goes on behind it",
-            ));
+            return Err(Error::corruption(&self.path, at, "a chunk is damaged; the log goes on behind it"));
         }
         match self.find_promise(at)? {
             None => Ok(None),

@@ -44,7 +44,8 @@ fn three_segments() -> (MemoryVfs, LogPosition) {
 fn replay(memory: &MemoryVfs, first: u64, promised: LogPosition) -> Result<Vec<u64>> {
     let mut indexes = Vec::new();
     let directory = Path::new(DIRECTORY);
-    let replay = Replay { vfs: memory, directory, identity: IDENTITY, keys: None, first, promised, until: None };
+    let replay =
+        Replay { vfs: memory, directory, identity: IDENTITY, keys: None, first, promised, until: None };
     replay.run(|_, record| {
         indexes.push(record.head.index);
         Ok(())

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sheaf_storage::{
-    Error, IterOptions, Locking, Store, StoreOptions, Timestamp, TransactionOptions, Vfs, WriteBatch,
+    Error, IterOptions, Store, StoreOptions, Timestamp, TransactionOptions, Vfs, WriteBatch, inspect, salvage,
 };
 
-use crate::fixture::{DIRECTORY, memory, open, small_options};
+use crate::fixture::{memory, open, small_options};
 use crate::model::forward;
 
 const KEY_BYTES_MAX: usize = sheaf_storage::limits::KEY_BYTES_MAX;
@@ -29,10 +29,6 @@ fn one() -> (Arc<dyn Vfs>, Store) {
 
 fn invalid<T: std::fmt::Debug>(what: &str, result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::InvalidInput(_))), "{what}: {result:?}");
-}
-
-fn closed<T: std::fmt::Debug>(what: &str, result: Result<T, Error>) {
-    assert!(matches!(result, Err(Error::Closed)), "{what}: {result:?}");
 }
 
 #[test]
@@ -132,45 +128,6 @@ fn bounds_and_timestamps_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_closed_store_refuses_every_write_and_still_reads() {
-    let (vfs, store) = one();
-    let tablet = store.tablet();
-    let snapshot = tablet.snapshot();
-    let mut pessimistic = tablet
-        .begin(TransactionOptions {
-            locking: Locking::Pessimistic { patience: std::time::Duration::ZERO },
-            ..TransactionOptions::default()
-        })
-        .unwrap();
-    pessimistic.put("k", "w").unwrap();
-    store.close().unwrap();
-    let mut put = WriteBatch::new();
-    put.put("k", "w");
-    closed("commit", tablet.commit(put.clone(), None));
-    closed("commit at", tablet.commit_at(put, Timestamp::from_parts(9_000, 1), None));
-    closed("transaction", pessimistic.commit(None));
-    closed("ingest", tablet.ingest([(b"a".to_vec(), b"b".to_vec())]));
-    closed("excise", tablet.excise(b"a", b"b"));
-    closed("flush", tablet.flush());
-    closed("sync", tablet.sync());
-    closed("compact", tablet.compact_all());
-    closed("settle", tablet.settle());
-    closed("checkpoint", tablet.checkpoint(Path::new("/copy")));
-    closed("rotate", store.rotate_master_key(&crate::fixture::master_key("x")));
-    store.close().unwrap();
-    assert_eq!(snapshot.get(b"k").unwrap().as_deref(), Some(&b"v"[..]));
-    assert!(tablet.verify().problems.is_empty());
-    assert!(tablet.memory_report().total_bytes() > 0);
-    let again = open(&vfs, small_options()).unwrap();
-    assert_eq!(all(&again), [(b"k".to_vec(), b"v".to_vec())]);
-    assert_eq!(
-        snapshot.get(b"k").unwrap().as_deref(),
-        Some(&b"v"[..]),
-        "a handle of before reads what it read"
-    );
-}
-
-#[test]
 fn a_snapshot_knows_its_tablet() {
     let ((_, first), (_, second)) = (one(), one());
     let snapshot = first.tablet().snapshot();
@@ -179,24 +136,102 @@ fn a_snapshot_knows_its_tablet() {
 }
 
 #[test]
-fn options_that_can_not_work_are_refused_before_anything_is_created() {
-    let (disk, vfs) = memory();
-    let wrong: Vec<(&str, StoreOptions)> = vec![
-        ("memtable", StoreOptions { memtable_bytes: 10, ..small_options() }),
-        ("sealed", StoreOptions { sealed_memtables_max: 0, ..small_options() }),
-        ("segment", StoreOptions { wal_segment_bytes: 10, ..small_options() }),
-        ("open files", StoreOptions { open_files_max: 0, ..small_options() }),
-        ("filter part", StoreOptions { filter_part_bytes: 1, ..small_options() }),
-        ("index part", StoreOptions { index_part_bytes: 1, ..small_options() }),
-        ("memory", StoreOptions { memory_bytes: Some(1), ..small_options() }),
-        ("level growth", StoreOptions { level_growth: 1, ..small_options() }),
-        ("stop", StoreOptions { l0_stop: 1, ..small_options() }),
-        ("garbage", StoreOptions { blob_garbage_percent_max: 101, ..small_options() }),
-    ];
-    for (what, options) in wrong {
-        invalid(what, open(&vfs, options).map(|_| ()));
+fn savepoints_of_another_transaction_and_of_before_a_rollback_are_refused() {
+    let (_, store) = one();
+    let tablet = store.tablet();
+    let begin = || tablet.begin(TransactionOptions::default()).unwrap();
+    let (mut first, mut second) = (begin(), begin());
+    // As many writes and as many savepoints in both.
+    first.put("a", "1").unwrap();
+    second.put("b", "2").unwrap();
+    let (of_first, of_second) = (first.savepoint().unwrap(), second.savepoint().unwrap());
+    invalid("of another transaction", second.rollback_to(of_first));
+    assert_eq!(second.len(), 1);
+    first.put("c", "3").unwrap();
+    let gone = first.savepoint().unwrap();
+    first.rollback_to(of_first).unwrap();
+    first.put("d", "4").unwrap();
+    let again = first.savepoint().unwrap();
+    invalid("of before the rollback", first.rollback_to(gone));
+    first.put("e", "5").unwrap();
+    first.rollback_to(again).unwrap();
+    second.rollback_to(of_second).unwrap();
+    first.commit(None).unwrap();
+    second.rollback();
+    let keys: Vec<_> = all(&store).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [b"a".to_vec(), b"d".to_vec(), b"k".to_vec()]);
+}
+
+#[test]
+fn a_batch_over_the_limit_is_refused_whole() {
+    let (_, store) = one();
+    let mut batch = WriteBatch::new();
+    // Zeros that nobody touches take no memory.
+    for number in 0..=sheaf_storage::limits::BATCH_BYTES_MAX / VALUE_BYTES_MAX {
+        batch.put(format!("big{number}"), vec![0; VALUE_BYTES_MAX]);
     }
-    invalid("no store", open(&vfs, StoreOptions { create_if_missing: false, ..small_options() }).map(|_| ()));
+    invalid("commit", store.tablet().commit(batch.clone(), None));
+    invalid("commit at", store.tablet().commit_at(batch, Timestamp::from_parts(9_000, 1), None));
+    assert_eq!(all(&store).len(), 1);
+    // An empty one is a moment like any other.
+    let before = store.tablet().last_timestamp();
+    assert!(store.tablet().commit(WriteBatch::new(), None).unwrap() > before);
+}
+
+#[test]
+fn an_iterator_that_stands_nowhere_shows_nothing_and_moves_nowhere() {
+    let (_, store) = one();
+    let snapshot = store.tablet().snapshot();
+    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+    assert!(!iter.valid() && !iter.next().unwrap() && !iter.prev().unwrap());
+    assert!(iter.key().is_empty() && iter.value().is_empty() && iter.value_slice().is_empty());
+    iter.status().unwrap();
+    assert!(iter.seek_to_last().unwrap() && !iter.next().unwrap() && !iter.valid());
+    assert!(iter.seek_to_first().unwrap() && !iter.prev().unwrap() && !iter.valid());
+    for (lower, upper) in [(b"x".to_vec(), b"x".to_vec()), (vec![b'k'; KEY_BYTES_MAX + 9], vec![b'z'])] {
+        let options = IterOptions { lower: Some(lower), upper: Some(upper), ..IterOptions::default() };
+        let mut empty = snapshot.iter(options).unwrap();
+        assert!(!empty.seek_to_first().unwrap() && !empty.seek_to_last().unwrap());
+        assert!(!empty.seek(b"").unwrap() && !empty.seek_for_prev(&vec![0xff; KEY_BYTES_MAX + 9]).unwrap());
+    }
+}
+
+#[test]
+fn places_that_are_no_store_are_named_and_left_alone() {
+    let (disk, vfs) = memory();
+    let options = || StoreOptions { create_if_missing: false, ..small_options() };
+    invalid("nothing there", Store::open(Arc::clone(&vfs), Path::new("/nowhere"), options()).map(|_| ()));
+    let salvaged = salvage(&vfs, Path::new("/nowhere"), Path::new("/saved"), small_options()).unwrap_err();
+    assert!(matches!(&salvaged, Error::Io { operation: "list", file, .. } if file == Path::new("/nowhere")));
     invalid("read-only", open(&vfs, StoreOptions { read_only: true, ..small_options() }).map(|_| ()));
-    assert!(disk.files().iter().all(|(path, _)| !path.starts_with(DIRECTORY)));
+    let mut out = Vec::new();
+    let missing = inspect(&vfs, Path::new("/nowhere/0000000001.sst"), None, &mut out).unwrap_err();
+    assert!(matches!(missing, Error::Io { operation: "open", .. }), "{missing}");
+    disk.create_dir(Path::new("/other")).unwrap();
+    disk.create(Path::new("/other/notes.txt")).unwrap().append(b"hello, world").unwrap();
+    invalid("a foreign file", inspect(&vfs, Path::new("/other/notes.txt"), None, &mut out));
+    assert_eq!(out, b"");
+    assert_eq!(disk.files().len(), 1);
+
+    let (_, store) = one();
+    let same = (Path::new("/one"), Path::new("/two"));
+    let (disk, vfs) = memory();
+    let first = Store::open(Arc::clone(&vfs), same.0, small_options()).unwrap();
+    let second = Store::open(Arc::clone(&vfs), same.1, small_options()).unwrap();
+    for taken in [same.0, same.1] {
+        let locked = Store::open(Arc::clone(&vfs), taken, small_options()).map(|_| ());
+        assert!(matches!(&locked, Err(Error::Locked { directory }) if directory == taken), "{locked:?}");
+        let before = disk.files();
+        invalid("checkpoint into a store", first.checkpoint(taken));
+        invalid("checkpoint into a store", second.tablet().checkpoint(taken));
+        assert_eq!(disk.files().len(), before.len());
+    }
+    let mut batch = WriteBatch::new();
+    batch.put("k", "v");
+    second.tablet().commit(batch, None).unwrap();
+    second.close().unwrap();
+    first.close().unwrap();
+    invalid("salvage into a store", salvage(&vfs, same.0, same.1, small_options()).map(|_| ()));
+    let again = Store::open(vfs, same.1, small_options()).unwrap();
+    assert_eq!(all(&again), all(&store));
 }

@@ -12,6 +12,7 @@
 
 mod background;
 mod bad_input;
+mod calls;
 mod corruption;
 mod crash;
 mod crash_concurrent;

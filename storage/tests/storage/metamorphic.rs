@@ -277,12 +277,21 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
                 ..base()
             },
         ),
-        ("prefixes, large memtable", prefixes(StoreOptions { memtable_bytes: 1 << 20, ..base() }, None)),
+        (
+            "prefixes, large memtable",
+            prefixes(StoreOptions { memtable_bytes: 1 << 20, restart_interval: 1, ..base() }, None),
+        ),
         ("prefixes, tiny cache", prefixes(StoreOptions { cache_bytes: 1 << 10, ..base() }, Some(2_000))),
         ("encrypted", StoreOptions { compression: [Compression::Zstd; 7], ..base() }),
         (
             "large blocks, few levels",
-            StoreOptions { block_bytes_upper: 8_192, block_bytes_lower: 65_536, level_growth: 20, ..base() },
+            StoreOptions {
+                block_bytes_upper: 8_192,
+                block_bytes_lower: 65_536,
+                level_growth: 20,
+                restart_interval: 77,
+                ..base()
+            },
         ),
         (
             "threads",
