@@ -38,8 +38,15 @@ pub const RESTART_INTERVAL_MAX: usize = 65_535;
 /// Most compactions at once: each is a thread with buffers of its own, and has a tablet to itself.
 pub const COMPACTION_THREADS_MAX: usize = 256;
 
+/// Fewest bytes of a growing file that are sent to the disk at once: what is handed to the system at a time.
+pub const SYNC_EVERY_BYTES_MIN: u64 = 256 << 10;
+
 /// Slowest pace in bytes a second of compactions and removals: slower ones would never catch up with any use.
 pub const PACE_BYTES_MIN: u64 = 1 << 20;
+
+/// With less than this left on its file system, in bytes, a store removes files it no longer needs as fast as it can: what the
+/// default settings write in a few seconds, log, flushes and compactions together.
+pub const FREE_BYTES_LOW: u64 = 2 << 30;
 
 /// Most snapshots alive at once; each pins history and a place in the watermark.
 pub const SNAPSHOTS_MAX: usize = 1 << 20;

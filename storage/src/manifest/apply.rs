@@ -18,6 +18,13 @@ use crate::planted::{Bug, planted};
 use crate::sstable::block_file::FileOpener;
 
 impl Version {
+    /// Whether everything that `edit` removes is here.
+    pub fn has_inputs_of(&self, edit: &VersionEdit) -> bool {
+        let has =
+            |&(level, id): &(usize, FileId)| self.level(level).iter().any(|table| table.meta.file_id == id);
+        edit.removed_tables.iter().all(has) && edit.removed_blobs.iter().all(|id| self.blobs.contains_key(id))
+    }
+
     /// The version after `edit`. Fails, without effect, if the edit does not fit.
     pub fn apply(&self, edit: &VersionEdit, opener: &Arc<FileOpener>) -> Result<Version> {
         let mut next = self.successor();

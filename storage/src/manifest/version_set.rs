@@ -210,22 +210,40 @@ impl VersionSet {
         (VersionRef::clone(&state.version), state.progress)
     }
 
-    /// Makes an edit durable and then the current version, calling `publish` before anybody can make the next change.
+    /// Makes an edit durable and then the current version, calling `publish` before anybody can make the next change. An edit
+    /// that does not fit is a mistake of whoever made it: nothing is written, and writes stop.
     pub fn install(&self, edit: VersionEdit, publish: impl FnOnce(&VersionRef)) -> Result<()> {
         self.poison.check()?;
         let mut state = self.lock();
-        let next = state.version.apply(&edit, &self.opener)?;
+        let next = self.successor(&state, &edit)?;
         self.commit(&mut state, next, edit, publish)
     }
 
     /// As `install`, for an edit that was planned on a version which may be a former one by now. False, and nothing has
-    /// happened, if it does not fit the current one.
+    /// happened, if sstables or blob files that it removes are gone: somebody else was quicker. An edit whose inputs are all there
+    /// and that does not fit all the same is as wrong as one given to `install`.
     pub fn install_planned(&self, edit: VersionEdit, publish: impl FnOnce(&VersionRef)) -> Result<bool> {
         self.poison.check()?;
         let mut state = self.lock();
-        // An edit fails to apply for no other reason.
-        let Ok(next) = state.version.apply(&edit, &self.opener) else { return Ok(false) };
+        if !state.version.has_inputs_of(&edit) {
+            return Ok(false);
+        }
+        let next = self.successor(&state, &edit)?;
         self.commit(&mut state, next, edit, publish).map(|()| true)
+    }
+
+    /// The version after an edit; where there is none, nobody is to build on what led to the edit.
+    fn successor(&self, state: &State, edit: &VersionEdit) -> Result<Version> {
+        state.version.apply(edit, &self.opener).map_err(|misfit| {
+            let manifest = state.manifest.as_ref();
+            let path = manifest.map_or(&self.opener.directory, |manifest| &manifest.path);
+            let at = manifest.map_or(0, |manifest| manifest.written);
+            self.poison.set(Error::corruption(
+                path,
+                at,
+                format!("what was to be written contradicts it: {misfit}"),
+            ))
+        })
     }
 
     /// Makes an edit durable and `next`, which it leads to, the current version.

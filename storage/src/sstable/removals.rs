@@ -3,7 +3,9 @@
 //! Whoever drops the last reference to a file gives it up: a compaction, but as well a query that ends. To unlink a large file
 //! takes a file system milliseconds, and many at once fill its journal while commits wait for their sync. So where the store has
 //! threads, one of them removes what was given up, at a bounded pace; if it falls behind too far it stops to pause, for the
-//! space is wanted back. Without that thread the file goes at once.
+//! space is wanted back. Where the file system has less than [`FREE_BYTES_LOW`] left it does not pause either, and a flush or
+//! compaction that finds the disk full has everything that waits removed and tries again. Without that thread the file goes at
+//! once.
 //!
 //! Nothing depends on a removal: a file that stays, because it cannot be removed or the process ends first, is an orphan, which
 //! the next open removes.
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::limits::FREE_BYTES_LOW;
 use crate::sync::scheduled::{Condvar, Mutex, MutexGuard};
 use crate::vfs::Vfs;
 
@@ -60,6 +63,12 @@ impl State {
 }
 
 impl Unneeded {
+    /// Whether its file system has little room left. One that cannot say is taken to have enough.
+    fn is_space_low(&self) -> bool {
+        let free = self.vfs.free_bytes(self.path.parent().unwrap_or(&self.path));
+        matches!(free, Ok(Some(bytes)) if bytes < FREE_BYTES_LOW)
+    }
+
     fn remove(self) {
         let _orphan_if_it_fails = self.vfs.remove(&self.path);
         if self.abandoned.load(Ordering::Acquire)
@@ -108,8 +117,11 @@ impl Removals {
                 .wait_while(state, |state| state.is_served && state.waiting.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
             let Some(next) = state.take() else { return };
-            let pause = self.pause(next.bytes, state.waiting_bytes);
+            let mut pause = self.pause(next.bytes, state.waiting_bytes);
             drop(state);
+            if !pause.is_zero() && next.is_space_low() {
+                pause = Duration::ZERO;
+            }
             next.remove();
             state = self.lock();
             if pause.is_zero() {
@@ -136,11 +148,13 @@ impl Removals {
         self.changed.notify_all();
     }
 
-    /// Removes everything that waits, on the calling thread.
-    pub fn drain(&self) {
+    /// Removes everything that waits, on the calling thread. How many files that were.
+    pub fn drain(&self) -> usize {
+        let mut removed = 0;
         loop {
-            let Some(next) = self.lock().take() else { return };
+            let Some(next) = self.lock().take() else { return removed };
             next.remove();
+            removed += 1;
         }
     }
 
@@ -211,6 +225,36 @@ mod tests {
         removals.end();
         thread.join().unwrap();
         assert_eq!(vfs.files(), []);
+    }
+
+    #[test]
+    fn nobody_pauses_while_space_is_low() {
+        let base = directory();
+        let faults = crate::vfs::FaultVfs::new(Arc::new(base.clone()));
+        let removals = Arc::new(Removals::new(Some(1)));
+        removals.begin();
+        for name in ["a", "b", "c"] {
+            let unneeded = file(&base, name, 5);
+            removals.give_up(Unneeded { vfs: Arc::new(faults.clone()), ..unneeded });
+        }
+        faults.add_rule(&format!("full {}", FREE_BYTES_LOW - 1)).unwrap();
+        let thread = {
+            let removals = Arc::clone(&removals);
+            std::thread::spawn(move || removals.serve())
+        };
+        // At that pace the third would go after ten seconds.
+        let gone = (0..1_000).any(|_| {
+            std::thread::park_timeout(Duration::from_millis(5));
+            removals.waiting().0 == 0
+        });
+        assert!(gone);
+        removals.end();
+        thread.join().unwrap();
+        assert_eq!(base.files(), []);
+        faults.add_rule(&format!("full {FREE_BYTES_LOW}")).unwrap();
+        let unneeded = Unneeded { vfs: Arc::new(faults.clone()), ..file(&base, "d", 1) };
+        assert!(!unneeded.is_space_low());
+        assert!(!file(&base, "e", 1).is_space_low(), "it cannot say");
     }
 
     #[test]

@@ -21,7 +21,8 @@ const REST_MICROS_MIN: u64 = 2_000_000;
 pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Tablet {
-    /// Flushes, and merges all sstables into one sorted run.
+    /// Flushes, and merges all sstables into one sorted run: every byte is read and written once. Errors as of [`Tablet::flush`], and
+    /// [`Error::Corruption`] of what was read; the sstables stay as they are then.
     pub fn compact_all(&self) -> Result<()> {
         self.flush()?;
         let inner = &*self.inner;
@@ -34,7 +35,8 @@ impl Tablet {
         Ok(())
     }
 
-    /// Waits until nothing is left to flush, to compact, or to remove, doing what is.
+    /// Waits until nothing is left to flush, to compact, or to remove, doing what is, as if no more commits were to come. Errors as of
+    /// [`Tablet::compact_all`].
     pub fn settle(&self) -> Result<()> {
         self.inner.check_writable()?;
         self.inner.flush_sealed()?;
@@ -67,7 +69,10 @@ impl TabletInner {
         self.compact_once(self.load())
     }
 
-    /// Whether flushes keep coming. Who compacts on the committing thread does so by the state of the tablet alone.
+    /// Whether flushes keep coming: whether the last was less than [`REST_MICROS_MIN`] ago, by the store's clock. Under a clock that
+    /// stands still no time passes, so after a first flush they always seem to, and L0 is compacted at the higher of its two triggers;
+    /// [`Tablet::settle`] compacts as at rest whatever the clock says. Who compacts on the committing thread does so by the state of
+    /// the tablet alone.
     fn load(&self) -> Load {
         let flushed = self.flushed_micros.load(Ordering::Relaxed);
         let since = self.options.clock.monotonic_micros().saturating_sub(flushed);
@@ -127,7 +132,7 @@ impl TabletInner {
             stop: &self.stop,
             pace: &|bytes| self.pace(bytes),
         };
-        let outcome = compaction::compact(&context, version, choice)?;
+        let outcome = self.with_room(|| compaction::compact(&context, version, choice))?;
         let mut edit = outcome.edit;
         edit.history_floor = Some(floor);
         let planned = edit.clone();
@@ -151,6 +156,15 @@ impl TabletInner {
             micros: self.options.clock.monotonic_micros().saturating_sub(started),
         });
         Ok(true)
+    }
+
+    /// Does a job that writes files and leaves none if it fails. If the disk is full while files wait to be removed, they go, and it
+    /// is done again.
+    pub(crate) fn with_room<T>(&self, job: impl Fn() -> Result<T>) -> Result<T> {
+        match job() {
+            Err(Error::Full { .. }) if self.shared.open_files.removals.drain() > 0 => job(),
+            done => done,
+        }
     }
 
     /// Takes the time that the pace of compaction gives for so many bytes.
@@ -226,6 +240,126 @@ mod tests {
         for state in [WriteState::Delayed, WriteState::Stopped] {
             assert_eq!(pause(Some(1_000), state, 250), Duration::ZERO);
         }
+    }
+
+    #[derive(Debug, Default)]
+    struct Heard(std::sync::Mutex<Vec<Event>>);
+
+    impl crate::events::EventListener for Heard {
+        fn on_event(&self, event: &Event) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+    }
+
+    #[test]
+    fn a_plan_that_is_wrong_stops_writes_and_is_heard_of() {
+        let disk = MemoryVfs::new();
+        let heard = Arc::new(Heard::default());
+        let options = StoreOptions {
+            background: BackgroundWork::Inline,
+            events: Some(Arc::clone(&heard) as Arc<_>),
+            ..StoreOptions::default()
+        };
+        let open = || Store::open(Arc::new(disk.clone()), Path::new("/db"), options.clone()).unwrap();
+        let store = open();
+        let tablet = store.tablet();
+        for key in ["a", "c"] {
+            put(&tablet, key, "deep");
+        }
+        tablet.compact_all().unwrap();
+        put(&tablet, "b", "new");
+        let inner = &*tablet.inner;
+        let version = inner.versions.version();
+        let deepest = version.levels.iter().rposition(|tables| !tables.is_empty()).unwrap();
+        let upper = version.level(0).first().map(|table| (0, table.meta.file_id)).unwrap();
+        // Both are there, and the one does not fit in beside the other.
+        let wrong = Choice::Move { tables: vec![upper], to: deepest, reason: compaction::Reason::L0 };
+        let refused = inner.compact(&version, &wrong);
+        assert!(
+            matches!(&refused, Err(Error::Corruption { file, detail, .. })
+                if file.extension().is_some_and(|e| e == "manifest") && detail.contains("overlap")),
+            "{refused:?}"
+        );
+        assert_eq!(tablet.statistics().plans_declined, 0);
+        assert!(heard.0.lock().unwrap().iter().any(|event| matches!(event, Event::Poisoned { .. })));
+        assert!(matches!(tablet.flush(), Err(Error::Poisoned(_))));
+        assert_eq!(tablet.get(b"b").unwrap().as_deref(), Some(&b"new"[..]));
+        drop((version, tablet, store));
+        let store = open();
+        put(&store.tablet(), "d", "again");
+        store.tablet().compact_all().unwrap();
+        assert!(store.verify().problems.is_empty());
+        for key in ["a", "b", "c", "d"] {
+            assert!(store.tablet().get(key.as_bytes()).unwrap().is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_gets_its_room_from_what_waits_to_be_removed() {
+        let faults = crate::vfs::FaultVfs::new(Arc::new(MemoryVfs::new()));
+        let options = StoreOptions { background: BackgroundWork::Inline, ..StoreOptions::default() };
+        let store = Store::open(Arc::new(faults.clone()), Path::new("/db"), options).unwrap();
+        let tablet = store.tablet();
+        let inner = &*tablet.inner;
+        let removals = &inner.shared.open_files.removals;
+        // As if a thread were to remove them, and took its time.
+        removals.begin();
+        let merge_all = || {
+            let version = inner.versions.version();
+            inner.compact(&version, &choose_all(&version, &inner.options))
+        };
+        put(&tablet, "a", "1");
+        put(&tablet, "b", "2");
+        merge_all().unwrap();
+        assert_eq!(removals.waiting().0, 2);
+        faults.add_rule("fail write *.sst once errno 28").unwrap();
+        put(&tablet, "c", "3");
+        assert_eq!((removals.waiting().0, faults.failures()), (0, 1));
+        put(&tablet, "d", "4");
+        merge_all().unwrap();
+        assert!(removals.waiting().0 > 0);
+        faults.add_rule("fail write *.sst once errno 28").unwrap();
+        put(&tablet, "e", "5");
+        assert_eq!(faults.failures(), 2);
+        // With nothing to give back it is full.
+        removals.drain();
+        faults.add_rule("fail write *.sst errno 28").unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put("f", "6");
+        tablet.commit(batch, None).unwrap();
+        assert!(matches!(tablet.flush(), Err(Error::Full { .. })));
+        assert_eq!(tablet.get(b"e").unwrap().as_deref(), Some(&b"5"[..]));
+        removals.end();
+    }
+
+    #[test]
+    fn rest_is_a_matter_of_the_clock_and_settling_is_not() {
+        let clock = Arc::new(crate::clock::ManualClock::new(1_000));
+        let options = StoreOptions {
+            clock: Arc::clone(&clock) as Arc<_>,
+            l0_compaction_trigger: 4,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(Arc::new(MemoryVfs::new()), Path::new("/db"), options).unwrap();
+        let tablet = store.tablet();
+        let inner = &*tablet.inner;
+        assert_eq!(inner.load(), Load::AtRest, "nothing was flushed yet");
+        // More than are left alone at rest, fewer than are compacted while flushes come.
+        (0..5).for_each(|_| put(&tablet, "k", "v"));
+        assert_eq!(inner.load(), Load::Writes);
+        inner.shared.work.wake();
+        assert!(
+            !inner.compact_step_if_idle().unwrap(),
+            "no time passes, so the next flush may be about to come"
+        );
+        assert_eq!(tablet.statistics().l0_runs, 5);
+        clock.advance_micros(REST_MICROS_MIN - 1);
+        assert_eq!(inner.load(), Load::Writes);
+        tablet.settle().unwrap();
+        assert!(tablet.statistics().l0_runs < 4, "who settles says that nothing is to come");
+        (0..5).for_each(|_| put(&tablet, "k", "v"));
+        clock.advance_micros(REST_MICROS_MIN);
+        assert_eq!(inner.load(), Load::AtRest);
     }
 
     #[test]

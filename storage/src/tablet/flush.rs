@@ -15,7 +15,9 @@ use crate::planted::{Bug, planted};
 use crate::tablet::{Tablet, TabletInner, lock};
 
 impl Tablet {
-    /// Writes everything committed so far into sstables.
+    /// Writes everything committed so far into sstables, durably, whatever it was acknowledged as. Fails with
+    /// [`Error::InvalidInput`] on a read-only store; after [`Error::Full`] or [`Error::TooManyOpenFiles`] what was to be flushed is still
+    /// in memory and the log.
     pub fn flush(&self) -> Result<()> {
         self.inner.flush_committed()
     }
@@ -71,7 +73,8 @@ impl TabletInner {
             stop: &self.stop,
             pace: &|_| {},
         };
-        let outcome = compaction::flush(&context, &memtables, self.versions.next_epoch())?;
+        let epoch = self.versions.next_epoch();
+        let outcome = self.with_room(|| compaction::flush(&context, &memtables, epoch))?;
         // What the others hold back only grows younger: what is said here is still true when it is durable.
         let log_begin = self.shared.log_begin(self.id, log_segment)?;
         let mut edit = outcome.edit;

@@ -179,16 +179,30 @@ impl TabletInner {
 
     /// Takes `bytes` of the budget for a transaction. Waits while a flush is to come that would make room.
     pub(crate) fn take_memory(&self, bytes: u64) -> Result<()> {
-        let shared = &self.shared;
         if self.cache.admit_transaction(bytes).is_ok() {
             return Ok(());
         }
+        self.wait_for_room(|| self.cache.admit_transaction(bytes))
+    }
+
+    /// Waits until there is room for what is `admitted`, and returns its refusal if there never is. Of several tablets the largest
+    /// active memtable is sealed before anybody gives up: its flush is what would make room.
+    fn wait_for_room(&self, admitted: impl Fn() -> Result<()>) -> Result<()> {
+        let shared = &self.shared;
         let mut stall = Stall::begin(shared);
         loop {
             shared.account_memory();
-            let Err(refused) = self.cache.admit_transaction(bytes) else { return Ok(()) };
+            let Err(refused) = admitted() else { return Ok(()) };
             // What a flush gave back after it was counted is progress.
-            let hopeless = shared.nothing_to_wait_for() && stall.nothing_happened();
+            let mut hopeless = shared.nothing_to_wait_for() && stall.nothing_happened();
+            if hopeless && shared.has_several() && shared.active_bytes() > self.options.memtable_bytes as u64
+            {
+                match shared.seal_largest() {
+                    // Whose it is may be going meanwhile, and then its memory is too.
+                    Ok(()) | Err(Error::Closed | Error::TabletDropped(_)) => hopeless = false,
+                    Err(error) => return Err(error),
+                }
+            }
             if hopeless || stall.is_over() {
                 return Err(refused);
             }
@@ -213,28 +227,13 @@ impl TabletInner {
         if reserved && !self.cache.is_over() {
             return Ok(());
         }
-        let shared = &self.shared;
         let wanted = if reserved { 0 } else { wanted };
-        let mut stall = Stall::begin(shared);
-        loop {
-            shared.account_memory();
-            if self.cache.room_bytes().is_some_and(|room| room >= wanted) {
-                return Ok(());
-            }
-            // What a flush gave back after it was counted is progress.
-            let mut hopeless = shared.nothing_to_wait_for() && stall.nothing_happened();
-            if hopeless && shared.has_several() && shared.active_bytes() > full {
-                shared.seal_largest()?;
-                hopeless = false;
-            }
-            if hopeless || stall.is_over() {
-                return Err(Error::MemoryExceeded(format!(
-                    "a batch of {batch_bytes} bytes takes {wanted} while it is committed; {} of {budget} are left",
-                    self.cache.room_bytes().unwrap_or_default()
-                )));
-            }
-            stall.wait();
-            self.check_writable()?;
-        }
+        self.wait_for_room(|| match self.cache.room_bytes() {
+            Some(room) if room >= wanted => Ok(()),
+            room => Err(Error::MemoryExceeded(format!(
+                "a batch of {batch_bytes} bytes takes {wanted} while it is committed; {} of {budget} are left",
+                room.unwrap_or_default()
+            ))),
+        })
     }
 }

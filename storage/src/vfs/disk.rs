@@ -99,6 +99,14 @@ impl Vfs for DiskVfs {
         Ok(std::fs::metadata(path)?.len())
     }
 
+    #[cfg(target_os = "linux")]
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        // What is kept back for the system's administrator is not there for us.
+        let figures = rustix::fs::statvfs(directory)?;
+        Ok(Some(figures.f_bavail.saturating_mul(figures.f_frsize)))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         match file.try_lock() {
@@ -172,6 +180,12 @@ impl VfsFile for DiskFile {
         Ok(())
     }
 
+    fn write_back(&self) -> io::Result<()> {
+        // Linux could begin it without waiting (`sync_file_range`); no safe interface to that is at hand, and waiting has its
+        // own good: whoever writes faster than the disk finds out here, and not all at once at the end.
+        self.file.sync_data()
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -232,6 +246,10 @@ mod tests {
         assert_eq!(vfs.remove_dir(&path("a")).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
         vfs.remove_dir(&path("a/b")).unwrap();
         assert!(vfs.list(&path("a/b")).is_err());
+        let free = vfs.free_bytes(directory.path()).unwrap();
+        assert_eq!(free.is_some(), cfg!(target_os = "linux"));
+        assert!(free.is_none_or(|bytes| bytes > 4096 && bytes < 1 << 60), "{free:?}");
+        assert!(cfg!(not(target_os = "linux")) || vfs.free_bytes(&path("nowhere")).is_err());
         let lock = vfs.lock(&path("LOCK")).unwrap();
         assert_eq!(vfs.lock(&path("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(lock);

@@ -11,7 +11,7 @@
 //! full 1MiB                       appends fail as on a full disk after this many bytes in all
 //! ```
 //!
-//! Operations: `create open read write reserve sync rename link remove list mkdir rmdir syncdir len lock any`. A pattern with `*`
+//! Operations: `create open read write reserve writeback sync rename link remove list mkdir rmdir syncdir len lock any`. A pattern with `*`
 //! must match the whole file name; one without must occur in the path. A hook sees every call before it happens; `will_need`,
 //! which can not fail, is seen by the hook alone.
 
@@ -324,6 +324,11 @@ impl Vfs for FaultVfs {
         self.base.len(path)
     }
 
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let room = *self.faults.room_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        room.map_or_else(|| self.base.free_bytes(directory), |room| Ok(Some(room)))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
         self.faults.pass("lock", path)?;
         self.base.lock(path)
@@ -370,6 +375,14 @@ impl VfsFile for FaultFile {
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         self.faults.pass("reserve", &self.path)?;
         self.base.reserve(bytes)
+    }
+
+    fn write_back(&self) -> io::Result<()> {
+        match self.faults.meet("writeback", &self.path)? {
+            Some(Action::Lose) => Ok(()),
+            Some(_) => Err(injected("writeback")),
+            None => self.base.write_back(),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

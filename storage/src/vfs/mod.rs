@@ -48,6 +48,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The length of a file in bytes.
     fn len(&self, path: &Path) -> io::Result<u64>;
+    /// How many bytes can still be written below a directory; `None` where nobody knows.
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let _nobody_knows = directory;
+        Ok(None)
+    }
     /// Takes the exclusive lock on a file, creating it if need be. Fails with `WouldBlock` if somebody has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
     /// A number nobody else has: the identity of a new store.
@@ -69,6 +74,12 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// behind it. Where a file system has no such thing, nothing happens.
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         let _nothing_to_do = bytes;
+        Ok(())
+    }
+    /// Has the system write what was appended so far, so that a sync to come has less to do. Promises nothing: what is durable
+    /// is what was synced. An error is as bad as that of a sync, for the bytes may be gone. Where files are not written behind, nothing
+    /// happens.
+    fn write_back(&self) -> io::Result<()> {
         Ok(())
     }
     /// Makes all bytes appended so far durable.

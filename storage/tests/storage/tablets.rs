@@ -407,6 +407,33 @@ fn many_tablets_share_one_memory_budget() {
     }
 }
 
+#[test]
+fn a_transaction_gets_the_memory_that_the_memtables_of_others_hold() {
+    let (_, vfs) = memory();
+    let options = StoreOptions {
+        memtable_bytes: 256 << 10,
+        flushable_batch_bytes: Some(1 << 20),
+        wal_segment_bytes: 8 << 20,
+        memory_bytes: Some(2 << 20),
+        ..small_options()
+    };
+    let (store, [first, second, third]) = three(&vfs, options);
+    // Less than a memtable each, more than one together, and not more than all may have.
+    for tablet in [&first, &second] {
+        let mut batch = WriteBatch::new();
+        (0..200).for_each(|number| batch.put(format!("k{number:03}"), vec![7; 900]));
+        tablet.commit(batch, Some(Durability::Async)).unwrap();
+    }
+    let flushes = || store.statistics().tablets.values().map(|tablet| tablet.flushes).sum::<u64>();
+    assert_eq!(flushes(), 0);
+    let mut transaction = third.begin(sheaf_storage::TransactionOptions::default()).unwrap();
+    let refused = (0..4_000).find_map(|number| transaction.put(format!("k{number:04}"), vec![7; 900]).err());
+    assert!(matches!(refused, Some(Error::MemoryExceeded(_))), "{refused:?}");
+    assert!(flushes() > 0, "what the others held was not asked for");
+    transaction.rollback();
+    assert_eq!((contents(&first).len(), contents(&second).len()), (200, 200));
+}
+
 /// A disk as a power cut left it, and what must be on it: per tablet, how many commits were acknowledged as synced, and how
 /// many had been begun; which tablets must be there, and which may.
 struct Wreck {
