@@ -150,6 +150,9 @@ pub struct StoreOptions {
     /// The pace in bytes a second at which files that are no longer needed are removed, where the store has threads; `None`: as
     /// fast as the file system can.
     pub removal_bytes_per_second: Option<u64>,
+    /// Bytes of a growing sstable or blob file after which what has been written is sent to the disk, so that commits, which sync
+    /// the log, do not wait behind all of it when it is synced at its end; `None`: only then.
+    pub sync_every_bytes: Option<u64>,
     /// Target size of one sstable.
     pub table_bytes_target: u64,
     /// Target size of the first level below L0 that is in use.
@@ -206,6 +209,7 @@ impl Default for StoreOptions {
             compaction_threads_max: 2,
             compaction_bytes_per_second: None,
             removal_bytes_per_second: Some(256 << 20),
+            sync_every_bytes: Some(4 << 20),
             table_bytes_target: 32 << 20,
             level_base_bytes: 256 << 20,
             level_growth: 10,

@@ -17,6 +17,7 @@ use crate::options::Compression;
 use crate::sstable::block_file::FileOpener;
 use crate::sstable::footer::BlockHandle;
 use crate::sstable::sealed::{BlockType, Compressor};
+use crate::sstable::write_back::WriteBack;
 use crate::vfs::VfsFile;
 
 /// Bytes gathered before they are handed to the file.
@@ -31,6 +32,7 @@ pub struct BlobWriter {
     buffer: Vec<u8>,
     offset: u64,
     hasher: Xxh3Default,
+    write_back: WriteBack,
     values: u64,
     record_bytes: u64,
 }
@@ -49,8 +51,13 @@ pub(super) fn header(file_id: FileId, encrypted: bool) -> Vec<u8> {
 }
 
 impl BlobWriter {
-    /// Creates the file.
-    pub fn create(opener: &FileOpener, file_id: FileId, compression: Compression) -> Result<BlobWriter> {
+    /// Creates the file. What has been written is sent to the disk every `sync_every_bytes`; `None`: at the end.
+    pub fn create(
+        opener: &FileOpener,
+        file_id: FileId,
+        compression: Compression,
+        sync_every_bytes: Option<u64>,
+    ) -> Result<BlobWriter> {
         let path = file_id.blob_path(&opener.directory);
         let (cipher, key_block) = opener.new_file_key(&path, KeyedFile::Blob, file_id)?;
         let file = opener.vfs.create(&path).map_err(|error| Error::io("create", &path, error))?;
@@ -63,6 +70,7 @@ impl BlobWriter {
             offset: buffer.len() as u64,
             buffer,
             hasher: Xxh3Default::new(),
+            write_back: WriteBack::new(sync_every_bytes),
             values: 0,
             record_bytes: 0,
         })
@@ -96,8 +104,9 @@ impl BlobWriter {
     fn write_out(&mut self) -> Result<()> {
         self.hasher.update(&self.buffer);
         self.file.append(&self.buffer).map_err(|error| Error::io("write", &self.path, error))?;
+        let bytes = self.buffer.len();
         self.buffer.clear();
-        Ok(())
+        self.write_back.note(&*self.file, &self.path, bytes)
     }
 
     /// Makes the file's bytes durable; its name is the caller's to make durable.

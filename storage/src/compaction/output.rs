@@ -179,7 +179,8 @@ impl<'a> Output<'a> {
                 self.created.push(file_id.blob_path(&self.context.opener.directory));
                 let compression = self.context.options.compression.get(self.plan.level.max(2));
                 let compression = compression.copied().unwrap_or(Compression::None);
-                empty.insert(BlobWriter::create(self.context.opener, file_id, compression)?)
+                let every = self.context.options.sync_every_bytes;
+                empty.insert(BlobWriter::create(self.context.opener, file_id, compression, every)?)
             }
         };
         blob.add(value)

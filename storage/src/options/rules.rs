@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::PrefixRule;
 use crate::limits::{
     BLOB_THRESHOLD_BYTES_MIN, BLOCK_BYTES_MAX, COMPACTION_THREADS_MAX, KEY_BYTES_MAX, PACE_BYTES_MIN,
-    RESTART_INTERVAL_MAX,
+    RESTART_INTERVAL_MAX, SYNC_EVERY_BYTES_MIN,
 };
 use crate::options::{FilterKind, StoreOptions};
 
@@ -115,6 +115,8 @@ impl StoreOptions {
         let threads = (1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads_max);
         let what = format!("compaction_threads_max must be from 1 to {COMPACTION_THREADS_MAX}");
         rules.push((threads, what.into()));
+        let what = format!("sync_every_bytes must be at least {SYNC_EVERY_BYTES_MIN}");
+        rules.push((self.sync_every_bytes.is_none_or(|bytes| bytes >= SYNC_EVERY_BYTES_MIN), what.into()));
         for (name, pace) in [
             ("removal_bytes_per_second", self.removal_bytes_per_second),
             ("compaction_bytes_per_second", self.compaction_bytes_per_second),
@@ -242,6 +244,11 @@ mod tests {
                 "compaction_threads_max",
                 |o| o.compaction_threads_max = COMPACTION_THREADS_MAX + 1,
                 |o| o.compaction_threads_max = COMPACTION_THREADS_MAX,
+            ),
+            (
+                "sync_every_bytes",
+                |o| o.sync_every_bytes = Some(SYNC_EVERY_BYTES_MIN - 1),
+                |o| o.sync_every_bytes = Some(SYNC_EVERY_BYTES_MIN),
             ),
             (
                 "removal_bytes_per_second",

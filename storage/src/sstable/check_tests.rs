@@ -39,6 +39,7 @@ fn table(part_bytes: usize) -> (TableReader, TableMeta) {
         filter_part_bytes: part_bytes,
         index_part_bytes: part_bytes,
         prefixes: [(Keyspace(b'k'), PrefixRule::Fixed(4))].into(),
+        sync_every_bytes: None,
     };
     let opener = opener(&vfs);
     let mut writer = TableWriter::create(&opener, FileId(7), format).unwrap();

@@ -20,6 +20,7 @@ pub mod reader;
 mod regions;
 pub mod removals;
 pub mod sealed;
+pub mod write_back;
 pub mod writer;
 
 #[cfg(test)]

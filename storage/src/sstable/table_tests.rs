@@ -34,6 +34,7 @@ fn format(block_bytes: usize, compression: Compression) -> TableFormat {
         filter_part_bytes: 1 << 10,
         index_part_bytes: 32 << 10,
         prefixes: [].into(),
+        sync_every_bytes: None,
     }
 }
 

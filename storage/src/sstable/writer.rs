@@ -27,6 +27,7 @@ use crate::sstable::filter::{FilterBuilder, FilterParts};
 use crate::sstable::footer::{BlockHandle, Footer};
 use crate::sstable::properties::Properties;
 use crate::sstable::sealed::{BlockType, Compressor};
+use crate::sstable::write_back::WriteBack;
 use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 
@@ -52,6 +53,8 @@ pub struct TableFormat {
     pub index_part_bytes: usize,
     /// Which prefixes go into the filter.
     pub prefixes: BTreeMap<Keyspace, PrefixRule>,
+    /// Bytes after which what has been written is sent to the disk; `None`: at the end.
+    pub sync_every_bytes: Option<u64>,
 }
 
 impl TableFormat {
@@ -67,6 +70,7 @@ impl TableFormat {
             filter_part_bytes: options.filter_part_bytes,
             index_part_bytes: options.index_part_bytes,
             prefixes: prefixes.filter(|(_, rule)| *rule != PrefixRule::None).collect(),
+            sync_every_bytes: options.sync_every_bytes,
         }
     }
 }
@@ -121,6 +125,7 @@ impl TableWriter {
                 buffer: Vec::new(),
                 offset: 0,
                 hasher: Xxh3Default::new(),
+                write_back: WriteBack::new(format.sync_every_bytes),
             },
             file_id,
             data: BlockBuilder::with_groups(format.restart_interval),
@@ -370,6 +375,7 @@ struct Output {
     /// Where the next block goes.
     offset: u64,
     hasher: Xxh3Default,
+    write_back: WriteBack,
 }
 
 impl Output {
@@ -395,8 +401,9 @@ impl Output {
     fn write_out(&mut self) -> Result<()> {
         self.hasher.update(&self.buffer);
         self.file.append(&self.buffer).map_err(|error| Error::io("write", &self.path, error))?;
+        let bytes = self.buffer.len();
         self.buffer.clear();
-        Ok(())
+        self.write_back.note(&*self.file, &self.path, bytes)
     }
 
     /// Ends the file with `footer` and makes its bytes durable. Its length.

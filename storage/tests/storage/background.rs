@@ -69,6 +69,58 @@ fn l0_trigger() -> usize {
     at_rest + at_rest / 2
 }
 
+#[test]
+fn a_growing_file_is_sent_to_the_disk_in_parts_and_counts_when_it_is_synced() {
+    let every = 512 << 10;
+    for (sync_every_bytes, at_least, at_most) in [(Some(every), 5, 12), (None, 0, 0)] {
+        let (disk, base) = memory();
+        let faults = FaultVfs::new(base);
+        let parts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&parts);
+        faults.set_hook(move |call| {
+            counted.fetch_add(usize::from(call.operation == "writeback"), Ordering::Relaxed);
+        });
+        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+        let options = StoreOptions {
+            memtable_bytes: 8 << 20,
+            wal_segment_bytes: 64 << 20,
+            blob_file_bytes_target: 64 << 20,
+            sync_every_bytes,
+            ..small_options()
+        };
+        let store = open(&vfs, options.clone()).unwrap();
+        let tablet = store.tablet();
+        // Half in blob files, half in sstables.
+        for number in 0..600 {
+            tablet.commit(put(&format!("d{number:05}"), 4_000), Some(Durability::Async)).unwrap();
+            (0..45).for_each(|at| {
+                tablet.commit(put(&format!("i{number:05}{at}"), 80), Some(Durability::Async)).unwrap();
+            });
+        }
+        tablet.flush().unwrap();
+        let parts = parts.load(Ordering::Relaxed);
+        assert!((at_least..=at_most).contains(&parts), "{parts}");
+        assert!(store.verify().problems.is_empty());
+        if sync_every_bytes.is_some() {
+            // What the system could not write is not in the file, however the sync at the end may end.
+            faults.add_rule("fail writeback *.sst once").unwrap();
+            for number in 0..27_000 {
+                tablet.commit(put(&format!("i{number:05}"), 80), Some(Durability::Async)).unwrap();
+            }
+            let refused = tablet.flush();
+            assert!(
+                matches!(refused, Err(sheaf_storage::Error::Io { operation: "write back", .. })),
+                "{refused:?}"
+            );
+            drop((tablet, store));
+            let store = open(&vfs, options).unwrap();
+            assert!(store.verify().problems.is_empty());
+            assert!(store.tablet().get(b"i26999").unwrap().is_some());
+        }
+        assert!(disk.files().len() > 3);
+    }
+}
+
 /// The same keys again and again, so that a compaction has to merge.
 fn flush_often(tablet: &Tablet, flushes: usize) {
     for number in 0..flushes {
