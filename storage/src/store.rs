@@ -65,6 +65,10 @@ struct StoreInner {
 impl Store {
     /// Opens the store in `directory`, creating it if there is none and the options allow it. Everything acknowledged
     /// as synced before is there.
+    ///
+    /// [`Error::InvalidInput`]: options out of bounds, or no store where none is to be made. [`Error::Locked`]: somebody has it open.
+    /// [`Error::Encryption`], [`Error::FormatVersion`], [`Error::NotPermitted`]: nothing was touched. [`Error::Corruption`]: names file
+    /// and offset; nothing is removed or cut off, and [`crate::salvage`] copies what can be read.
     pub fn open(vfs: Arc<dyn Vfs>, directory: &Path, options: StoreOptions) -> Result<Store> {
         options.validate()?;
         let place = Place { vfs, directory: directory.to_path_buf(), identity: 0, keys: None };
@@ -115,7 +119,8 @@ impl Store {
     }
 
     /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
-    /// Nothing else is rewritten. After a crash either may be the one: give both in [`crate::Encryption`].
+    /// Nothing else is rewritten. After a crash either may be the one: give both in [`crate::Encryption`]. A store in the open is
+    /// refused with [`Error::Encryption`]; after an error of the file system the key before is the one, or either.
     pub fn rotate_master_key(&self, key: &MasterKey) -> Result<()> {
         let shared = &self.inner.shared;
         shared.check_writable()?;
@@ -127,7 +132,8 @@ impl Store {
     }
 
     /// Makes everything acknowledged durable, ends background work and releases the directory. Tablets and snapshots
-    /// that are still held can read, not write. Closing twice is fine.
+    /// that are still held can read, not write. Closing twice is fine. An error says that what was acknowledged without a sync may not
+    /// be durable; the directory is released all the same.
     pub fn close(&self) -> Result<()> {
         self.inner.close()
     }

@@ -4,6 +4,8 @@
 //! smaller. Going up from the bottom, the first level whose target fits into `level_base_bytes` is the base: L0 is
 //! compacted into it, and the levels between L0 and the base stay empty. As the data grows the base moves up.
 //!
+//! Targets from the bottom up are RocksDB's dynamic level sizes.
+//!
 //! The base itself may always hold `level_base_bytes`, or half of what the level below should hold if that is less: a base
 //! that is over its target as soon as L0 has been merged into it would pass everything on at once, and each byte would be
 //! written once more on its way down.

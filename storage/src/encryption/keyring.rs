@@ -232,7 +232,9 @@ impl KeysFile {
         if take_u8(rest)? != AES_256_GCM {
             return None;
         }
-        take(rest, 3)?;
+        if take(rest, 3)? != [0; 3] {
+            return None;
+        }
         let nonce = take(rest, NONCE_BYTES)?.try_into().ok()?;
         let wrapped = take(rest, WRAPPED_BYTES)?.to_vec();
         let length = usize::from(take_u16(rest)?);
@@ -336,6 +338,17 @@ mod tests {
             vfs.overwrite(path, damaged).unwrap();
             let found = StoreKeys::read(&vfs, Path::new("/s"), Some(&encryption("one", 1)));
             assert!(matches!(found, Err(Error::Corruption { .. })), "bit {bit}: {found:?}");
+        }
+        // An intact file that says what this format has no meaning for.
+        for reserved in 13..16 {
+            let mut more = intact.clone();
+            more[reserved] = 1;
+            let covered = more.len() - 4;
+            let sum = crc32c::crc32c(&more[..covered]).to_le_bytes();
+            more[covered..].copy_from_slice(&sum);
+            vfs.overwrite(path, more).unwrap();
+            let found = StoreKeys::read(&vfs, Path::new("/s"), Some(&encryption("one", 1)));
+            assert!(matches!(found, Err(Error::Corruption { .. })), "byte {reserved}: {found:?}");
         }
         for length in 0..intact.len() {
             vfs.overwrite(path, intact[..length].to_vec()).unwrap();

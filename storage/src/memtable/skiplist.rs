@@ -7,6 +7,8 @@
 //! cost what stepping forward costs; a reader that steps back while a node is being linked may pass it by, which is
 //! harmless because a version becomes visible only after it has been linked.
 //!
+//! Skip lists are Pugh's (1990); one writer and readers that need no locks, in an arena, is how LevelDB has them.
+//!
 //! Order: key ascending, then timestamp descending. Of two inserts of the same key and timestamp the later one comes
 //! first, so it is the one found.
 //!

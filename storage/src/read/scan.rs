@@ -246,7 +246,8 @@ impl Iter {
         Keyspace::of(self.key())
     }
 
-    /// Shows the first key. Whether there is one.
+    /// Shows the first key. Whether there is one. Errors, here and of all that move it, as of
+    /// [`Tablet::get`](crate::Tablet::get); after one it stands nowhere, and every move returns the error again.
     pub fn seek_to_first(&mut self) -> Result<bool> {
         let moved = match &self.options.lower {
             Some(lower) => {

@@ -77,7 +77,7 @@ impl Snapshot {
         self.registration.refused.clone().map_or(Ok(()), Err)
     }
 
-    /// The value of a key.
+    /// The value of a key; `None` if there is none. Errors as of [`Tablet::get`].
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.check()?;
         if let Some(own) = self.own.as_deref().and_then(|own| own_value(&own.memtable, key)) {
@@ -86,7 +86,8 @@ impl Snapshot {
         point::get(&self.registration.tablet.inner.view(), key, self.registration.timestamp)
     }
 
-    /// The values of several keys, in their order.
+    /// The values of several keys, in their order, `None` where there is none. Keys in ascending order are found with fewer reads.
+    /// Errors as of [`Tablet::get`], for all of them.
     pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<ValueSlice>>> {
         self.check()?;
         if self.own.is_some() {
@@ -95,7 +96,8 @@ impl Snapshot {
         point::multi_get(&self.registration.tablet.inner.view(), keys, self.registration.timestamp)
     }
 
-    /// An iterator over the keys within bounds, standing nowhere until moved.
+    /// An iterator over the keys within bounds, standing nowhere until moved. It keeps the files it reads from being removed.
+    /// [`Error::InvalidInput`] if the bounds are reversed.
     pub fn iter(&self, options: IterOptions) -> Result<Iter> {
         self.iter_over(self.own.as_deref().map(|own| &own.memtable), options)
     }

@@ -9,6 +9,9 @@
 //! for as long as it is open; a question costs one part. By hash and not by key, because prefixes are asked for too,
 //! and a prefix's keys may lie on both sides of any cut.
 //!
+//! Bloom filters in blocks of a cache line are Putze, Sanders and Singler's (2007); probes by one multiplication each, and lines by
+//! the upper half of a product instead of a remainder, are as RocksDB and Lemire (2016) have them.
+//!
 //! Keys and key prefixes may share a filter: both are hashed as the bytes they are, and a prefix of one keyspace is
 //! never a whole key of the same keyspace's shape. The first byte of the last eight names the kind of filter, so another
 //! kind can take its place; a reader that does not know the kind reads without a filter. FORMAT.md, "Filter".
@@ -25,6 +28,8 @@ const KIND_BLOCKED_BLOOM: u8 = 1;
 const KIND_PARTS: u8 = 2;
 /// Bytes of a part's handle in the directory.
 const HANDLE_BYTES: usize = 12;
+/// What is wrong with a trailer that says more than this format does.
+const RESERVED: Malformed = Malformed("a byte of the filter's trailer that means nothing is not zero");
 const LINE_BYTES: usize = 64;
 const LINE_WORDS: usize = LINE_BYTES / 8;
 /// More probes than this help no filter a writer would make.
@@ -111,6 +116,9 @@ impl FilterParts {
         if count == 0 || count.checked_mul(HANDLE_BYTES) != Some(body) {
             return Err(wrong);
         }
+        if trailer.get(1..4) != Some(&[0; 3]) {
+            return Err(RESERVED);
+        }
         let mut handles = Vec::with_capacity(count);
         while let (Some(offset), Some(length)) = (take_u64(&mut rest), take_u32(&mut rest)) {
             handles.push(BlockHandle { offset, length });
@@ -166,13 +174,16 @@ impl Filter {
         let (lines, mut trailer) = bytes.split_at_checked(body).ok_or(short)?;
         let kind = take_u8(&mut trailer).ok_or(short)?;
         let probes = take_u8(&mut trailer).ok_or(short)?;
-        let _reserved = take_u16(&mut trailer).ok_or(short)?;
+        let reserved = take_u16(&mut trailer).ok_or(short)?;
         let count = take_u32(&mut trailer).ok_or(short)? as usize;
         if kind != KIND_BLOCKED_BLOOM {
             return Ok(None);
         }
         if count == 0 || count.checked_mul(LINE_BYTES) != Some(body) {
             return Err(Malformed("filter lines do not fill the block"));
+        }
+        if reserved != 0 {
+            return Err(RESERVED);
         }
         if probes == 0 || probes > PROBES_MAX {
             return Err(Malformed("filter probe count out of bounds"));
@@ -343,6 +354,16 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(!matches!(Filter::parse(&bytes[..length]), Ok(Some(_))), "{length}");
         }
+        let reserved_at = bytes.len() - FILTER_TRAILER_BYTES + 2;
+        for at in [reserved_at, reserved_at + 1] {
+            let mut more = bytes.clone();
+            more[at] = 1;
+            assert!(Filter::parse(&more).is_err(), "{at}");
+        }
+        let mut directory = FilterParts::encode(&[BlockHandle { offset: 1, length: 2 }]).unwrap();
+        assert!(FilterBlock::parse(&directory).is_ok());
+        directory[HANDLE_BYTES + 2] = 1;
+        assert!(FilterBlock::parse(&directory).is_err());
         let mut none = bytes.clone();
         let probes_at = none.len() - FILTER_TRAILER_BYTES + 1;
         none[probes_at] = 0;

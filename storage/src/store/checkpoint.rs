@@ -32,7 +32,10 @@ pub(crate) struct Part {
 
 impl Store {
     /// Makes `directory`, which must not exist or be empty, a store with everything committed so far: all tablets as they are
-    /// at one moment between two commits.
+    /// at one moment between two commits. On the same file system it takes next to no room: files that never change are linked.
+    ///
+    /// [`Error::InvalidInput`]: the directory holds something of a store. [`Error::Corruption`]: a file is not as it was written; every
+    /// one is read. What a failure leaves in `directory` is no store and opens as none.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
         let shared = &self.inner.shared;
         let list = lock(&shared.list);

@@ -18,7 +18,7 @@ const COPY_BYTES: usize = 256 << 10;
 
 impl Tablet {
     /// Makes `directory`, which must not exist or be empty, a store with everything committed to this tablet so far, as its
-    /// first tablet. See [`crate::Store::checkpoint`] for all tablets.
+    /// first tablet. See [`crate::Store::checkpoint`] for all tablets, and for what may go wrong.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
         self.flush()?;
         let (version, progress) = self.inner.versions.version_and_progress();

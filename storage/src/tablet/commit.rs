@@ -30,13 +30,19 @@ use crate::write_batch::{Operation, WriteBatch};
 const LOCAL_TERM: u64 = 1;
 
 impl Tablet {
-    /// Commits a batch. `durability` overrides the store's.
+    /// Commits a batch: all of its writes become visible at once, at the timestamp returned. `durability` overrides the store's.
+    ///
+    /// [`Error::InvalidInput`]: a key or value over its limit, a range reversed, a read-only store. [`Error::WriteStalled`] and
+    /// [`Error::MemoryExceeded`]: not now. [`Error::NotLeader`], [`Error::Closed`], [`Error::TabletDropped`]: not here. After all of
+    /// these nothing has been written. After an error of the file system the batch may be there whole or not at all when the store is
+    /// opened again, and until then writes are refused with [`Error::Poisoned`].
     pub fn commit(&self, batch: WriteBatch, durability: Option<Durability>) -> Result<Timestamp> {
         self.commit_checked(batch, durability, None, None)
     }
 
     /// Commits a batch at a timestamp the caller has decided on. It must be newer than every version of the keys it
-    /// writes; readers at or above it that are already open will see it.
+    /// writes, or the batch is refused with [`Error::InvalidInput`]; readers at or above it that are already open will see it. Other
+    /// errors as of [`Tablet::commit`].
     pub fn commit_at(
         &self,
         batch: WriteBatch,

@@ -16,7 +16,8 @@ use crate::write_batch::WriteBatch;
 
 impl Tablet {
     /// Deletes every key from `lower` up to `upper`, exclusive, and gives back the files that held nothing else. Returns
-    /// when the deletion is durable; its timestamp.
+    /// when the deletion is durable; its timestamp. [`Error::InvalidInput`](crate::Error::InvalidInput): a bound that is no key, or
+    /// bounds reversed. After any other error the range is deleted or not, as after [`Tablet::commit`].
     pub fn excise(&self, lower: &[u8], upper: &[u8]) -> Result<Timestamp> {
         let mut batch = WriteBatch::new();
         batch.delete_range(lower, upper);

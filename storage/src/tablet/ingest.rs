@@ -25,7 +25,9 @@ use crate::timestamp::Timestamp;
 
 impl Tablet {
     /// Writes pairs whose keys ascend, all at one timestamp, durably, without logging them. Much cheaper than committing
-    /// them, and meant for many: every call makes at least one sstable. An error leaves nothing.
+    /// them, and meant for many: every call makes at least one sstable. Returns that timestamp; an error leaves nothing.
+    ///
+    /// [`Error::InvalidInput`]: keys that do not ascend, keys or values over their limits, a read-only or replicated store.
     pub fn ingest(&self, pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Timestamp> {
         let inner = &*self.inner;
         inner.check_writable()?;

@@ -216,7 +216,9 @@ impl Tablet {
         self.inner.id
     }
 
-    /// A view of everything committed so far, which later writes do not change.
+    /// A view of everything committed so far, which later writes do not change. It holds back the collection of history, not files
+    /// or memory. With [`SNAPSHOTS_MAX`](crate::limits::SNAPSHOTS_MAX) alive every read of this one is
+    /// [`Error::TooManySnapshots`].
     pub fn snapshot(&self) -> Snapshot {
         let mut watermark = lock(&self.inner.watermark);
         let timestamp = self.inner.visible();
@@ -238,7 +240,8 @@ impl Tablet {
         Ok(self.snapshot())
     }
 
-    /// A view of everything committed at or before `timestamp`.
+    /// A view of everything committed at or before `timestamp`. [`Error::InvalidInput`] if that has not been reached,
+    /// [`Error::SnapshotTooOld`] if its history has been collected, [`Error::TooManySnapshots`].
     pub fn snapshot_at(&self, timestamp: Timestamp) -> Result<Snapshot> {
         let mut watermark = lock(&self.inner.watermark);
         if timestamp > self.inner.visible() {
@@ -248,7 +251,8 @@ impl Tablet {
         Ok(Snapshot::registered(self.clone(), timestamp))
     }
 
-    /// The newest committed value of a key.
+    /// The newest committed value of a key; `None` if there is none, or the key is none that could be written.
+    /// [`Error::MemoryExceeded`] if the budget has no room for what is to be read, [`Error::Corruption`] if that is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         // The view first: compaction may drop versions that only an older timestamp would see.
         let view = self.inner.view();

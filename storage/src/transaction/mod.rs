@@ -22,6 +22,9 @@
 //!
 //! A transaction that wrote nothing is checked all the same if it read anything with `get_for_update`: what it read
 //! under a lock is newer than its snapshot, so it is not serialised there. Without such reads it is, and never fails.
+//!
+//! Checking reads against what was committed since they were made, one committer at a time, is backward validation after Kung and
+//! Robinson (1981).
 
 pub(crate) mod conflict;
 mod held_memory;
@@ -179,7 +182,7 @@ impl ReadSet {
 }
 
 impl Tablet {
-    /// Begins a transaction.
+    /// Begins a transaction. Fails as [`Tablet::snapshot_at`] does if it is to read at a timestamp.
     pub fn begin(&self, options: TransactionOptions) -> Result<Transaction> {
         let snapshot = match options.read_timestamp {
             Some(timestamp) => self.snapshot_at(timestamp)?,
@@ -231,7 +234,8 @@ impl Transaction {
         }
     }
 
-    /// The value of a key.
+    /// The value of a key, as of the transaction's own writes and its isolation. Errors as of [`Tablet::get`]; under
+    /// [`Isolation::Serializable`], or with locks, a read takes memory too, and may get [`Error::MemoryExceeded`] for it.
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         if let Some(own) = own_value(&self.own.memtable, key) {
             return Ok(own);
@@ -274,7 +278,8 @@ impl Transaction {
     }
 
     /// The value of a key, which must not change before this transaction commits. A pessimistic transaction waits for
-    /// the key's lock and gets the newest value.
+    /// the key's lock and gets the newest value, or [`Error::LockTimeout`], [`Error::Deadlock`], or, if it has read the key before,
+    /// finds at commit that it changed.
     pub fn get_for_update(&self, key: &[u8]) -> Result<Option<ValueSlice>> {
         self.lock_key(key)?;
         let since = {
@@ -304,17 +309,20 @@ impl Transaction {
         self.reading().iter_over(Some(&self.own.memtable), options)
     }
 
-    /// Gives `key` the value.
+    /// Gives `key` the value. [`Error::InvalidInput`] for a key or value over its limit, [`Error::MemoryExceeded`] if the budget has no
+    /// room; a pessimistic transaction waits for the key and may get [`Error::LockTimeout`] or [`Error::Deadlock`]. What was written
+    /// before stays.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Result<()> {
         self.write(Operation::Put { key: key.into(), value: value.into() })
     }
 
-    /// Deletes `key`; fine if it is absent.
+    /// Deletes `key`; fine if it is absent. Errors as of [`Transaction::put`].
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) -> Result<()> {
         self.write(Operation::Delete { key: key.into() })
     }
 
-    /// Deletes every key in `[lower, upper)`.
+    /// Deletes every key in `[lower, upper)`, those that do not exist yet for the transaction included: a key that another one
+    /// commits into the range is a conflict. Nothing is locked. Errors as of [`Transaction::put`].
     pub fn delete_range(
         &mut self,
         lower: impl Into<Vec<u8>>,
@@ -353,7 +361,7 @@ impl Transaction {
         self.batch.is_empty()
     }
 
-    /// Marks a place to go back to.
+    /// Marks a place to go back to. At most [`SAVEPOINTS_MAX`] at once, or [`Error::InvalidInput`].
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             return Err(Error::invalid(format!("more than {SAVEPOINTS_MAX} savepoints")));
@@ -363,7 +371,8 @@ impl Transaction {
         Ok(savepoint)
     }
 
-    /// Forgets the writes since a savepoint, and the savepoints after it; the savepoint itself stays.
+    /// Forgets the writes since a savepoint, and the savepoints after it; the savepoint itself stays, and so do locks and what was
+    /// read. [`Error::InvalidInput`] if it is another transaction's, or one that was forgotten.
     pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         let found = self.savepoints.iter().enumerate().rfind(|(_, (live, _))| *live == savepoint);
         let Some((at, &(_, writes))) = found else {
@@ -375,7 +384,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Commits. [`Error::Conflict`] means that nothing was written and the transaction may be run again.
+    /// Commits, at the timestamp returned. [`Error::Conflict`] means that nothing was written and the transaction may be run again;
+    /// other errors as of [`Tablet::commit`]. One that wrote nothing returns a timestamp at which it may be taken to have run.
     pub fn commit(self, durability: Option<Durability>) -> Result<Timestamp> {
         let reads = self.reads.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let snapshot = self.snapshot.timestamp();

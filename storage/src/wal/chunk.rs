@@ -7,6 +7,8 @@
 //!
 //! The checksum covers everything after itself and starts from a seed made of the store's identity and the file's
 //! number, so that a chunk of another file, or bytes a user stored that look like a chunk, do not pass.
+//!
+//! Blocks of 32 KiB and the four kinds of chunk are those of LevelDB's log; the promise in every chunk is as Pebble has it.
 
 use crate::coding::{u16_at, u32_at, u64_at};
 use crate::planted::{Bug, planted};

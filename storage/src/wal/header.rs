@@ -20,6 +20,8 @@ pub const FORMAT_VERSION_OLDEST: u32 = 1;
 /// Bytes of the head; the first chunk follows.
 pub const HEADER_BYTES: usize = 64;
 const AES_256_GCM: u8 = 1;
+/// The bytes of the head that mean nothing yet.
+const RESERVED: [usize; 6] = [14, 15, 56, 57, 58, 59];
 
 /// What a log file is. The number is the one stored on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ impl LogHeader {
             return Ok(None);
         }
         let Some((version, header)) = decode_fields(covered) else { return Ok(None) };
+        let reserved = RESERVED.into_iter().find(|&at| covered.get(at).is_some_and(|&byte| byte != 0));
         if !(FORMAT_VERSION_OLDEST..=FORMAT_VERSION).contains(&version) {
             return Err(Error::FormatVersion {
                 file: file.to_path_buf(),
@@ -98,6 +101,13 @@ impl LogHeader {
                 oldest: FORMAT_VERSION_OLDEST,
                 newest: FORMAT_VERSION,
             });
+        }
+        if let Some(at) = reserved {
+            return Err(Error::corruption(
+                file,
+                at as u64,
+                "a byte of the head that means nothing is not zero",
+            ));
         }
         header.map(Some).ok_or_else(|| {
             Error::corruption(file, 12, "the head names an unknown kind of log file or cipher")
@@ -199,6 +209,30 @@ mod tests {
         bytes[60..].copy_from_slice(&checksum);
         let error = LogHeader::decode(&bytes, Path::new("x")).unwrap_err();
         assert!(matches!(error, Error::FormatVersion { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_byte_that_means_nothing_must_be_zero() {
+        for kind in [LogKind::Segment, LogKind::Manifest, LogKind::Store] {
+            let header =
+                LogHeader { kind, number: 1, identity: 1, previous: 0, previous_end: 0, encrypted: false };
+            for at in RESERVED {
+                let mut bytes = header.encode();
+                assert_eq!(bytes[at], 0);
+                bytes[at] = 1;
+                let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+                bytes[60..].copy_from_slice(&checksum);
+                let refused = LogHeader::decode(&bytes, Path::new("x"));
+                let named = matches!(&refused, Err(Error::Corruption { offset, .. }) if *offset == at as u64);
+                assert!(named, "{at}: {refused:?}");
+                // Of a version that gives it a meaning, that is what is said.
+                bytes[8] = 99;
+                let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+                bytes[60..].copy_from_slice(&checksum);
+                let newer = LogHeader::decode(&bytes, Path::new("x"));
+                assert!(matches!(newer, Err(Error::FormatVersion { found: 99, .. })), "{newer:?}");
+            }
+        }
     }
 
     #[test]

@@ -388,6 +388,13 @@ impl Log {
         }
     }
 
+    /// How far the log is known to be on disk, without doing anything for it: at offset 0 of the open segment nothing of it is,
+    /// its head included.
+    pub fn synced_position(&self) -> LogPosition {
+        let inner = self.lock();
+        LogPosition { segment: inner.number, offset: inner.synced }
+    }
+
     /// Removes the files of segments below `number`. A file that cannot be removed is tried again next time.
     pub fn remove_before(&self, number: u64) -> Result<()> {
         let mut older = std::mem::take(&mut self.lock().older);

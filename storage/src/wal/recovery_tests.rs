@@ -201,6 +201,7 @@ fn a_prepared_segment_that_was_never_begun_is_no_part_of_the_log() {
         keys: None,
         first,
         promised: LogPosition::default(),
+        until: None,
     };
     let tail = again.run(|_, _| Ok(())).unwrap();
     assert_eq!((tail.number, tail.next_number, tail.segments.as_slice()), (2, 4, [1, 2, 3].as_slice()));
