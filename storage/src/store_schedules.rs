@@ -342,6 +342,8 @@ fn a_failed_job_ends_every_wait() {
 
 #[test]
 fn a_write_that_waits_for_memory_gets_what_a_flush_gives_back() {
+    // In a few schedules commits share so much of what they take that nobody has to wait.
+    static FLUSHED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     explore("writers that wait for memory", || {
         let vfs = Yielding::new(NEVER);
         // Two active memtables fit, and not a sealed one beside them.
@@ -363,11 +365,15 @@ fn a_write_that_waits_for_memory_gets_what_a_flush_gives_back() {
         for (last, result) in &written {
             assert!(result.is_ok(), "commit {last}: {result:?}");
         }
-        assert!(store.statistics().tablets[&TabletId::FIRST].flushes > 0, "nothing was flushed");
+        if store.statistics().tablets[&TabletId::FIRST].flushes > 0 {
+            FLUSHED.fetch_add(1, Ordering::Relaxed);
+        }
         store.close().unwrap();
         drop(store);
         check_reopened(&vfs, &written);
     });
+    let flushed = FLUSHED.load(Ordering::Relaxed);
+    assert!(flushed > 2 * SCHEDULES * 99 / 100, "something was flushed in {flushed} schedules only");
 }
 
 #[test]
