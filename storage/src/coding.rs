@@ -13,6 +13,11 @@ pub const VARINT_BYTES_MAX: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
+/// Whether compressed bytes are kept: they must save an eighth, or undoing it costs more than they are worth.
+pub fn is_worth_compressing(plain_bytes: usize, compressed_bytes: usize) -> bool {
+    compressed_bytes <= plain_bytes - plain_bytes / 8
+}
+
 /// Appends `value` in LEB128, the low seven bits first.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {

@@ -67,7 +67,9 @@ pub use events::{Event, EventListener};
 pub use histogram::DurationHistogram;
 pub use inspect::inspect;
 pub use keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
-pub use options::{BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions};
+pub use options::{
+    BackgroundWork, Compression, Durability, FilterKind, ReadMode, StoreOptions, WalCompression,
+};
 pub use read::snapshot::Snapshot;
 pub use read::{Iter, IterOptions};
 pub use replicator::{Local, Proposal, Replicator, Role};

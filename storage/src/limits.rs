@@ -70,5 +70,9 @@ pub const TABLET_LIST_BYTES_MAX: u64 = 16 << 20;
 /// with more is flushed. They are kept in memory for it, by every tablet.
 pub const LOG_TAIL_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes per operation, on average over a batch, from which its record in the log is compressed unless the options say
+/// otherwise: what blobs begin at. Below it, compressing costs a commit more than the bytes it saves.
+pub const WAL_COMPRESSION_ENTRY_BYTES_DEFAULT: usize = 4 << 10;
+
 /// Most savepoints nested in one transaction.
 pub const SAVEPOINTS_MAX: usize = 10_000;

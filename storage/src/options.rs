@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::encryption::Encryption;
 use crate::events::{Event, EventListener};
 use crate::keyspace::{Keyspace, KeyspaceOptions};
-use crate::limits::{LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT};
+use crate::limits::{LEVELS, OPEN_FILES_DEFAULT, READ_BYTES_DEFAULT, WAL_COMPRESSION_ENTRY_BYTES_DEFAULT};
 use crate::replicator::{Local, Replicator};
 
 /// What an acknowledged commit means.
@@ -35,6 +35,24 @@ pub enum Compression {
     Lz4 = 1,
     /// Slower, tighter.
     Zstd = 2,
+}
+
+/// Whether records of the log are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalCompression {
+    /// None is.
+    None,
+    /// With LZ4, those of batches of large values, where it saves an eighth or more.
+    Lz4 {
+        /// Bytes of keys and values per operation, on average over the batch, from which its record is compressed.
+        entry_bytes_min: usize,
+    },
+}
+
+impl Default for WalCompression {
+    fn default() -> Self {
+        WalCompression::Lz4 { entry_bytes_min: WAL_COMPRESSION_ENTRY_BYTES_DEFAULT }
+    }
 }
 
 /// What filter an sstable carries. The number is the one stored on disk.
@@ -103,6 +121,9 @@ pub struct StoreOptions {
     pub sealed_memtables_max: usize,
     /// Size at which a log segment is closed and the next begun.
     pub wal_segment_bytes: u64,
+    /// Whether records of the log are compressed. A store that is made with another choice than none gets format version 4; an
+    /// older one writes plain records until [`Store::raise_format_version`](crate::Store::raise_format_version).
+    pub wal_compression: WalCompression,
     /// Segments of the log that the unflushed records of one tablet among several may hold back. One that holds back more is
     /// brought forward: its records are appended again where they are few, else it is flushed.
     pub log_segments_max: u64,
@@ -189,6 +210,7 @@ impl Default for StoreOptions {
             flushable_batch_bytes: None,
             sealed_memtables_max: 4,
             wal_segment_bytes: 64 << 20,
+            wal_compression: WalCompression::default(),
             log_segments_max: 4,
             manifest_bytes_min: 1 << 20,
             open_files_max: OPEN_FILES_DEFAULT,

@@ -87,7 +87,13 @@ pub fn salvage(
     options: StoreOptions,
 ) -> Result<SalvageReport> {
     vfs.list(damaged).map_err(|error| Error::io("list", damaged, error))?;
-    let mut place = Place { vfs: Arc::clone(vfs), directory: damaged.to_path_buf(), identity: 0, keys: None };
+    let mut place = Place {
+        vfs: Arc::clone(vfs),
+        directory: damaged.to_path_buf(),
+        identity: 0,
+        keys: None,
+        compressed_records: false,
+    };
     // Whatever STORE says, if it can be read at all: without the keys nothing of an encrypted store can.
     if vfs.len(&damaged.join(KEYS_FILE)).is_ok() {
         place.keys = Some(Arc::new(StoreKeys::read(&**vfs, damaged, options.encryption.as_ref())?));
@@ -252,7 +258,12 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
         let mut reader = LogReader::new(file, &path, context, cipher, None)?;
         loop {
             match reader.next_record() {
-                Ok(Some((_, bytes))) => records.extend(decode(bytes)),
+                Ok(Some((offset, bytes))) => match decode(bytes) {
+                    Some(record) => records.push(record),
+                    None => {
+                        report.lost.push(Error::corruption(&path, offset, "a log record does not decode"))
+                    }
+                },
                 Ok(None) => break,
                 Err(error) => {
                     report.lost.push(error);

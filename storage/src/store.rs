@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 use crate::encryption::{KeyProblem, MasterKey, StoreKeys};
 use crate::error::{Error, Result};
 use crate::manifest::current::write_by_rename;
-use crate::options::StoreOptions;
+use crate::options::{StoreOptions, WalCompression};
 use crate::sync::scheduled::Mutex;
 use crate::tablet::open::Place;
 use crate::tablet::{MemoryReport, Tablet, TabletId, Workers, lock, memory_report, start_workers};
@@ -71,7 +71,13 @@ impl Store {
     /// and offset; nothing is removed or cut off, and [`crate::salvage`] copies what can be read.
     pub fn open(vfs: Arc<dyn Vfs>, directory: &Path, options: StoreOptions) -> Result<Store> {
         options.validate()?;
-        let place = Place { vfs, directory: directory.to_path_buf(), identity: 0, keys: None };
+        let place = Place {
+            vfs,
+            directory: directory.to_path_buf(),
+            identity: 0,
+            keys: None,
+            compressed_records: options.wal_compression != WalCompression::None,
+        };
         let exists = exists(&*place.vfs, &directory.join(STORE_FILE))?;
         if !exists && (options.read_only || !options.create_if_missing) {
             return Err(Error::invalid(format!("there is no store in {}", directory.display())));
@@ -111,11 +117,26 @@ impl Store {
     }
 
     /// The format version the store has on disk: the rung of the ladder in `FORMAT.md` it was made on, or has been brought to by
-    /// creating a second tablet. Opening it with a newer build does not change it.
+    /// creating a second tablet or by [`Store::raise_format_version`]. Opening it with a newer build does not change it.
     pub fn format_version(&self) -> u32 {
         let shared = &self.inner.shared;
         let of_tablets = lock(&shared.list).is_some();
-        store_head(&shared.place, of_tablets).format_version()
+        let compressed_records = shared.compressed_records.load(Ordering::Acquire);
+        store_head(&shared.place, of_tablets, compressed_records).format_version()
+    }
+
+    /// Brings the store to the newest format version, durably. Builds that do not know it refuse the store from then on; there
+    /// is no way back. Fine if the store has it already.
+    pub fn raise_format_version(&self) -> Result<()> {
+        let shared = &self.inner.shared;
+        let list = lock(&shared.list);
+        shared.check_writable()?;
+        if !shared.compressed_records.load(Ordering::Acquire) {
+            let written = write_store_file(&shared.place, list.is_some(), true);
+            written.map_err(|error| shared.unknown_if_begun(error))?;
+            shared.compressed_records.store(true, Ordering::Release);
+        }
+        shared.log()?.allow_compression()
     }
 
     /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
@@ -209,12 +230,13 @@ pub(crate) fn create_directories(place: &Place) -> Result<()> {
 }
 
 /// Writes the file that makes the directory a store, of one tablet or of those that `TABLETS` names.
-pub(crate) fn write_store_file(place: &Place, of_tablets: bool) -> Result<()> {
-    write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &store_head(place, of_tablets).encode())
+pub(crate) fn write_store_file(place: &Place, of_tablets: bool, compressed_records: bool) -> Result<()> {
+    let head = store_head(place, of_tablets, compressed_records);
+    write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &head.encode())
 }
 
 /// What is in the file.
-fn store_head(place: &Place, of_tablets: bool) -> LogHeader {
+fn store_head(place: &Place, of_tablets: bool, compressed_records: bool) -> LogHeader {
     LogHeader {
         kind: if of_tablets { LogKind::StoreOfTablets } else { LogKind::Store },
         number: 0,
@@ -222,6 +244,7 @@ fn store_head(place: &Place, of_tablets: bool) -> LogHeader {
         previous: 0,
         previous_end: 0,
         encrypted: place.keys.is_some(),
+        compressed_records,
     }
 }
 
@@ -234,7 +257,7 @@ fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>
         place.keys = Some(Arc::new(StoreKeys::create(&*place.vfs, &place.directory, encryption)?));
     }
     let shared = recover::create(&place, options)?;
-    let written = write_store_file(&place, false);
+    let written = write_store_file(&place, false, place.compressed_records);
     if written.is_err() {
         shared.release();
     }
@@ -289,6 +312,7 @@ pub(crate) fn read_store_file(place: &Place) -> Result<LogHeader> {
 fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>> {
     let head = read_store_file(&place)?;
     place.identity = head.identity;
+    place.compressed_records = head.compressed_records;
     place.keys = match (&options.encryption, head.encrypted) {
         (None, false) => None,
         (Some(_), false) => {

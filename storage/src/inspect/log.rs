@@ -16,7 +16,7 @@ use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
 use crate::wal::header::{LogHeader, LogKind};
 use crate::wal::reader::LogReader;
-use crate::wal::record::{self, Record, RecordKind};
+use crate::wal::record::{self, Record, RecordKind, encode_head, encode_operations};
 use crate::write_batch::Operation;
 
 /// Values are shown up to this many bytes.
@@ -33,16 +33,20 @@ pub(super) fn inspect(
     let header = LogHeader::decode(first_bytes, path)?.ok_or_else(damaged)?;
     let identity = header.identity;
     let encrypted = if header.encrypted { ", encrypted" } else { "" };
+    let compressed = if header.compressed_records { ", records may be compressed" } else { "" };
     match header.kind {
-        LogKind::Store => return put(out, path, format_args!("store {identity:032x}{encrypted}")),
+        LogKind::Store => {
+            return put(out, path, format_args!("store {identity:032x}{encrypted}{compressed}"));
+        }
         LogKind::StoreOfTablets => {
-            return put(out, path, format_args!("store {identity:032x} of several tablets{encrypted}"));
+            let kind = "of several tablets";
+            return put(out, path, format_args!("store {identity:032x} {kind}{encrypted}{compressed}"));
         }
         LogKind::Segment => put(
             out,
             path,
             format_args!(
-                "log segment {} of store {identity:032x}, after segment {} ending at {}{encrypted}",
+                "log segment {} of store {identity:032x}, after segment {} ending at {}{encrypted}{compressed}",
                 header.number, header.previous, header.previous_end
             ),
         )?,
@@ -61,21 +65,37 @@ pub(super) fn inspect(
             print_edit(&edit_codec::decode(bytes).ok_or_else(wrong)?, offset, path, out)?;
         } else {
             let wrong = || Error::corruption(path, offset, "a log record does not decode");
-            print_record(&record::decode(bytes).ok_or_else(wrong)?, offset, path, out)?;
+            let record = record::decode(bytes).ok_or_else(wrong)?;
+            print_record(&record, bytes.len(), offset, path, out)?;
         }
     }
     let end = reader.end().max(first);
     put(out, path, format_args!("  ends at {end} of {length} bytes"))
 }
 
-fn print_record(record: &Record, offset: u64, path: &Path, out: &mut dyn Write) -> Result<()> {
+/// Prints a record of `stored_bytes`, and what it would take without compression.
+fn print_record(
+    record: &Record,
+    stored_bytes: usize,
+    offset: u64,
+    path: &Path,
+    out: &mut dyn Write,
+) -> Result<()> {
     let head = &record.head;
     let kind = match head.kind {
         RecordKind::Batch => "batch",
         RecordKind::Again => "batch again",
     };
     let place = format!("group {} term {} index {} @{}", head.group, head.term, head.index, head.timestamp);
-    put(out, path, format_args!("  {offset}: {kind} {place}"))?;
+    let compressed = if head.compressed {
+        let mut plain = Vec::new();
+        encode_head(&mut plain, head);
+        encode_operations(&mut plain, &record.operations);
+        format!(", {} bytes compressed to {stored_bytes}", plain.len())
+    } else {
+        String::new()
+    };
+    put(out, path, format_args!("  {offset}: {kind} {place}{compressed}"))?;
     for operation in &record.operations {
         let line = match operation {
             Operation::Put { key, value } => format!("put {} {}", display_key(key), display_value(value)),

@@ -370,6 +370,7 @@ impl Manifest {
             previous: 0,
             previous_end: 0,
             encrypted: opener.keys.is_some(),
+            compressed_records: false,
         };
         let begun = head::begin(&*opener.vfs, &path, &header, opener.keys.as_deref())?;
         let head::Begun { file, cipher, length } = begun;

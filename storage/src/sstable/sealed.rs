@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 
-use crate::coding::{Malformed, block_checksum, take_u8, take_u32, take_u64};
+use crate::coding::{Malformed, block_checksum, is_worth_compressing, take_u8, take_u32, take_u64};
 use crate::encryption::FileCipher;
 use crate::options::Compression;
 use crate::planted::{Bug, planted};
@@ -112,7 +112,7 @@ impl Compressor {
             }
         };
         match length.and_then(|length| self.buffer.get(..length)) {
-            Some(smaller) if smaller.len() <= raw.len() - raw.len() / 8 => (self.codec, smaller),
+            Some(smaller) if is_worth_compressing(raw.len(), smaller.len()) => (self.codec, smaller),
             _ => (Compression::None, raw),
         }
     }

@@ -116,7 +116,8 @@ pub(super) fn recover(
 /// Begins the log behind `tail`.
 fn begin_log(place: &Place, tail: LogTail, poison: &Arc<Poison>) -> Result<Log> {
     let (vfs, keys) = (Arc::clone(&place.vfs), place.keys.clone());
-    Log::begin(vfs, &place.log_directory(), place.identity, keys, tail, Arc::clone(poison))
+    let (directory, poison) = (place.log_directory(), Arc::clone(poison));
+    Log::begin(vfs, &directory, place.identity, keys, tail, poison, place.compressed_records)
 }
 
 /// Takes a tablet in.

@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     /// What `TABLETS` says; held by who creates or drops a tablet, or needs that nobody does.
     /// `None`: there is no such file, and has not been one.
     pub(crate) list: Mutex<Option<TabletList>>,
+    /// Whether `STORE` says that records of the log may be compressed. The log says so itself, a step later.
+    pub(crate) compressed_records: AtomicBool,
     /// How many tablets there are.
     count: AtomicU64,
     /// What the active memtables of all take, in bytes.
@@ -66,6 +68,7 @@ impl Shared {
         list: Option<TabletList>,
     ) -> Shared {
         let (poison, cache, open_files) = parts;
+        let compressed_records = AtomicBool::new(place.compressed_records);
         Shared {
             options: Arc::clone(options),
             place,
@@ -78,6 +81,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             tablets: RwLock::default(),
             list: Mutex::new(list),
+            compressed_records,
             count: AtomicU64::new(0),
             active_bytes: AtomicU64::new(0),
         }

@@ -84,7 +84,8 @@ impl Shared {
     fn begin_list(&self) -> Result<TabletList> {
         let list = TabletList::default();
         self.write_list(&list)?;
-        let written = write_store_file(&self.place, true);
+        let compressed_records = self.compressed_records.load(Ordering::Acquire);
+        let written = write_store_file(&self.place, true, compressed_records);
         written.map_err(|error| self.unknown_if_begun(error))?;
         Ok(list)
     }
@@ -96,7 +97,7 @@ impl Shared {
     }
 
     /// After a failed replacement either file may be the one that is there.
-    fn unknown_if_begun(&self, error: Error) -> Error {
+    pub(super) fn unknown_if_begun(&self, error: Error) -> Error {
         if error.is_before_creation() { error } else { self.poison.set(error) }
     }
 

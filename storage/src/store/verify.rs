@@ -50,7 +50,8 @@ impl Shared {
     fn verify_small_files(&self, report: &mut VerifyReport) {
         let (place, list) = (&self.place, lock(&self.list));
         let path = place.directory.join(STORE_FILE);
-        let head = read_store_file(place).and_then(|head| match head == store_head(place, list.is_some()) {
+        let expected = store_head(place, list.is_some(), self.compressed_records.load(Ordering::Acquire));
+        let head = read_store_file(place).and_then(|head| match head == expected {
             true => Ok(head),
             false => Err(Error::corruption(&path, 0, "it is the head of another store")),
         });

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use crate::entry::ValueKind;
 use crate::error::{Error, Result};
 use crate::memtable::{Memtable, NewEntry};
-use crate::options::{BackgroundWork, Durability};
+use crate::options::{BackgroundWork, Durability, WalCompression};
 use crate::planted::{Bug, planted};
 use crate::replicator::{Proposal, Role};
 use crate::tablet::commit_queue::Request;
@@ -22,8 +22,9 @@ use crate::tablet::lagging::{NO_SEGMENT, Tail};
 use crate::tablet::{Order, SealedMemtable, Tablet, TabletInner, lock};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::{ConflictCheck, GroupWrites};
+use crate::wal::compression::EncodedOperations;
 use crate::wal::log::Log;
-use crate::wal::record::{RecordHead, RecordKind, encode_operations};
+use crate::wal::record::{RecordHead, RecordKind};
 use crate::write_batch::{Operation, WriteBatch};
 
 /// The term of a store alone.
@@ -69,10 +70,7 @@ impl Tablet {
         let flushable = inner.is_flushable(batch.size_bytes());
         inner.admit_memory(batch.size_bytes(), flushable)?;
         let operations = batch.reduce();
-        let mut encoded = Vec::new();
-        if !flushable {
-            encode_operations(&mut encoded, &operations);
-        }
+        let encoded = if flushable { EncodedOperations::default() } else { inner.encode(&operations)? };
         let durability = durability.unwrap_or(inner.options.durability);
         let request = Request { operations, encoded, durability, timestamp, check };
         let result = if flushable {
@@ -88,6 +86,13 @@ impl Tablet {
 }
 
 impl TabletInner {
+    /// The operations as the log is to have them.
+    fn encode(&self, operations: &[Operation]) -> Result<EncodedOperations> {
+        let may_compress = self.log()?.may_compress();
+        let compression = if may_compress { self.options.wal_compression } else { WalCompression::None };
+        Ok(EncodedOperations::new(operations, compression))
+    }
+
     /// Fails if no commit can succeed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.dropped.load(Ordering::Acquire) {
@@ -114,16 +119,18 @@ impl TabletInner {
             Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
         };
         let mut newest = Timestamp::ZERO;
-        let mut committed_bytes = 0;
+        let (mut committed_bytes, mut logged_bytes) = (0, 0);
         for (request, result) in group.iter().zip(&mut results) {
             if let Ok(timestamp) = result {
-                committed_bytes += request.encoded.len() as u64;
+                committed_bytes += request.encoded.plain_bytes as u64;
+                logged_bytes += request.encoded.bytes.len() as u64;
                 apply(&order.active, *timestamp, &request.operations);
                 newest = newest.max(*timestamp);
             }
         }
         self.visible.fetch_max(newest.0, Ordering::Release);
         self.statistics.committed_bytes.fetch_add(committed_bytes, Ordering::Relaxed);
+        self.statistics.logged_bytes.fetch_add(logged_bytes, Ordering::Relaxed);
         self.shared.note_active_bytes(self, order.active.memory_bytes() as u64);
         if self.shared.is_over_active() {
             self.account_memory();
@@ -183,14 +190,15 @@ impl TabletInner {
                 order.last_timestamp = order.last_timestamp.max(timestamp);
                 let head = RecordHead {
                     kind: RecordKind::Batch,
+                    compressed: request.encoded.compressed,
                     group: self.id.0,
                     term,
                     index: order.last_index,
                     timestamp,
                 };
-                let appended = log.append(&mut order.scratch, &head, &request.encoded);
+                let appended = log.append(&mut order.scratch, &head, &request.encoded.bytes);
                 assigned = appended.map(|_| timestamp);
-                self.keep_record(order, &head, &request.encoded);
+                self.keep_record(order, &head, &request.encoded.bytes);
                 if checks {
                     earlier.add(&request.operations);
                 }

@@ -28,6 +28,7 @@ use crate::options::Durability;
 use crate::sync::scheduled::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, yield_now};
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::ConflictCheck;
+use crate::wal::compression::EncodedOperations;
 use crate::write_batch::Operation;
 
 /// How often a leader yields to let others join: some tens of microseconds, against milliseconds of a sync.
@@ -45,7 +46,7 @@ pub(crate) struct Request {
     /// Its writes, reduced.
     pub(crate) operations: Vec<Operation>,
     /// The same, as a record holds them.
-    pub(crate) encoded: Vec<u8>,
+    pub(crate) encoded: EncodedOperations,
     /// What its acknowledgement means.
     pub(crate) durability: Durability,
     /// When it becomes visible, if the caller decides that.
@@ -113,7 +114,7 @@ impl Waiter {
     /// A caller whose request nobody has taken yet.
     fn new(request: Request) -> Self {
         Self {
-            size_bytes: request.encoded.len(),
+            size_bytes: request.encoded.bytes.len(),
             slot: Mutex::new(WaiterSlot { state: WaiterState::Waiting(Box::new(request)), sleeps: false }),
             settled: AtomicBool::new(false),
             changed: Condvar::new(),
@@ -183,7 +184,7 @@ impl CommitQueue {
             WaiterState::Done(result) => result,
             WaiterState::Promoted(request) => {
                 self.gather(request.durability);
-                let followers = self.take_followers(request.encoded.len());
+                let followers = self.take_followers(request.encoded.bytes.len());
                 self.lead(*request, followers, run)
             }
             WaiterState::Waiting(_) | WaiterState::Taken => Err(Error::Closed),

@@ -10,6 +10,7 @@ use super::{CommitQueue, Request};
 use crate::error::{Error, Result};
 use crate::options::Durability;
 use crate::timestamp::Timestamp;
+use crate::wal::compression::EncodedOperations;
 use crate::write_batch::Operation;
 
 const SCHEDULES: usize = 20_000;
@@ -18,7 +19,8 @@ const COMMITS: u64 = 3;
 
 fn request(number: u64, durability: Durability) -> Request {
     let operation = Operation::Delete { key: number.to_le_bytes().to_vec() };
-    Request { operations: vec![operation], encoded: vec![0; 8], durability, timestamp: None, check: None }
+    let encoded = EncodedOperations { bytes: vec![0; 8], compressed: false, plain_bytes: 8 };
+    Request { operations: vec![operation], encoded, durability, timestamp: None, check: None }
 }
 
 /// A store that answers each request with its own number, and fails if two lead at once.

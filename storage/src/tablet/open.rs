@@ -37,6 +37,8 @@ pub(crate) struct Place {
     pub(crate) identity: u128,
     /// Wraps the files' keys; `None` when they have none.
     pub(crate) keys: Option<Arc<StoreKeys>>,
+    /// Whether records of the log may be compressed, as `STORE` says when the store is opened.
+    pub(crate) compressed_records: bool,
 }
 
 impl Place {

@@ -5,8 +5,8 @@ use crate::wal::record::{RecordHead, RecordKind};
 use crate::write_batch::Operation;
 
 fn record(index: u64, value_bytes: usize) -> Record {
-    let head =
-        RecordHead { kind: RecordKind::Batch, group: 0, term: 1, index, timestamp: Timestamp(100 + index) };
+    let (kind, timestamp) = (RecordKind::Batch, Timestamp(100 + index));
+    let head = RecordHead { kind, compressed: false, group: 0, term: 1, index, timestamp };
     Record { head, operations: vec![Operation::Put { key: vec![1], value: vec![2; value_bytes] }] }
 }
 

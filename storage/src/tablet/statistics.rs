@@ -34,6 +34,8 @@ pub(crate) struct Counters {
     pub(crate) delayed_micros: AtomicU64,
     /// Bytes of committed batches, as the log has them.
     pub(crate) committed_bytes: AtomicU64,
+    /// The same, as the log has them.
+    pub(crate) logged_bytes: AtomicU64,
     /// Bytes of files that passed the log by.
     pub(crate) ingested_bytes: AtomicU64,
     /// Records appended again so that older segments could go.
@@ -104,8 +106,10 @@ pub struct TabletStatistics {
     pub stalled_micros: u64,
     /// How long commits were delayed at most, in microseconds, all together.
     pub delayed_micros: u64,
-    /// Bytes of committed batches, as the log has them.
+    /// Bytes of committed batches, before the log compresses them.
     pub committed_bytes: u64,
+    /// Bytes of committed batches, as the log has them.
+    pub logged_bytes: u64,
     /// Bytes of files that passed the log by: ingestions and large batches.
     pub ingested_bytes: u64,
     /// Records appended to the log again so that older segments could go.
@@ -127,7 +131,8 @@ impl TabletStatistics {
     /// log, flushes and compactions. `None` if nothing was.
     pub fn write_amplification_permille(&self) -> Option<u64> {
         let given = self.committed_bytes + self.ingested_bytes;
-        let written = given + self.flushed_bytes + self.compaction_written_bytes;
+        let written =
+            self.logged_bytes + self.ingested_bytes + self.flushed_bytes + self.compaction_written_bytes;
         written.saturating_mul(1_000).checked_div(given)
     }
 
@@ -201,6 +206,7 @@ impl TabletInner {
             stalled_micros: read(&counters.stalled_micros),
             delayed_micros: read(&counters.delayed_micros),
             committed_bytes: read(&counters.committed_bytes),
+            logged_bytes: read(&counters.logged_bytes),
             ingested_bytes: read(&counters.ingested_bytes),
             records_again: read(&counters.records_again),
             oldest_segment,

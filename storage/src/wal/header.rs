@@ -8,8 +8,10 @@ use crate::error::{Error, Result};
 /// The first bytes of every log file.
 pub const MAGIC: [u8; 8] = *b"SHEAFLOG";
 /// The newest format version this build reads.
-pub const FORMAT_VERSION: u32 = 3;
-/// The format version this build writes into `STORE` and `TABLETS` of a store with several tablets.
+pub const FORMAT_VERSION: u32 = 4;
+/// The format version this build writes into `STORE` and segments of a store whose records may be compressed.
+const FORMAT_VERSION_COMPRESSED: u32 = 4;
+/// The one it writes into `STORE` of another store with several tablets, and into every `TABLETS`.
 pub const FORMAT_VERSION_TABLETS: u32 = 3;
 /// The one it writes into files that are encrypted.
 pub const FORMAT_VERSION_ENCRYPTED: u32 = 2;
@@ -51,15 +53,18 @@ pub struct LogHeader {
     pub previous_end: u64,
     /// Whether the records are encrypted; a key block then follows the head. In `STORE`: whether all files are.
     pub encrypted: bool,
+    /// Whether records may be compressed. In `STORE`: whether those of segments begun from now on may be. Never in a manifest.
+    pub compressed_records: bool,
 }
 
 impl LogHeader {
     /// The format version of a file with this head.
     pub fn format_version(&self) -> u32 {
-        match (self.kind, self.encrypted) {
-            (LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
-            (_, true) => FORMAT_VERSION_ENCRYPTED,
-            (_, false) => FORMAT_VERSION_OPEN,
+        match (self.compressed_records, self.kind, self.encrypted) {
+            (true, _, _) => FORMAT_VERSION_COMPRESSED,
+            (false, LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
+            (false, _, true) => FORMAT_VERSION_ENCRYPTED,
+            (false, _, false) => FORMAT_VERSION_OPEN,
         }
     }
 
@@ -126,15 +131,9 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
         4 => Some(LogKind::StoreOfTablets),
         _ => None,
     };
-    // One kind came with the third version, and is all it has.
-    let of_tablets = kind == Some(LogKind::StoreOfTablets);
-    let encrypted = match (version, take_u8(&mut rest)?) {
-        (FORMAT_VERSION_OPEN, 0) if !of_tablets => Some(false),
-        (FORMAT_VERSION_ENCRYPTED, AES_256_GCM) if !of_tablets => Some(true),
-        (FORMAT_VERSION_TABLETS, 0) if of_tablets => Some(false),
-        (FORMAT_VERSION_TABLETS, AES_256_GCM) if of_tablets => Some(true),
-        _ => None,
-    };
+    let cipher = take_u8(&mut rest)?;
+    let encrypted = (cipher <= AES_256_GCM).then_some(cipher == AES_256_GCM);
+    let compressed_records = version == FORMAT_VERSION_COMPRESSED;
     take(&mut rest, 2)?;
     let number = take_u64(&mut rest)?;
     let (low, high) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
@@ -147,7 +146,12 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
         previous,
         previous_end,
         encrypted,
+        compressed_records,
     });
+    // A version is what the other fields call for, or the head is none that was ever written.
+    let manifest = |header: &LogHeader| header.kind == LogKind::Manifest;
+    let header = header
+        .filter(|header| header.format_version() == version && !(compressed_records && manifest(header)));
     Some((version, header))
 }
 
@@ -175,6 +179,7 @@ mod tests {
             previous: 8,
             previous_end: 777,
             encrypted: false,
+            compressed_records: false,
         };
         let bytes = header.encode();
         assert_eq!(bytes.len(), HEADER_BYTES);
@@ -185,12 +190,44 @@ mod tests {
         for encrypted in [false, true] {
             let of_tablets = LogHeader { kind: LogKind::StoreOfTablets, encrypted, ..header };
             assert_eq!(LogHeader::decode(&of_tablets.encode(), file).unwrap(), Some(of_tablets));
+            for kind in [LogKind::Segment, LogKind::Store, LogKind::StoreOfTablets] {
+                let compressed = LogHeader { kind, encrypted, compressed_records: true, ..header };
+                assert_eq!(compressed.format_version(), 4);
+                assert_eq!(LogHeader::decode(&compressed.encode(), file).unwrap(), Some(compressed));
+            }
         }
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(LogHeader::decode(&damaged, file).unwrap(), None);
         }
+    }
+
+    #[test]
+    fn a_version_that_does_not_fit_the_kind_or_cipher_is_refused() {
+        let header = |kind, encrypted, compressed_records| LogHeader {
+            kind,
+            number: 1,
+            identity: 1,
+            previous: 0,
+            previous_end: 0,
+            encrypted,
+            compressed_records,
+        };
+        let refused = |header: LogHeader, version: u8| {
+            let mut bytes = header.encode();
+            bytes[8] = version;
+            let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+            bytes[60..].copy_from_slice(&checksum);
+            let decoded = LogHeader::decode(&bytes, Path::new("x"));
+            assert!(matches!(decoded, Err(Error::Corruption { offset: 12, .. })), "{header:?} as {version}");
+        };
+        refused(header(LogKind::Segment, false, false), 2);
+        refused(header(LogKind::Segment, true, false), 1);
+        refused(header(LogKind::Segment, false, false), 3);
+        refused(header(LogKind::StoreOfTablets, true, false), 2);
+        refused(header(LogKind::StoreOfTablets, false, true), 1);
+        refused(header(LogKind::Manifest, false, false), 4);
     }
 
     #[test]
@@ -202,6 +239,7 @@ mod tests {
             previous: 0,
             previous_end: 0,
             encrypted: false,
+            compressed_records: false,
         };
         let mut bytes = header.encode();
         bytes[8] = 99;
@@ -214,8 +252,15 @@ mod tests {
     #[test]
     fn a_byte_that_means_nothing_must_be_zero() {
         for kind in [LogKind::Segment, LogKind::Manifest, LogKind::Store] {
-            let header =
-                LogHeader { kind, number: 1, identity: 1, previous: 0, previous_end: 0, encrypted: false };
+            let header = LogHeader {
+                kind,
+                number: 1,
+                identity: 1,
+                previous: 0,
+                previous_end: 0,
+                encrypted: false,
+                compressed_records: false,
+            };
             for at in RESERVED {
                 let mut bytes = header.encode();
                 assert_eq!(bytes[at], 0);

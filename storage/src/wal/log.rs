@@ -20,6 +20,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::clock::Clock;
@@ -27,7 +28,7 @@ use crate::encryption::{FileCipher, StoreKeys};
 use crate::error::{Error, Result};
 use crate::histogram::DurationHistogram;
 use crate::poison::Poison;
-use crate::sync::scheduled::{Condvar, Mutex, MutexGuard};
+use crate::sync::scheduled::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
 use crate::wal::head;
@@ -50,6 +51,8 @@ pub struct Log {
     identity: u128,
     /// Wraps the segments' keys; `None` when they have none.
     keys: Option<Arc<StoreKeys>>,
+    /// Whether records may be compressed in the open segment, and so in all after it. It never goes back.
+    compressed_records: AtomicBool,
     /// Stops the store after a failure.
     poison: Arc<Poison>,
     /// What syncs are timed by.
@@ -140,7 +143,8 @@ pub struct LogTail {
 }
 
 impl Log {
-    /// Begins a new segment behind `tail`.
+    /// Begins a new segment behind `tail`. `compressed_records`: whether records may be compressed, which the format version
+    /// of the store says.
     pub fn begin(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
@@ -148,6 +152,7 @@ impl Log {
         keys: Option<Arc<StoreKeys>>,
         tail: LogTail,
         poison: Arc<Poison>,
+        compressed_records: bool,
     ) -> Result<Log> {
         let header = LogHeader {
             kind: LogKind::Segment,
@@ -156,18 +161,47 @@ impl Log {
             previous: tail.number,
             previous_end: tail.end,
             encrypted: keys.is_some(),
+            compressed_records,
         };
         let mut inner = create_segment(&*vfs, directory, &header, keys.as_deref())?;
         inner.older = tail.segments;
         let inner = Mutex::new(inner);
         let sync_ended = Condvar::new();
         let (directory, clock) = (directory.to_path_buf(), None);
-        Ok(Log { vfs, directory, identity, keys, poison, clock, inner, sync_ended })
+        let compressed_records = AtomicBool::new(compressed_records);
+        Ok(Log { vfs, directory, identity, keys, compressed_records, poison, clock, inner, sync_ended })
     }
 
     /// The same log, whose syncs are timed.
     pub fn timed(self, clock: Arc<dyn Clock>) -> Log {
         Log { clock: Some(clock), ..self }
+    }
+
+    /// Whether a record that is appended from now on may be compressed.
+    pub fn may_compress(&self) -> bool {
+        self.compressed_records.load(Ordering::Acquire)
+    }
+
+    /// Lets records be compressed from now on: in a new segment, whose head says so. The `STORE` file must say so before, or
+    /// a build that does not know of it would open the store.
+    pub fn allow_compression(&self) -> Result<()> {
+        self.poison.check()?;
+        let mut inner = self.lock_to_rotate();
+        if self.may_compress() {
+            return Ok(());
+        }
+        let rotated = self.rotate_locked(&mut inner, true);
+        if rotated.is_ok() {
+            self.compressed_records.store(true, Ordering::Release);
+        }
+        drop(inner);
+        self.sync_ended.notify_all();
+        rotated.map(drop).map_err(|error| self.keep(error))
+    }
+
+    /// Poisons the store, unless the failed step has not begun.
+    fn keep(&self, error: Error) -> Error {
+        if error.is_before_creation() { error } else { self.poison.set(error) }
     }
 
     fn micros(&self) -> u64 {
@@ -312,8 +346,7 @@ impl Log {
     pub fn rotate(&self) -> Result<u64> {
         self.poison.check()?;
         let mut inner = self.lock_to_rotate();
-        let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
-        let rotated = self.rotate_locked(&mut inner).map_err(keep);
+        let rotated = self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error));
         drop(inner);
         // Who waits for a sync of the segment before has it.
         self.sync_ended.notify_all();
@@ -328,15 +361,14 @@ impl Log {
         if inner.written + (inner.buffer.len() as u64) < bytes {
             return Ok(inner.number);
         }
-        let keep = |error: Error| if error.is_before_creation() { error } else { self.poison.set(error) };
-        let rotated = self.rotate_locked(&mut inner).map_err(keep);
+        let rotated = self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error));
         drop(inner);
         self.sync_ended.notify_all();
         rotated
     }
 
-    /// As `rotate`, with the lock held.
-    fn rotate_locked(&self, inner: &mut Inner) -> Result<u64> {
+    /// As `rotate`, with the lock held. `compressed_records`: whether those of the new segment may be compressed.
+    fn rotate_locked(&self, inner: &mut Inner, compressed_records: bool) -> Result<u64> {
         inner.write()?;
         if inner.synced < inner.written {
             inner.file.sync().map_err(|error| Error::io("sync", &inner.path, error))?;
@@ -349,6 +381,7 @@ impl Log {
             previous: inner.number,
             previous_end: inner.written,
             encrypted: self.keys.is_some(),
+            compressed_records,
         };
         let prepared = inner.prepared.take().filter(|prepared| prepared.number == header.number);
         let mut next = self.begin_segment(&header, prepared)?;
@@ -510,12 +543,12 @@ mod tests {
         vfs.create_dir(Path::new("/log")).unwrap();
         let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
         let tail = LogTail { next_number: 1, ..LogTail::default() };
-        (vfs, Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::default()).unwrap())
+        (vfs, Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::default(), false).unwrap())
     }
 
     fn append(log: &Log, index: u64, bytes: usize) {
-        let head =
-            RecordHead { kind: RecordKind::Batch, group: 0, term: 1, index, timestamp: Timestamp(index) };
+        let (kind, timestamp) = (RecordKind::Batch, Timestamp(index));
+        let head = RecordHead { kind, compressed: false, group: 0, term: 1, index, timestamp };
         log.append(&mut Vec::new(), &head, &vec![7; bytes]).unwrap();
     }
 

@@ -5,9 +5,10 @@
 //! when it was written. That promise is what tells a torn tail (the power went, what follows was never acknowledged)
 //! from damage (a chunk that was once synced is bad now): see [`reader`].
 //!
-//! The manifest uses the same framing.
+//! Records of large entries are compressed ([`compression`]). The manifest uses the same framing.
 
 pub mod chunk;
+pub mod compression;
 pub mod head;
 pub mod header;
 pub mod log;

@@ -3,6 +3,7 @@
 use crate::coding::{put_bytes, put_varint, take_bytes, take_u8, take_u64, take_varint};
 use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
+use crate::wal::compression::decompress;
 use crate::write_batch::Operation;
 
 /// What a varint takes at most.
@@ -24,6 +25,8 @@ pub enum RecordKind {
 pub struct RecordHead {
     /// What it is for.
     pub kind: RecordKind,
+    /// Whether the operations behind it are compressed.
+    pub compressed: bool,
     /// The replication group, which is the tablet's number.
     pub group: u64,
     /// The group's term; 1 standing alone.
@@ -72,9 +75,11 @@ pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
 
 /// Appends the stored form of a record's head; the operations follow it.
 pub fn encode_head(out: &mut Vec<u8>, head: &RecordHead) {
-    out.push(match head.kind {
-        RecordKind::Batch => 1,
-        RecordKind::Again => 2,
+    out.push(match (head.kind, head.compressed) {
+        (RecordKind::Batch, false) => 1,
+        (RecordKind::Again, false) => 2,
+        (RecordKind::Batch, true) => 3,
+        (RecordKind::Again, true) => 4,
     });
     put_varint(out, head.group);
     put_varint(out, head.term);
@@ -85,20 +90,31 @@ pub fn encode_head(out: &mut Vec<u8>, head: &RecordHead) {
 /// Reads a record; `None` if the bytes are not exactly one.
 pub fn decode(mut bytes: &[u8]) -> Option<Record> {
     let bytes = &mut bytes;
-    let kind = match take_u8(bytes)? {
-        1 => RecordKind::Batch,
-        2 => RecordKind::Again,
+    let (kind, compressed) = match take_u8(bytes)? {
+        1 => (RecordKind::Batch, false),
+        2 => (RecordKind::Again, false),
+        3 => (RecordKind::Batch, true),
+        4 => (RecordKind::Again, true),
         _ => return None,
     };
     let (group, term, index) = (take_varint(bytes)?, take_varint(bytes)?, take_varint(bytes)?);
-    let head = RecordHead { kind, group, term, index, timestamp: Timestamp(take_u64(bytes)?) };
+    let timestamp = Timestamp(take_u64(bytes)?);
+    let head = RecordHead { kind, compressed, group, term, index, timestamp };
+    let operations =
+        if compressed { decode_operations(&decompress(bytes)?)? } else { decode_operations(bytes)? };
+    Some(Record { head, operations })
+}
+
+/// Reads operations; `None` if the bytes are not exactly some.
+fn decode_operations(mut bytes: &[u8]) -> Option<Vec<Operation>> {
+    let bytes = &mut bytes;
     let count = usize::try_from(take_varint(bytes)?).ok()?;
     // Each operation takes at least two bytes, so a claimed count cannot reserve more than the record's own size.
     let mut operations = Vec::with_capacity(count.min(bytes.len() / 2));
     for _ in 0..count {
         operations.push(decode_operation(bytes)?);
     }
-    bytes.is_empty().then_some(Record { head, operations })
+    bytes.is_empty().then_some(operations)
 }
 
 /// Reads one operation.
@@ -118,11 +134,14 @@ fn decode_operation(bytes: &mut &[u8]) -> Option<Operation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::WalCompression;
+    use crate::wal::compression::{EncodedOperations, compress};
 
     #[test]
     fn records_come_back_and_cut_or_padded_ones_do_not() {
         let head = RecordHead {
             kind: RecordKind::Batch,
+            compressed: false,
             group: 0,
             term: 1,
             index: 300,
@@ -142,6 +161,40 @@ mod tests {
         }
         bytes.push(0);
         assert_eq!(decode(&bytes), None);
+    }
+
+    #[test]
+    fn compressed_records_come_back_and_cut_padded_or_mislabelled_ones_do_not() {
+        for kind in [RecordKind::Batch, RecordKind::Again] {
+            let timestamp = Timestamp::from_parts(5, 6);
+            let head = RecordHead { kind, compressed: true, group: 2, term: 1, index: 300, timestamp };
+            let operations = vec![
+                Operation::Put { key: b"k".to_vec(), value: vec![7; 9_000] },
+                Operation::Delete { key: b"z".to_vec() },
+            ];
+            let encoded = EncodedOperations::new(&operations, WalCompression::default());
+            assert!(encoded.compressed);
+            let with_head = |compressed: bool, operations: &[u8]| {
+                let mut bytes = Vec::new();
+                encode_head(&mut bytes, &RecordHead { compressed, ..head });
+                bytes.extend_from_slice(operations);
+                bytes
+            };
+            let mut bytes = with_head(true, &encoded.bytes);
+            assert_eq!(decode(&bytes), Some(Record { head, operations: operations.clone() }));
+            for length in 0..bytes.len() {
+                assert_eq!(decode(&bytes[..length]), None);
+            }
+            bytes.push(0);
+            assert_eq!(decode(&bytes), None);
+            assert_eq!(decode(&with_head(false, &encoded.bytes)), None);
+            let mut plain = Vec::new();
+            encode_operations(&mut plain, &operations);
+            assert_eq!(decode(&with_head(true, &plain)), None);
+            // What is compressed must be operations to the last byte, too.
+            plain.push(0);
+            assert_eq!(decode(&with_head(true, &compress(&plain).unwrap())), None);
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ struct Link {
     file: Arc<dyn VfsFile>,
     /// What its records are encrypted with.
     cipher: Option<FileCipher>,
+    /// Whether its records may be compressed.
+    compressed_records: bool,
     /// Where the log ends in it; `None` for the last.
     known_end: Option<u64>,
 }
@@ -101,7 +103,8 @@ impl Replay<'_> {
                 }
                 continue;
             };
-            links.push(Link { number, path: path.clone(), file, cipher, known_end });
+            let compressed_records = header.compressed_records;
+            links.push(Link { number, path: path.clone(), file, cipher, compressed_records, known_end });
             known_end = Some(header.previous_end);
             if header.previous < self.first {
                 return self.finish_chain(links, &wanted);
@@ -194,6 +197,10 @@ impl Replay<'_> {
             let record = decode(bytes).ok_or_else(|| {
                 Error::corruption(&link.path, offset, "an intact record does not say what a record says")
             })?;
+            if record.head.compressed && !link.compressed_records {
+                let detail = "a record is compressed in a segment whose format version does not have that";
+                return Err(Error::corruption(&link.path, offset, detail));
+            }
             apply(LogPosition { segment: link.number, offset }, record)?;
         }
         Ok(reader.end())

@@ -3,26 +3,32 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::options::WalCompression;
 use crate::poison::Poison;
 use crate::timestamp::Timestamp;
 use crate::vfs::{FaultVfs, MemoryVfs};
+use crate::wal::compression::EncodedOperations;
 use crate::wal::log::Log;
-use crate::wal::record::{RecordHead, RecordKind, encode_operations};
+use crate::wal::record::{RecordHead, RecordKind};
 use crate::write_batch::Operation;
 
 const DIRECTORY: &str = "/log";
 const IDENTITY: u128 = 7;
 
 fn begin(vfs: &Arc<dyn Vfs>, tail: LogTail) -> Log {
-    Log::begin(Arc::clone(vfs), Path::new(DIRECTORY), IDENTITY, None, tail, Arc::new(Poison::default()))
-        .unwrap()
+    let poison = Arc::new(Poison::default());
+    Log::begin(Arc::clone(vfs), Path::new(DIRECTORY), IDENTITY, None, tail, poison, false).unwrap()
 }
 
 fn append(log: &Log, index: u64) {
-    let head = RecordHead { kind: RecordKind::Batch, group: 0, term: 1, index, timestamp: Timestamp(index) };
-    let mut operations = Vec::new();
-    encode_operations(&mut operations, &[Operation::Delete { key: vec![1] }]);
-    log.append(&mut Vec::new(), &head, &operations).unwrap();
+    append_operation(log, index, Operation::Delete { key: vec![1] }, WalCompression::None);
+}
+
+fn append_operation(log: &Log, index: u64, operation: Operation, compression: WalCompression) {
+    let encoded = EncodedOperations::new(&[operation], compression);
+    let (kind, timestamp, compressed) = (RecordKind::Batch, Timestamp(index), encoded.compressed);
+    let head = RecordHead { kind, compressed, group: 0, term: 1, index, timestamp };
+    log.append(&mut Vec::new(), &head, &encoded.bytes).unwrap();
 }
 
 /// Segments 1, 2 and 3, a record in each, all synced.
@@ -257,4 +263,62 @@ fn going_on_to_a_prepared_segment_takes_one_sync() {
     log.rotate().unwrap();
     let syncs = |calls: &[String]| calls.iter().filter(|call| call.starts_with("sync")).count();
     assert_eq!((syncs(&unprepared), syncs(&calls.lock().unwrap())), (3, 1));
+}
+
+#[test]
+fn compressed_records_belong_in_segments_that_say_so() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    let large = Operation::Put { key: vec![1], value: vec![2; 20_000] };
+    append_operation(&log, 1, large.clone(), WalCompression::None);
+    let plain = log.position().1;
+    assert!(!log.may_compress());
+    log.allow_compression().unwrap();
+    log.allow_compression().unwrap();
+    assert!(log.may_compress());
+    assert_eq!(log.segments(), [1, 2], "a new segment, once");
+    append_operation(&log, 2, large.clone(), WalCompression::default());
+    assert!(log.position().1 * 10 < plain);
+    log.rotate().unwrap();
+    append_operation(&log, 3, large.clone(), WalCompression::default());
+    log.sync().unwrap();
+    assert_eq!(replay(&memory, 1, log.durable_position().unwrap()).unwrap(), [1, 2, 3]);
+
+    // Where the head does not say so, it is a record that no build has written there.
+    let log = begin(&vfs, LogTail { number: 3, end: log.position().1, next_number: 4, segments: Vec::new() });
+    append_operation(&log, 4, large, WalCompression::default());
+    log.sync().unwrap();
+    let outcome = replay(&memory, 1, LogPosition::default());
+    assert!(matches!(&outcome, Err(Error::Corruption { offset: 64, .. })), "{outcome:?}");
+    is_corruption_of(outcome, 4);
+}
+
+#[test]
+fn a_record_that_does_not_decompress_is_corruption_with_its_place() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    log.allow_compression().unwrap();
+    append(&log, 1);
+    let at = log.position().1;
+    let head = RecordHead {
+        kind: RecordKind::Batch,
+        compressed: true,
+        group: 0,
+        term: 1,
+        index: 2,
+        timestamp: Timestamp(2),
+    };
+    // It claims 512 MiB, of nine bytes.
+    let mut hostile = Vec::new();
+    crate::coding::put_varint(&mut hostile, 512 << 20);
+    hostile.extend_from_slice(&[0x1f, 0, 1, 0, 255, 255, 255, 255, 0]);
+    log.append(&mut Vec::new(), &head, &hostile).unwrap();
+    log.sync().unwrap();
+    let outcome = replay(&memory, 1, LogPosition::default());
+    assert!(matches!(&outcome, Err(Error::Corruption { offset, .. }) if *offset == at), "{outcome:?}");
+    is_corruption_of(outcome, 2);
 }

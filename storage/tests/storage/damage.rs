@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sheaf_storage::{Error, IterOptions, MemoryVfs, Result, Store, Vfs, WriteBatch, salvage};
+use sheaf_storage::{
+    Error, IterOptions, MemoryVfs, Result, Store, StoreOptions, Vfs, WalCompression, WriteBatch, salvage,
+};
 
 use crate::fixture::{DIRECTORY, deep, memory, open, small_options};
 use crate::model::forward;
@@ -14,7 +16,9 @@ type Content = Vec<(Vec<u8>, Vec<u8>)>;
 /// A closed store with every kind of file, and what it holds.
 fn closed_store() -> (MemoryVfs, Content) {
     let (disk, vfs) = memory();
-    let store = open(&vfs, small_options()).unwrap();
+    // Some of its records are compressed.
+    let wal_compression = WalCompression::Lz4 { entry_bytes_min: 70 };
+    let store = open(&vfs, StoreOptions { wal_compression, ..small_options() }).unwrap();
     let tablet = store.tablet();
     for number in 0..50_u32 {
         let mut batch = WriteBatch::new();

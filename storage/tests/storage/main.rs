@@ -48,3 +48,4 @@ mod tombstones;
 mod transaction;
 mod unsynced;
 mod verify;
+mod wal_compression;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sheaf_storage::{
     Compression, Durability, FilterKind, IterOptions, Keyspace, KeyspaceOptions, PrefixRule, ReadMode,
-    Snapshot, Store, StoreOptions, TransactionOptions, Vfs, WriteBatch,
+    Snapshot, Store, StoreOptions, TransactionOptions, Vfs, WalCompression, WriteBatch,
 };
 
 use crate::fixture::{DIRECTORY, Dice, deep, encrypted_options, memory, small_options};
@@ -249,6 +249,7 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
         options
     };
     let base = || StoreOptions { durability: Durability::Async, ..small_options() };
+    let logged = |entry_bytes_min| WalCompression::Lz4 { entry_bytes_min };
     vec![
         ("small", base()),
         (
@@ -257,13 +258,17 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
         ),
         (
             "lz4, blobs from 64 bytes",
-            prefixes(StoreOptions { compression: [Compression::Lz4; 7], ..base() }, Some(64)),
+            prefixes(
+                StoreOptions { compression: [Compression::Lz4; 7], wal_compression: logged(1), ..base() },
+                Some(64),
+            ),
         ),
         (
             "zstd, no filter",
             StoreOptions {
                 compression: [Compression::Zstd; 7],
                 filter: FilterKind::None,
+                wal_compression: logged(100),
                 cache_bytes: 1 << 20,
                 ..base()
             },
@@ -279,10 +284,21 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
         ),
         (
             "prefixes, large memtable",
-            prefixes(StoreOptions { memtable_bytes: 1 << 20, restart_interval: 1, ..base() }, None),
+            prefixes(
+                StoreOptions {
+                    memtable_bytes: 1 << 20,
+                    restart_interval: 1,
+                    wal_compression: WalCompression::None,
+                    ..base()
+                },
+                None,
+            ),
         ),
         ("prefixes, tiny cache", prefixes(StoreOptions { cache_bytes: 1 << 10, ..base() }, Some(2_000))),
-        ("encrypted", StoreOptions { compression: [Compression::Zstd; 7], ..base() }),
+        (
+            "encrypted",
+            StoreOptions { compression: [Compression::Zstd; 7], wal_compression: logged(500), ..base() },
+        ),
         (
             "large blocks, few levels",
             StoreOptions {
@@ -297,6 +313,7 @@ fn option_sets() -> Vec<(&'static str, StoreOptions)> {
             "threads",
             StoreOptions {
                 background: sheaf_storage::BackgroundWork::Threads,
+                wal_compression: logged(20),
                 filter_bits_per_key: 2,
                 ..base()
             },

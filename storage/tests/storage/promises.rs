@@ -4,7 +4,9 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use sheaf_storage::{BackgroundWork, Durability, Error, FaultVfs, StoreOptions, Timestamp, Vfs, WriteBatch};
+use sheaf_storage::{
+    BackgroundWork, Durability, Error, FaultVfs, StoreOptions, Timestamp, Vfs, WalCompression, WriteBatch,
+};
 
 use crate::fixture::{comes_true, memory, open, small_options};
 
@@ -63,7 +65,12 @@ fn a_segment_of_the_log_ends_at_its_size() {
 #[test]
 fn records_that_nobody_wants_written_are_written_before_they_fill_memory() {
     let (_, vfs) = memory();
-    let options = StoreOptions { memtable_bytes: 8 << 20, wal_segment_bytes: 64 << 20, ..small_options() };
+    let options = StoreOptions {
+        memtable_bytes: 8 << 20,
+        wal_segment_bytes: 64 << 20,
+        wal_compression: WalCompression::None,
+        ..small_options()
+    };
     let store = open(&vfs, options).unwrap();
     for number in 0..400_u32 {
         let batch = put(&format!("i{number}"), &[1; 10_000]);

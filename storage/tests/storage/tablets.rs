@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sheaf_storage::{
     BackgroundWork, Durability, Error, FaultVfs, IterOptions, MemoryVfs, Store, StoreOptions, Tablet,
-    TabletId, Timestamp, Vfs, WriteBatch, inspect, salvage,
+    TabletId, Timestamp, Vfs, WalCompression, WriteBatch, inspect, salvage,
 };
 
 use crate::fixture::{DIRECTORY, Dice, deep, encrypted_options, memory, open, small_options};
@@ -192,7 +192,8 @@ fn a_record_of_a_tablet_that_never_was_is_corruption() {
 #[test]
 fn one_tablet_keeps_the_format_it_had_and_several_have_their_own() {
     let (disk, vfs) = memory();
-    let store = open(&vfs, small_options()).unwrap();
+    let options = StoreOptions { wal_compression: WalCompression::None, ..small_options() };
+    let store = open(&vfs, options).unwrap();
     let version = || disk.contents(&Path::new(DIRECTORY).join("STORE")).unwrap()[8];
     assert_eq!(version(), 1);
     assert!(disk.contents(&Path::new(DIRECTORY).join("TABLETS")).is_err());
