@@ -12,6 +12,8 @@ use crate::write_batch::count_value;
 
 /// What was asked for besides reading everything.
 struct Options {
+    /// The files under all collections, too.
+    full: bool,
     metadata_only: bool,
     repair: bool,
     fix_multikey: bool,
@@ -40,7 +42,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
     };
     if options.metadata_only || info.kind != CollectionKind::Collection {
         write_metadata(&engine.list_indexes(&namespace)?, &mut body);
-        write_verdict(&ValidationReport::default(), false, mode, &mut body);
+        write_verdict(&ValidationReport::default(), &[], false, mode, &mut body);
         return Ok(body);
     }
     let mut report = engine.validate_collection(&namespace)?;
@@ -50,8 +52,9 @@ pub(crate) fn run(request: &Request<'_>) -> Result<DocumentBuilder> {
         engine.reindex(&namespace)?;
         report = engine.validate_collection(&namespace)?;
     }
+    let damaged_files = if options.full { engine.verify_files() } else { Vec::new() };
     write_report(&report, &mut body);
-    write_verdict(&report, repaired, mode, &mut body);
+    write_verdict(&report, &damaged_files, repaired, mode, &mut body);
     Ok(body)
 }
 
@@ -128,11 +131,18 @@ fn append_documents<'d>(
     });
 }
 
-fn write_verdict(report: &ValidationReport, repaired: bool, mode: &str, body: &mut DocumentBuilder) {
+fn write_verdict(
+    report: &ValidationReport,
+    damaged_files: &[String],
+    repaired: bool,
+    mode: &str,
+    body: &mut DocumentBuilder,
+) {
     let mut errors: Vec<String> = report.indexes.iter().flat_map(problems).collect();
     if report.invalid_documents > 0 {
         errors.push(format!("{} documents are damaged", report.invalid_documents));
     }
+    errors.extend_from_slice(damaged_files);
     let warnings: Vec<String> = report
         .indexes
         .iter()
@@ -148,7 +158,8 @@ fn write_verdict(report: &ValidationReport, repaired: bool, mode: &str, body: &m
                 .then(|| format!("{} documents do not pass the validator", report.non_compliant_documents)),
         )
         .collect();
-    body.append("valid", report.is_valid()).append("repaired", repaired).append("repairMode", mode);
+    let is_valid = report.is_valid() && damaged_files.is_empty();
+    body.append("valid", is_valid).append("repaired", repaired).append("repairMode", mode);
     append_texts("warnings", &warnings, body);
     append_texts("errors", &errors, body);
     append_documents("extraIndexEntries", report.indexes.iter().flat_map(|index| &index.extra_entries), body);
@@ -188,5 +199,5 @@ fn read_options(request: &Request<'_>) -> Result<Options> {
     if repair && request.commands().is_replica_set() {
         return refused("repair on a replica set");
     }
-    Ok(Options { metadata_only, repair, fix_multikey })
+    Ok(Options { full, metadata_only, repair, fix_multikey })
 }

@@ -1,6 +1,8 @@
 //! What runs and what was run: seen, ended, counted, recorded.
 
+use sheaf_command::{Commands, Identity};
 use sheaf_document::{RawDocumentBuf, ValueRef};
+use sheaf_engine::{Database, DatabaseOptions};
 
 use crate::support::{batch, code, commands, ok, run, text};
 
@@ -198,4 +200,34 @@ fn writes_wait_while_fsync_holds_its_lock() {
     ok(&session, "admin", r#"{"fsyncUnlock": 1}"#);
     assert_eq!(code(&waiting.join().expect("no panic")), None);
     assert_eq!(integer(&ok(&session, "shop", r#"{"count": "a"}"#), &["n"]), 1);
+}
+
+#[test]
+fn a_full_validation_reads_the_files_too() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("full_validation");
+    // What a run before may have left.
+    let _there_was_none = std::fs::remove_dir_all(&directory);
+    let database = Database::open(&directory, DatabaseOptions::default()).expect("opens");
+    database.store().tablet().flush().expect("flushes what a new database has");
+    let session = Commands::new(database.clone(), Identity::default()).connect();
+    ok(&session, "shop", r#"{"insert": "wares", "documents": [{"_id": 1}, {"_id": 2}]}"#);
+    let verdict = |command: &str| {
+        let reply = ok(&session, "shop", command);
+        let valid = reply.as_raw().get("valid") == Some(ValueRef::Boolean(true));
+        (valid, text(&reply))
+    };
+    for command in [r#"{"validate": "wares"}"#, r#"{"validate": "wares", "full": true}"#] {
+        assert!(verdict(command).0, "{command}");
+    }
+    let files = std::fs::read_dir(directory.join("tablet-1")).expect("lists");
+    let mut files = files.map(|entry| entry.expect("an entry").path());
+    let damaged = files.find(|path| path.extension().is_some_and(|e| e == "sst")).expect("a flush");
+    let mut bytes = std::fs::read(&damaged).expect("reads");
+    *bytes.get_mut(9).expect("it is longer") ^= 1;
+    std::fs::write(&damaged, bytes).expect("writes");
+    let (valid, reply) = verdict(r#"{"validate": "wares", "full": true}"#);
+    let name = damaged.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(!valid && reply.contains(name), "{reply}");
+    drop((session, database));
+    std::fs::remove_dir_all(&directory).expect("removes");
 }

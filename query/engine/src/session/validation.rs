@@ -20,6 +20,12 @@ use crate::{Error, Namespace, Result, error_code};
 const DESCRIBED_MAX: usize = 100;
 
 impl Session {
+    /// Reads every file of the database, those of other collections too, and says what is wrong with each. See
+    /// [`Store::verify`](sheaf_storage::Store::verify).
+    pub fn verify_files(&self) -> Vec<String> {
+        self.database().store().verify().problems.iter().map(ToString::to_string).collect()
+    }
+
     /// Reads a collection whole and says whether documents and index entries are sound and belong together.
     pub fn validate_collection(&self, namespace: &Namespace) -> Result<ValidationReport> {
         let collection = self.database().catalog().get(namespace)?;

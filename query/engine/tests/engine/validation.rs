@@ -282,3 +282,21 @@ fn of_several_inserts_of_one_prepared_key_one_gets_in() {
     }
     session.make_index_unique(&namespace(), "a", false).expect("has no duplicates");
 }
+
+#[test]
+fn a_damaged_file_is_named() {
+    let vfs = MemoryVfs::new();
+    let database = Database::open_with(Arc::new(vfs.clone()), Path::new("/db"), options()).expect("opens");
+    let session = database.session();
+    fill(&session);
+    database.store().tablet().flush().expect("flushes");
+    assert!(session.verify_files().is_empty());
+    let mut paths = vfs.files().into_iter().map(|(path, _)| path);
+    let path = paths.find(|path| path.extension().is_some_and(|found| found == "sst")).expect("a flush");
+    let mut bytes = vfs.contents(&path).expect("reads");
+    *bytes.get_mut(9).expect("it is longer") ^= 1;
+    vfs.overwrite(&path, bytes).expect("writes");
+    let problems = session.verify_files();
+    let named = |problem: &String| problem.contains(&path.display().to_string());
+    assert!(!problems.is_empty() && problems.iter().all(named), "{problems:?}");
+}
