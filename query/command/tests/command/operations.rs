@@ -203,6 +203,7 @@ fn writes_wait_while_fsync_holds_its_lock() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what a disk does to a file behind the database's back")]
 fn a_full_validation_reads_the_files_too() {
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("full_validation");
     // What a run before may have left.
