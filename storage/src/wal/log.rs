@@ -110,7 +110,7 @@ struct Inner {
     buffer: Vec<u8>,
     /// Segments before this one whose files are still there.
     older: Vec<u64>,
-    /// Whether somebody syncs. Only that one changes it back.
+    /// Whether somebody syncs. Only that one changes it back, and the segment stays the open one until then.
     syncing: bool,
     /// The next segment's file, if it has been made.
     prepared: Option<Prepared>,
@@ -186,7 +186,8 @@ impl Log {
     /// a build that does not know of it would open the store.
     pub fn allow_compression(&self) -> Result<()> {
         self.poison.check()?;
-        let mut inner = self.lock_to_rotate();
+        let mut inner = self.lock_to_rotate(0);
+        self.poison.check()?;
         if self.may_compress() {
             return Ok(());
         }
@@ -223,7 +224,7 @@ impl Log {
         scratch.clear();
         encode_head(scratch, head);
         let inner = &mut *self.lock();
-        let place = record_offset(inner.written + inner.buffer.len() as u64);
+        let place = record_offset(inner.length());
         let mut record = [scratch.as_slice(), encoded_operations];
         if let Some(cipher) = &inner.cipher {
             scratch.extend_from_slice(encoded_operations);
@@ -257,7 +258,7 @@ impl Log {
     pub fn sync(&self) -> Result<()> {
         self.poison.check()?;
         let mut inner = self.lock();
-        let (number, target) = (inner.number, inner.written + inner.buffer.len() as u64);
+        let (number, target) = (inner.number, inner.length());
         while inner.syncing && inner.number == number && inner.synced < target {
             inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
@@ -281,9 +282,7 @@ impl Log {
         if synced.is_ok() {
             inner.statistics.syncs += 1;
             inner.statistics.sync_times.note(micros);
-            if inner.number == number {
-                inner.synced = inner.synced.max(target);
-            }
+            inner.synced = inner.synced.max(target);
         }
         drop(inner);
         self.sync_ended.notify_all();
@@ -333,10 +332,12 @@ impl Log {
         Ok(file)
     }
 
-    /// Locks the open segment at a time when nobody makes the file of the next.
-    fn lock_to_rotate(&self) -> MutexGuard<'_, Inner> {
+    /// Locks the open segment, and if it has `bytes` or more, at a time when nobody makes the file of the next, and nobody
+    /// syncs: of two syncs of a file at once the system may tell only one that it has failed, and those who wait would take
+    /// the other's word.
+    fn lock_to_rotate(&self, bytes: u64) -> MutexGuard<'_, Inner> {
         let mut inner = self.lock();
-        while inner.preparing {
+        while (inner.preparing || inner.syncing) && inner.length() >= bytes {
             inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner
@@ -344,8 +345,18 @@ impl Log {
 
     /// Closes the segment, durably, and begins the next, whose number is returned. The next one's head may not be durable.
     pub fn rotate(&self) -> Result<u64> {
+        self.rotate_past(0)
+    }
+
+    /// As `rotate`, if the segment has `bytes` or more by now: of several that find it full one goes on to the next. Returns
+    /// the number of the open segment.
+    pub fn rotate_past(&self, bytes: u64) -> Result<u64> {
         self.poison.check()?;
-        let mut inner = self.lock_to_rotate();
+        let mut inner = self.lock_to_rotate(bytes);
+        self.poison.check()?;
+        if inner.length() < bytes {
+            return Ok(inner.number);
+        }
         let rotated = self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error));
         drop(inner);
         // Who waits for a sync of the segment before has it.
@@ -353,21 +364,8 @@ impl Log {
         rotated
     }
 
-    /// As `rotate`, if the segment has `bytes` or more by now: of several that find it full one goes on to the next. Returns
-    /// the number of the open segment.
-    pub fn rotate_past(&self, bytes: u64) -> Result<u64> {
-        self.poison.check()?;
-        let mut inner = self.lock_to_rotate();
-        if inner.written + (inner.buffer.len() as u64) < bytes {
-            return Ok(inner.number);
-        }
-        let rotated = self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error));
-        drop(inner);
-        self.sync_ended.notify_all();
-        rotated
-    }
-
-    /// As `rotate`, with the lock held. `compressed_records`: whether those of the new segment may be compressed.
+    /// As `rotate`, with the lock held, and while nobody syncs. `compressed_records`: whether those of the new segment may be
+    /// compressed.
     fn rotate_locked(&self, inner: &mut Inner, compressed_records: bool) -> Result<u64> {
         inner.write()?;
         if inner.synced < inner.written {
@@ -387,7 +385,6 @@ impl Log {
         let mut next = self.begin_segment(&header, prepared)?;
         next.older = std::mem::take(&mut inner.older);
         next.older.push(inner.number);
-        next.syncing = inner.syncing;
         next.statistics = LogStatistics {
             segments: inner.statistics.segments + 1,
             syncs: inner.statistics.syncs + 1,
@@ -454,7 +451,7 @@ impl Log {
     /// The open segment's number and its length, buffered bytes included.
     pub fn position(&self) -> (u64, u64) {
         let inner = self.lock();
-        (inner.number, inner.written + inner.buffer.len() as u64)
+        (inner.number, inner.length())
     }
 
     /// The segments whose files are there, the open one last.
@@ -489,6 +486,11 @@ impl Inner {
             preparing: false,
             statistics: LogStatistics::default(),
         }
+    }
+
+    /// Its length in bytes, those that are not yet handed over included.
+    fn length(&self) -> u64 {
+        self.written + self.buffer.len() as u64
     }
 
     /// Reserves room for syncs to come, if they are small and it is used up.

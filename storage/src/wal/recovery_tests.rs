@@ -322,3 +322,179 @@ fn a_record_that_does_not_decompress_is_corruption_with_its_place() {
     assert!(matches!(&outcome, Err(Error::Corruption { offset, .. }) if *offset == at), "{outcome:?}");
     is_corruption_of(outcome, 2);
 }
+
+/// A log of one record over a disk whose next sync of a segment calls `during` first.
+fn log_with_sync(
+    rule: Option<&str>,
+    during: impl Fn(&Arc<Log>) + Send + Sync + 'static,
+) -> (Arc<Poison>, Arc<Log>) {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
+    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison)).unwrap();
+    let log = Arc::new(log);
+    append(&log, 1);
+    rule.into_iter().for_each(|rule| faults.add_rule(rule).unwrap());
+    let (of_hook, once) = (Arc::downgrade(&log), Mutex::new(true));
+    faults.set_hook(move |call| {
+        if call.operation == "sync" && std::mem::take(&mut *once.lock().unwrap()) {
+            during(&of_hook.upgrade().unwrap());
+        }
+    });
+    (poison, log)
+}
+
+/// Threads that sync a record of their own.
+type Syncs = Arc<Mutex<Vec<std::thread::JoinHandle<Result<()>>>>>;
+
+/// Appends a record, and syncs it by another thread, which finds somebody syncing.
+fn sync_meanwhile(log: &Arc<Log>, syncs: &Syncs) {
+    append(log, 2);
+    let log = Arc::clone(log);
+    syncs.lock().unwrap().push(std::thread::spawn(move || log.sync()));
+    // It is to wait by now; should it come later, what it gets is the same.
+    std::thread::park_timeout(std::time::Duration::from_millis(50));
+}
+
+/// What the thread that began last got, which is to come soon.
+fn outcome(syncs: &Syncs) -> Result<()> {
+    let other = syncs.lock().unwrap().pop().unwrap();
+    for _ in 0..2_000 {
+        if other.is_finished() {
+            return other.join().unwrap();
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    panic!("it waits for ever");
+}
+
+#[test]
+fn who_waits_for_a_sync_that_fails_does_not_try_another() {
+    // The system may have forgotten by then what it could not write, and report success.
+    let syncs = Syncs::default();
+    let of_hook = Arc::clone(&syncs);
+    let (poison, log) = log_with_sync(Some("fail sync *.wal once"), move |log| sync_meanwhile(log, &of_hook));
+    assert!(matches!(log.sync(), Err(Error::Io { .. })));
+    assert!(matches!(outcome(&syncs), Err(Error::Poisoned(_))));
+    assert!(poison.check().is_err());
+    assert_eq!(log.synced_position(), LogPosition { segment: 1, offset: 64 });
+}
+
+#[test]
+fn who_comes_during_a_sync_is_woken_and_syncs_what_that_one_did_not() {
+    let syncs = Syncs::default();
+    let of_hook = Arc::clone(&syncs);
+    let (_, log) = log_with_sync(None, move |log| sync_meanwhile(log, &of_hook));
+    log.sync().unwrap();
+    outcome(&syncs).unwrap();
+    assert_eq!(log.statistics().syncs, 2);
+    assert_eq!(log.synced_position().offset, log.position().1);
+}
+
+/// Begins the next segment by another thread, which finds somebody syncing.
+fn rotate_meanwhile(log: &Arc<Log>, others: &Syncs) {
+    let log = Arc::clone(log);
+    others.lock().unwrap().push(std::thread::spawn(move || log.rotate().map(drop)));
+    std::thread::park_timeout(std::time::Duration::from_millis(50));
+}
+
+#[test]
+fn a_segment_does_not_end_well_beside_a_sync_that_fails() {
+    // The system tells one of two that sync a file at once, and the other not.
+    let others = Syncs::default();
+    let of_hook = Arc::clone(&others);
+    let (poison, log) = log_with_sync(Some("fail sync *.wal once"), move |log| {
+        sync_meanwhile(log, &of_hook);
+        rotate_meanwhile(log, &of_hook);
+    });
+    assert!(matches!(log.sync(), Err(Error::Io { .. })));
+    assert!(matches!(outcome(&others), Err(Error::Poisoned(_))), "it went on to the next segment");
+    assert!(matches!(outcome(&others), Err(Error::Poisoned(_))), "it was told that its record is durable");
+    assert!(poison.check().is_err());
+    assert_eq!(log.position().0, 1);
+}
+
+#[test]
+fn a_sync_of_the_segment_before_says_nothing_of_the_next() {
+    let others = Syncs::default();
+    let of_hook = Arc::clone(&others);
+    let (_, log) = log_with_sync(None, move |log| {
+        (3..50).for_each(|index| append(log, index));
+        rotate_meanwhile(log, &of_hook);
+        sync_meanwhile(log, &of_hook);
+    });
+    log.sync().unwrap();
+    outcome(&others).unwrap();
+    outcome(&others).unwrap();
+    assert_eq!(log.position().0, 2);
+    append(&log, 51);
+    assert!(log.synced_position().offset < log.position().1, "nobody has synced it");
+    log.sync().unwrap();
+    assert_eq!(log.synced_position(), LogPosition { segment: 2, offset: log.position().1 });
+}
+
+#[test]
+fn a_segment_ends_at_its_last_record_and_not_at_the_room_reserved() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    append(&log, 1);
+    log.sync().unwrap();
+    assert!(
+        memory.len(&segment_path(Path::new(DIRECTORY), 1)).unwrap() > log.position().1,
+        "room is reserved"
+    );
+    log.rotate().unwrap();
+    append(&log, 2);
+    log.sync().unwrap();
+    assert_eq!(replay(&memory, 1, log.synced_position()).unwrap(), [1, 2]);
+}
+
+#[test]
+fn records_that_are_not_written_yet_count_for_the_length_of_a_segment() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(memory);
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    append(&log, 1);
+    let length = log.position().1;
+    assert_eq!(log.rotate_past(length + 1).unwrap(), 1);
+    assert_eq!(log.rotate_past(length).unwrap(), 2);
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_is_tried_again_and_one_begun_meanwhile_is_not_forgotten() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory.clone()));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let log = Arc::new(begin(&vfs, LogTail { next_number: 1, ..LogTail::default() }));
+    log.rotate().unwrap();
+    log.rotate().unwrap();
+    faults.add_rule("fail remove 0000000001.wal once").unwrap();
+    let (of_hook, once) = (Arc::downgrade(&log), Mutex::new(true));
+    faults.set_hook(move |call| {
+        if call.operation == "remove" && std::mem::take(&mut *once.lock().unwrap()) {
+            of_hook.upgrade().unwrap().rotate().unwrap();
+        }
+    });
+    assert!(matches!(log.remove_before(3), Err(Error::Io { .. })));
+    assert_eq!(log.segments(), [1, 3, 4]);
+    log.remove_before(4).unwrap();
+    assert_eq!(log.segments(), [4]);
+    assert_eq!(memory.files().len(), 1);
+}
+
+#[test]
+fn a_segment_under_another_ones_name_is_corruption() {
+    for (from, to) in [(2, 3), (1, 3), (1, 2)] {
+        let (memory, _) = three_segments();
+        let path = |number| segment_path(Path::new(DIRECTORY), number);
+        let bytes = memory.contents(&path(from)).unwrap();
+        memory.overwrite(&path(to), bytes).unwrap();
+        is_corruption_of(replay(&memory, 1, LogPosition::default()), to);
+    }
+}
