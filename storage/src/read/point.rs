@@ -134,29 +134,6 @@ fn find_in_table(
     Ok(cover.tombstone.is_some().then_some(None))
 }
 
-/// The newest timestamp at which `key` was written, deleted or range-deleted, whoever may see it: what a transaction
-/// compares its snapshot with.
-pub fn newest_timestamp(view: &ReadView, key: &[u8]) -> Result<Option<Timestamp>> {
-    let mut cover = Cover { key, visible: Timestamp::MAX, tombstone: None };
-    let hash = key_hash(key);
-    for memtable in &view.memtables {
-        cover.meet(memtable.range_tombstones().as_deref());
-        let point = memtable.get_hashed(key, hash, Timestamp::MAX).map(|version| version.timestamp);
-        if point.max(cover.tombstone).is_some() {
-            return Ok(point.max(cover.tombstone));
-        }
-    }
-    let uncovered = Cover { key, visible: Timestamp::MAX, tombstone: None };
-    let found = find_in_version(&view.version, hash, uncovered, None)?;
-    let mut covered = Cover { key, visible: Timestamp::MAX, tombstone: found.map(|found| found.timestamp) };
-    for table in view.version.levels.iter().flatten() {
-        if table.meta.range_tombstones > 0 && table.meta.covers(key) {
-            covered.meet(table.reader()?.range_tombstones().map(|ranges| &**ranges));
-        }
-    }
-    Ok(covered.tombstone)
-}
-
 /// `get` for many keys. They are looked up in key order, and those in one block share one search of the index and one
 /// look into the cache; answers come in the order asked.
 pub fn multi_get(view: &ReadView, keys: &[&[u8]], visible: Timestamp) -> Result<Vec<Option<ValueSlice>>> {
