@@ -187,3 +187,34 @@ impl Error {
         Error::InvalidInput(detail.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_told_by_what_the_caller_should_do() {
+        use io::ErrorKind::{
+            NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, TimedOut,
+        };
+        let of = |source: io::Error| Error::io("write", Path::new("/f"), source);
+        for kind in [StorageFull, QuotaExceeded] {
+            assert!(matches!(of(kind.into()), Error::Full { .. }), "{kind}");
+        }
+        for kind in [PermissionDenied, ReadOnlyFilesystem] {
+            assert!(matches!(of(kind.into()), Error::NotPermitted { operation: "write", .. }), "{kind}");
+        }
+        for kind in [NotFound, TimedOut] {
+            assert!(matches!(of(kind.into()), Error::Io { operation: "write", .. }), "{kind}");
+        }
+        for code in TOO_MANY_OPEN_FILES {
+            let error = of(io::Error::from_raw_os_error(code));
+            assert!(matches!(error, Error::TooManyOpenFiles { .. }) && error.is_shortage(), "{code}");
+            assert!(!error.is_before_creation(), "only where nothing was begun");
+            assert!(
+                Error::io("create", Path::new("/f"), io::Error::from_raw_os_error(code)).is_before_creation()
+            );
+        }
+        assert!(!of(StorageFull.into()).is_shortage());
+    }
+}

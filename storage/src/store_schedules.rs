@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread::{self, JoinHandle, yield_now};
 use shuttle::{Config, Runner};
 
 use crate::clock::ManualClock;
 use crate::error::{Error, Result};
+use crate::events::{Event, EventListener};
 use crate::file_id::FileKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::options::{BackgroundWork, Compression, Durability, StoreOptions};
@@ -238,6 +240,8 @@ fn read(tablet: &Tablet, commits: u8) {
         for key in [even, odd] {
             let value = snapshot.get(&key).unwrap().map(|value| value[0]);
             assert_eq!(value, found.get(&key).copied(), "a lookup and a walk at one timestamp");
+            let newest = tablet.get(&key).unwrap().map(|value| value[0]);
+            assert!(newest >= value, "a lookup at no timestamp of its own: {newest:?}, there was {value:?}");
         }
     }
 }
@@ -403,5 +407,68 @@ fn tablets_come_forward_and_go_while_others_are_written() {
         let store = open(&vfs, StoreOptions { background: BackgroundWork::Inline, ..options() });
         let lagging = store.tablet_by_id(TabletId(2)).unwrap();
         assert_eq!(lagging.get(&key(9, 1)).unwrap().unwrap()[0], 1);
+    });
+}
+
+/// Wakes who waits for something to be done.
+#[derive(Debug, Default)]
+struct Told {
+    events: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl EventListener for Told {
+    fn on_event(&self, event: &Event) {
+        if matches!(event, Event::Flushed { .. } | Event::Compacted { .. }) {
+            *self.events.lock().unwrap() += 1;
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Told {
+    /// Waits until it is so. It is asked again after each event, and by no clock.
+    fn wait_until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let seen = *self.events.lock().unwrap();
+            if is_so() {
+                return;
+            }
+            let events = self.events.lock().unwrap();
+            drop(self.changed.wait_while(events, |events| *events == seen).unwrap());
+        }
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_done_all_the_same() {
+    explore("flushes and compactions of who goes away", || {
+        let vfs = Yielding::new(NEVER);
+        let told = Arc::new(Told::default());
+        let options = StoreOptions {
+            events: Some(Arc::clone(&told) as Arc<dyn EventListener>),
+            // Nobody is held back, so nobody wakes the threads while he waits.
+            sealed_memtables_max: 50,
+            l0_slowdown: 50,
+            l0_stop: 60,
+            ..options()
+        };
+        let store = open(&vfs, options);
+        let tablet = store.tablet();
+        let merging = thread_rng().r#gen::<bool>().then(|| {
+            let tablet = tablet.clone();
+            thread::spawn(move || tablet.compact_all().unwrap())
+        });
+        let load = Load { writers: 1, commits: 5, sync_every: 20, ..LOAD };
+        write(&tablet, 0, load).1.unwrap();
+        // What is left is less than a memtable.
+        told.wait_until(|| {
+            let statistics = tablet.statistics();
+            statistics.sealed_memtables == 0 && statistics.l0_runs == 0 && statistics.flushes > 0
+        });
+        merging.into_iter().for_each(|merging| merging.join().unwrap());
+        store.close().unwrap();
+        drop((tablet, store));
+        check_reopened(&vfs, &[(5, Ok(()))]);
     });
 }

@@ -202,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_cut_short_is_as_large_as_one_that_never_was_longer() {
+        let mut batch = WriteBatch::new();
+        batch.put("a", "12");
+        batch.delete("b");
+        let short = batch.clone();
+        batch.put("c", "34567");
+        batch.delete_range("d", "e");
+        batch.truncate(2);
+        assert_eq!(batch, short);
+        assert_eq!(batch.size_bytes(), 4);
+        batch.truncate(9);
+        assert_eq!(batch, short);
+    }
+
+    #[test]
     fn a_range_deletion_drops_earlier_writes_only() {
         let mut batch = WriteBatch::new();
         batch.put("b", "old");

@@ -14,7 +14,7 @@ use crate::coding::key_hash;
 use crate::compaction::picker::{Load, PickInput, pick};
 use crate::entry::ValueKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions, PrefixRule};
-use crate::manifest::{BlobHandle, BlobRef, TableHandle, TableRef, VersionRef};
+use crate::manifest::{BlobHandle, BlobRef, TableHandle, TableMeta, TableRef, VersionRef};
 use crate::options::{Compression, FilterKind, ReadMode};
 use crate::read::{Iter, IterOptions, ReadView, ViewRef, point};
 use crate::timestamp::Timestamp;
@@ -461,4 +461,37 @@ fn a_table_past_half_its_size_ends_where_one_of_the_level_below_does() {
         assert!(bytes >= target / 2 && bytes <= target * 3 / 4, "{bytes} of {target}");
     }
     tree.check(1);
+}
+
+#[test]
+fn a_compaction_that_reads_fewer_entries_than_there_are_said_to_be_keeps_nothing() {
+    let mut tree = Tree::new(1);
+    (0..20_u8).for_each(|number| tree.put(&[b'a', number], Some(b"value")));
+    tree.flush();
+    let whole = tree.version.levels[0][0].meta.clone();
+    for entries in [whole.entries - 1, whole.entries, whole.entries + 1] {
+        let meta = TableMeta { entries, ..whole.clone() };
+        let handle = TableRef::new(TableHandle::new(meta, Arc::clone(&tree.opener)));
+        tree.version.levels[0] = vec![handle];
+        let stop = AtomicBool::new(false);
+        let context = JobContext {
+            options: &tree.options,
+            opener: &tree.opener,
+            next_file: &|| {
+                tree.next_file.set(tree.next_file.get() + 1);
+                FileId(tree.next_file.get())
+            },
+            history: History::new([], Timestamp(tree.now)),
+            stop: &stop,
+            pace: &|_| {},
+        };
+        let names = || tree.opener.vfs.list("t".as_ref()).unwrap().len();
+        let before = names();
+        let outcome = compact(&context, &tree.version, &choose_all(&tree.version, &tree.options));
+        assert_eq!(outcome.is_ok(), entries == whole.entries, "{outcome:?}");
+        if outcome.is_err() {
+            assert!(matches!(outcome, Err(Error::Corruption { .. })));
+            assert_eq!(names(), before);
+        }
+    }
 }

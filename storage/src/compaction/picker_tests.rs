@@ -278,8 +278,33 @@ fn a_blob_file_mostly_garbage_has_its_tables_rewritten() {
     let handle = |meta| BlobRef::new(BlobHandle::new(meta, Arc::clone(&tree.opener)));
     let full = handle(BlobMeta { value_bytes: 50, ..blob.clone() });
     let wasted = handle(blob);
-    tree.version.blobs.insert(FileId(9), full);
-    assert_eq!(tree.choice(), Choice::Nothing);
+    let half = handle(BlobMeta { value_bytes: 80, ..wasted.meta.clone() });
+    let not_quite = handle(BlobMeta { value_bytes: 79, ..wasted.meta.clone() });
+    for blob in [full, not_quite] {
+        tree.version.blobs.insert(FileId(9), blob);
+        assert_eq!(tree.choice(), Choice::Nothing);
+    }
+    tree.version.blobs.insert(FileId(9), half);
+    assert_eq!(tree.choice(), merge(&[(6, 1)], 6, Reason::BlobGarbage), "half is enough");
     tree.version.blobs.insert(FileId(9), wasted);
     assert_eq!(tree.choice(), merge(&[(6, 1)], 6, Reason::BlobGarbage));
+}
+
+#[test]
+fn a_table_is_covered_to_its_last_key_or_not_at_all() {
+    let covering = RangeTombstone { start: b"b".to_vec(), end: b"c".to_vec(), timestamp: Timestamp(6) };
+    for (smallest, largest, exclusive, covered) in [
+        ("b", "bz", false, true),
+        ("b", "c", true, true),
+        ("b", "c", false, false),
+        ("a", "bz", false, false),
+        ("ba", "ca", false, false),
+    ] {
+        let mut meta = meta(1, smallest, largest, 100);
+        meta.largest.exclusive = exclusive;
+        let mut tree = Tree::new().with(6, meta);
+        tree.ranges = RangeTombstones::new([covering.clone()]);
+        let drops = tree.choice() == Choice::Drop { tables: vec![(6, FileId(1))] };
+        assert_eq!(drops, covered, "{smallest} to {largest}, exclusive: {exclusive}");
+    }
 }

@@ -103,6 +103,39 @@ mod tests {
     use super::*;
     use crate::vfs::MemoryVfs;
 
+    /// A file whose first append fails; what it was given.
+    #[derive(Debug, Default)]
+    struct FailsOnce(Mutex<Vec<Vec<u8>>>);
+
+    impl VfsFile for FailsOnce {
+        fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn append(&self, bytes: &[u8]) -> io::Result<()> {
+            let mut given = self.0.lock().unwrap();
+            given.push(bytes.to_vec());
+            if given.len() == 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn len(&self) -> io::Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn two_frames_are_never_encrypted_alike_even_if_the_first_could_not_be_written() {
+        let file = Arc::new(FailsOnce::default());
+        let scratch = Scratch::over(&MemoryVfs::new(), Arc::clone(&file) as Arc<dyn VfsFile>).unwrap();
+        assert!(scratch.append(&vec![1; FRAME_BYTES]).is_err());
+        scratch.append(&vec![2; FRAME_BYTES]).unwrap();
+        let given = file.0.lock().unwrap();
+        let alike =
+            given[0].iter().zip(&given[1]).take(FRAME_BYTES).filter(|(a, b)| *a ^ *b == 1 ^ 2).count();
+        assert!(alike < FRAME_BYTES / 64, "{alike} bytes differ as the text does");
+    }
+
     #[test]
     fn what_was_written_is_read_back_at_any_offset_and_is_not_in_the_file() {
         let vfs = MemoryVfs::new();

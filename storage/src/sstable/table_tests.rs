@@ -19,6 +19,7 @@ use crate::sstable::block::Position;
 use crate::sstable::block_file::{Caching, FileOpener};
 use crate::sstable::cursor::TableCursor;
 use crate::sstable::reader::TableReader;
+use crate::sstable::sealed::{BlockType, Compressor, unseal};
 use crate::sstable::writer::{TableFormat, TableWriter};
 use crate::timestamp::Timestamp;
 use crate::vfs::{MemoryVfs, Vfs};
@@ -207,6 +208,7 @@ fn prefixes_are_in_the_filter_under_the_rule_they_were_written_with() {
     assert!(absent < 30, "{absent} of 500 prefixes are said to be there");
     assert!(!asked("key0300", "key0301"), "up to the next prefix");
     assert!(asked("key0300", "key0302"), "a range of two prefixes is not known");
+    assert!(asked("key0300", "key03010"), "nor one that has the next prefix itself");
     assert!(asked("key999", "key999z"), "a shorter bound has no prefix");
     assert!(asked("x1234567", "x1234568"), "a keyspace without a rule is not known");
     assert!(reader.may_contain_range(Some(b"key0300"), None).unwrap(), "an open range is not known");
@@ -350,4 +352,29 @@ fn readers_find_blocks_while_the_cache_lets_them_go() {
     });
     let cache = opener.cache.statistics();
     assert_eq!(cache.held_bytes, 0, "nothing stays that the cache has let go: {cache:?}");
+}
+
+#[test]
+fn a_block_is_not_taken_for_one_of_another_kind() {
+    let mut sealed = Vec::new();
+    let mut compressor = Compressor::new(Compression::None, None);
+    compressor.seal(b"bytes", BlockType::Index, 7, 100, &mut sealed).unwrap();
+    assert!(unseal(&sealed, BlockType::Index, 7, 100, None).is_ok());
+    for other in [BlockType::Data, BlockType::TopIndex, BlockType::Filter, BlockType::Blob] {
+        assert!(unseal(&sealed, other, 7, 100, None).is_err(), "{}", other.name());
+    }
+}
+
+#[test]
+fn a_file_counts_as_open_until_it_is_closed() {
+    let (vfs, meta) = write(format(200, Compression::None), &numbered(500, 1), &[]);
+    let opener = FileOpener { cache: Arc::new(BlockCache::new(meta.size_bytes / 4)), ..opener(&vfs) };
+    assert!(opener.cache.has_room());
+    for _ in 0..3 {
+        let reader = TableReader::open(&opener, meta.file_id, meta.size_bytes).unwrap();
+        assert!(!opener.cache.has_room(), "the files are larger than memory");
+        drop(reader);
+        assert!(opener.cache.has_room());
+        assert_eq!(opener.cache.statistics().pinned_bytes, 0);
+    }
 }

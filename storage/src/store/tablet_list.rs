@@ -204,6 +204,24 @@ mod tests {
     }
 
     #[test]
+    fn a_list_has_one_form_only() {
+        let encoded = |live: &[u64], dropped: &[(u64, u64)]| {
+            let list = TabletList {
+                live: live.iter().copied().map(TabletId).collect(),
+                dropped: dropped.iter().copied().collect(),
+            };
+            TabletList::decode(&list.encode(7)).map(|(_, found)| found == list)
+        };
+        assert_eq!(encoded(&[4, 9], &[(1, 3), (5, 5), (7, 8)]), Some(true));
+        assert_eq!(encoded(&[4], &[(1, 2), (3, 3)]), None, "they adjoin, and are one");
+        assert_eq!(encoded(&[4], &[(1, 2), (2, 3)]), None, "they overlap");
+        assert_eq!(encoded(&[4], &[(3, 2)]), None, "it ends before it begins");
+        assert_eq!(encoded(&[4], &[(3, 4)]), None, "what is there is not gone");
+        assert_eq!(encoded(&[0], &[]), None, "the first is not in it");
+        assert_eq!(encoded(&[], &[(0, 1)]), None, "nor ever dropped");
+    }
+
+    #[test]
     fn ids_are_given_once() {
         let mut list = TabletList::default();
         for id in 1..=20 {

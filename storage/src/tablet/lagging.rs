@@ -162,17 +162,20 @@ mod tests {
     use crate::options::{BackgroundWork, Durability, StoreOptions};
     use crate::store::Store;
     use crate::tablet::{Tablet, TabletId};
-    use crate::vfs::MemoryVfs;
+    use crate::vfs::{FaultVfs, MemoryVfs};
     use crate::write_batch::WriteBatch;
 
-    fn open(disk: &MemoryVfs) -> Store {
-        let options = StoreOptions {
+    fn options() -> StoreOptions {
+        StoreOptions {
             background: BackgroundWork::Inline,
             log_segments_max: 1,
             wal_segment_bytes: 4 << 10,
             ..StoreOptions::default()
-        };
-        Store::open(Arc::new(disk.clone()), "/db".as_ref(), options).unwrap()
+        }
+    }
+
+    fn open(disk: &MemoryVfs) -> Store {
+        Store::open(Arc::new(disk.clone()), "/db".as_ref(), options()).unwrap()
     }
 
     fn put(tablet: &Tablet, key: &str, bytes: usize) {
@@ -227,6 +230,34 @@ mod tests {
                 assert!(tablet.get(b"k").unwrap().is_some());
             }
         }
+    }
+
+    #[test]
+    fn records_appended_again_are_held_though_others_go_on_to_the_next_segment_at_once() {
+        let disk = MemoryVfs::new();
+        let faults = FaultVfs::new(Arc::new(disk.clone()));
+        let store = Store::open(Arc::new(faults.clone()), "/db".as_ref(), options()).unwrap();
+        let lagging = store.create_tablet(TabletId(2)).unwrap();
+        put(&lagging, "k", 10);
+        let shared = Arc::clone(&lagging.inner.shared);
+        shared.log().unwrap().rotate().unwrap();
+        shared.log().unwrap().rotate().unwrap();
+        let (of_hook, once) = (Arc::downgrade(&shared), std::sync::Mutex::new(true));
+        faults.set_hook(move |call| {
+            let of_manifest = call.path.extension().is_some_and(|extension| extension == "manifest");
+            if of_manifest && call.operation == "sync" && std::mem::take(&mut *once.lock().unwrap()) {
+                of_hook.upgrade().unwrap().log().unwrap().rotate().unwrap();
+            }
+        });
+        assert!(lagging.inner.bring_forward().unwrap());
+        faults.set_hook(|_| {});
+        assert_eq!(lagging.statistics().records_again, 1);
+        assert!(lagging.inner.oldest_segment().unwrap() < shared.log().unwrap().position().0);
+        put(&store.tablet(), "other", 10);
+        store.tablet().flush().unwrap();
+        shared.free_segments().unwrap();
+        let crashed = open(&disk.crash_clone(1, 0));
+        assert!(crashed.tablet_by_id(TabletId(2)).unwrap().get(b"k").unwrap().is_some());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What the threads of a store do beside each other: nobody's work holds up another's, and files go in their own time.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use sheaf_storage::{
-    BackgroundWork, Durability, FaultVfs, IterOptions, MemoryVfs, Store, StoreOptions, Tablet, TabletId, Vfs,
-    WriteBatch,
+    BackgroundWork, Durability, Error, FaultVfs, IterOptions, ManualClock, MemoryVfs, Store, StoreOptions,
+    Tablet, TabletId, Vfs, WriteBatch,
 };
 
 use crate::fixture::{DIRECTORY, comes_true, memory, open, small_options};
@@ -312,4 +312,144 @@ fn closing_does_not_wait_for_the_pace() {
     store.close().unwrap();
     let micros = clock.monotonic_micros() - started;
     assert!(micros < 10_000_000, "twenty megabytes would take twenty seconds: {micros}");
+}
+
+/// A store in which a thread is held up at the first sstable it begins for tablet 1, and the tablets for which it begins one.
+fn held_up_at(
+    thread: &'static str,
+    options: StoreOptions,
+) -> (Store, Gate, OpensAtTheEnd, Arc<Mutex<Vec<u64>>>) {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let (gate, begun) = (Gate::default(), Arc::new(Mutex::new(Vec::new())));
+    let (of_hook, noted) = (gate.clone(), Arc::clone(&begun));
+    faults.set_hook(move |call| {
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        if call.operation == "create" && sstable && std::thread::current().name() == Some(thread) {
+            let directory = call.path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+            let id = directory.rsplit_once('-').unwrap().1.parse().unwrap();
+            let mut noted = noted.lock().unwrap();
+            if noted.last() != Some(&id) {
+                noted.push(id);
+            }
+            drop(noted);
+            of_hook.pass();
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    gate.set(true);
+    (open(&vfs, options).unwrap(), gate.clone(), OpensAtTheEnd(gate), begun)
+}
+
+/// Commits until so many memtables wait for their flush.
+fn seal(tablet: &Tablet, memtables: usize) {
+    for number in 0..1_000 {
+        if tablet.statistics().sealed_memtables >= memtables {
+            return;
+        }
+        tablet.commit(put(&format!("i{number:03}"), 900), Some(Durability::Async)).unwrap();
+    }
+    panic!("nothing is sealed");
+}
+
+#[test]
+fn the_tablet_with_most_to_flush_is_flushed_first() {
+    let options = StoreOptions { wal_segment_bytes: 1 << 20, log_segments_max: 1_000, ..threads() };
+    let (store, gate, _opens, begun) = held_up_at("sheaf-flush", options);
+    let [held, urgent, other] = [1, 2, 3].map(|id| store.create_tablet(TabletId(id)).unwrap());
+    seal(&held, 1);
+    assert!(comes_true(|| *begun.lock().unwrap() == [1]));
+    seal(&other, 1);
+    seal(&urgent, 3);
+    gate.set(false);
+    assert!(comes_true(|| begun.lock().unwrap().len() >= 3));
+    assert_eq!(begun.lock().unwrap()[..3], [1, 2, 3]);
+}
+
+#[test]
+fn the_tablet_with_most_flushes_in_l0_is_compacted_first() {
+    let options = StoreOptions { compaction_threads_max: 1, l0_slowdown: 40, l0_stop: 60, ..threads() };
+    let (store, gate, _opens, begun) = held_up_at("sheaf-compact", options);
+    let [held, urgent, other] = [1, 2, 3].map(|id| store.create_tablet(TabletId(id)).unwrap());
+    flush_often(&held, l0_trigger());
+    assert!(comes_true(|| *begun.lock().unwrap() == [1]));
+    flush_often(&other, l0_trigger());
+    flush_often(&urgent, 2 * l0_trigger());
+    gate.set(false);
+    assert!(comes_true(|| begun.lock().unwrap().len() >= 3));
+    assert_eq!(begun.lock().unwrap()[..3], [1, 2, 3]);
+}
+
+#[test]
+fn a_tablet_is_dropped_when_its_flush_has_ended() {
+    let (disk, base) = memory();
+    let faults = FaultVfs::new(base);
+    let (gate, reached) = (Gate::default(), Arc::new(AtomicBool::new(false)));
+    let (of_hook, seen) = (gate.clone(), Arc::clone(&reached));
+    faults.set_hook(move |call| {
+        if call.operation == "create" && call.path.extension().is_some_and(|extension| extension == "sst") {
+            seen.store(true, Ordering::SeqCst);
+            of_hook.pass();
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, threads()).unwrap();
+    let tablet = store.create_tablet(TabletId(1)).unwrap();
+    tablet.commit(put("i1", 10), None).unwrap();
+    let _opens = OpensAtTheEnd(gate.clone());
+    gate.set(true);
+    let flushing = std::thread::spawn(move || tablet.flush());
+    assert!(comes_true(|| reached.load(Ordering::SeqCst)));
+    let of_drop = store.clone();
+    let dropping = std::thread::spawn(move || of_drop.drop_tablet(TabletId(1)));
+    std::thread::park_timeout(std::time::Duration::from_millis(100));
+    assert!(!dropping.is_finished(), "its directory would go while a file is written into it");
+    gate.set(false);
+    dropping.join().unwrap().unwrap();
+    assert!(matches!(flushing.join().unwrap(), Ok(()) | Err(Error::Closed | Error::TabletDropped(_))));
+    let directory = Path::new(DIRECTORY).join("tablet-0000000001");
+    assert!(comes_true(|| vfs.list(&directory).is_err()));
+    store.tablet().commit(put("i1", 10), None).unwrap();
+    store.tablet().flush().unwrap();
+    assert_eq!(sstables(&disk), 1);
+}
+
+#[test]
+fn a_background_thread_that_panics_stops_writes() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    faults.set_hook(|call| {
+        let sstable = call.path.extension().is_some_and(|extension| extension == "sst");
+        let flushes = std::thread::current().name() == Some("sheaf-flush");
+        assert!(!(flushes && sstable), "planted");
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let store = open(&vfs, threads()).unwrap();
+    let tablet = store.tablet();
+    let mut commits = (0..500).map(|number| tablet.commit(put(&format!("i{number}"), 900), None));
+    let error = commits.find_map(Result::err).expect("nothing is flushed any more");
+    assert!(matches!(&error, Error::Poisoned(reason) if reason.contains("panicked")), "{error}");
+    assert!(tablet.get(b"i0").unwrap().is_some(), "reads go on");
+    assert!(store.close().is_ok(), "what the log has is left to the next open");
+}
+
+#[test]
+fn a_writer_that_is_held_back_is_told_when_the_store_closes() {
+    let clock = Arc::new(ManualClock::new(1_000));
+    let (store, gate, _opens) =
+        held_up(StoreOptions { clock: Arc::clone(&clock) as _, l0_slowdown: 3, l0_stop: 5, ..threads() });
+    let tablet = store.tablet();
+    gate.set(true);
+    flush_often(&tablet, 5);
+    let of_writer = tablet.clone();
+    let writer = std::thread::spawn(move || of_writer.commit(put("i1", 10), None));
+    assert!(comes_true(|| tablet.statistics().stalls > 0));
+    clock.advance_micros(3_000_000);
+    let of_close = store.clone();
+    let closing = std::thread::spawn(move || of_close.close());
+    assert!(comes_true(|| writer.is_finished()), "it waits for what will not come any more");
+    assert!(matches!(writer.join().unwrap(), Err(Error::Closed)));
+    assert_eq!(tablet.statistics().stalled_micros, 3_000_000);
+    gate.set(false);
+    closing.join().unwrap().unwrap();
 }

@@ -117,6 +117,59 @@ fn the_wrong_key_or_none_is_named_and_touches_nothing() {
 }
 
 #[test]
+fn a_rotation_is_durable_wraps_anew_every_time_and_goes_with_checkpoints() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, encrypted_options()).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put("i1", "v");
+    store.tablet().commit(batch, None).unwrap();
+    let keys = || disk.contents(&Path::new(DIRECTORY).join("KEYS")).unwrap();
+    let mut wrapped = vec![keys()];
+    for _ in 0..3 {
+        store.rotate_master_key(&master_key("other")).unwrap();
+        wrapped.push(keys());
+    }
+    // One nonce under one key must not encrypt twice.
+    let nonces: std::collections::BTreeSet<&[u8]> = wrapped.iter().map(|bytes| &bytes[16..28]).collect();
+    assert_eq!(nonces.len(), 4);
+    let with =
+        |id: &str| StoreOptions { encryption: Some(Encryption::new(master_key(id))), ..small_options() };
+    store.checkpoint(Path::new("/later")).unwrap();
+    let crashed: Arc<dyn Vfs> = Arc::new(disk.crash_clone(1, 0));
+    for directory in [DIRECTORY, "/later"] {
+        let path = Path::new(directory);
+        let store = Store::open(Arc::clone(&crashed), path, with("other")).unwrap();
+        assert_eq!(store.tablet().get(b"i1").unwrap().as_deref(), Some(&b"v"[..]));
+        drop(store);
+        assert!(Store::open(Arc::clone(&crashed), path, with("first")).is_err());
+    }
+}
+
+#[test]
+fn the_id_of_a_master_key_cannot_be_changed_by_who_has_not_the_key() {
+    let (disk, vfs) = memory();
+    drop(open(&vfs, encrypted_options()).unwrap());
+    let path = Path::new(DIRECTORY).join("KEYS");
+    let mut bytes = disk.contents(&path).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"first").unwrap();
+    bytes[at..at + 5].copy_from_slice(b"third");
+    let end = bytes.len() - 4;
+    let sum = crc32c::crc32c(&bytes[..end]).to_le_bytes();
+    bytes[end..].copy_from_slice(&sum);
+    disk.overwrite(&path, bytes).unwrap();
+    let same =
+        MasterKey::new("third", std::array::from_fn(|at| key_byte("first").wrapping_add(at as u8))).unwrap();
+    let options = StoreOptions { encryption: Some(Encryption::new(same)), ..small_options() };
+    let error = open(&vfs, options).err().unwrap();
+    assert!(matches!(&error, Error::Encryption { problem: KeyProblem::Wrong { .. }, .. }), "{error}");
+}
+
+/// The first byte of [`master_key`].
+fn key_byte(id: &str) -> u8 {
+    id.bytes().fold(1_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte))
+}
+
+#[test]
 fn a_master_key_is_rotated_by_rewriting_one_small_file() {
     let (disk, vfs, store) = secrets(&encrypted_options());
     let all = everything(&store);

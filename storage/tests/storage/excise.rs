@@ -1,5 +1,6 @@
 //! A range of keys goes with its files: nothing is rewritten, snapshots keep theirs, crashes leave all or nothing.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sheaf_storage::{
@@ -129,4 +130,30 @@ fn a_crash_leaves_all_of_an_excision_or_nothing() {
     }
     println!("stage excise_crash: {} points", wrecks.len());
     assert!(wrecks.len() > 100, "{}", wrecks.len());
+}
+
+#[test]
+fn a_deletion_of_everything_leaves_nothing_once_nobody_reads_what_was() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    for number in 0..200_u32 {
+        let mut batch = WriteBatch::new();
+        batch.put(format!("d{number:03}"), vec![7; 150]);
+        tablet.commit(batch, None).unwrap();
+    }
+    let snapshot = tablet.snapshot();
+    let mut batch = WriteBatch::new();
+    batch.delete_range("d", "e");
+    tablet.commit(batch, None).unwrap();
+    let data = || {
+        let is_data = |path: &Path| path.extension().is_some_and(|e| e == "sst" || e == "blob");
+        disk.files().iter().filter(|(path, _)| is_data(path)).count()
+    };
+    tablet.compact_all().unwrap();
+    assert!(data() > 0 && snapshot.get(b"d199").unwrap().is_some());
+    drop(snapshot);
+    tablet.compact_all().unwrap();
+    assert_eq!(data(), 0, "nor the deletion itself");
+    assert!(tablet.get(b"d000").unwrap().is_none());
 }

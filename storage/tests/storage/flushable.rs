@@ -1,5 +1,6 @@
 //! Large batches go into sstables at once: read like any other, past the log, all or nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sheaf_storage::{
@@ -153,4 +154,35 @@ fn deep_crash_flushable() {
     let (points, seeds) =
         if deep() { crash_with(&options, 10_000, 600, &[]) } else { crash_with(&options, 600, 300, &[]) };
     println!("stage crash_flushable: {points} points over {seeds} seeds");
+}
+
+#[test]
+fn a_large_batch_is_not_put_under_what_its_keys_have_already() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, options()).unwrap();
+    let tablet = store.tablet();
+    let mut small = WriteBatch::new();
+    small.put("i1", "newer");
+    let last = tablet.commit(small, None).unwrap();
+    let large = |key: &str| {
+        let mut batch = WriteBatch::new();
+        batch.put(key, vec![7; 500]);
+        batch
+    };
+    for flushed in [false, true] {
+        if flushed {
+            tablet.flush().unwrap();
+        }
+        for at in [last, Timestamp(last.0 - 1)] {
+            let refused = tablet.commit_at(large("i1"), at, None);
+            assert!(matches!(refused, Err(Error::InvalidInput(_))), "{refused:?}");
+            let tables: usize = tablet.statistics().levels.iter().map(|level| level.tables).sum();
+            let is_table = |path: &Path| path.extension().is_some_and(|extension| extension == "sst");
+            assert_eq!(disk.files().iter().filter(|(path, _)| is_table(path)).count(), tables);
+        }
+        let other = format!("other {flushed}");
+        assert_eq!(tablet.commit_at(large(&other), last, None).unwrap(), last);
+        assert!(tablet.get(other.as_bytes()).unwrap().is_some());
+    }
+    assert_eq!(tablet.get(b"i1").unwrap().as_deref(), Some(&b"newer"[..]));
 }

@@ -66,3 +66,26 @@ fn what_is_no_file_of_a_store_is_said_to_be_none() {
     assert!(matches!(print(&vfs, Path::new("/db/nowhere")), Err(Error::Io { .. })));
     drop(memory);
 }
+
+#[test]
+fn a_damaged_block_is_named_and_the_rest_is_printed() {
+    let (memory, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    for number in 0..30 {
+        let mut batch = WriteBatch::new();
+        batch.put(format!("i{number:02}"), vec![b'v'; 50]);
+        store.tablet().commit(batch, None).unwrap();
+    }
+    store.tablet().flush().unwrap();
+    let is_table = |path: &Path| path.extension().is_some_and(|extension| extension == "sst");
+    let path = memory.files().into_iter().map(|(path, _)| path).find(|path| is_table(path)).unwrap();
+    let mut bytes = memory.contents(&path).unwrap();
+    bytes[300] ^= 1;
+    memory.overwrite(&path, bytes).unwrap();
+    let mut out = Vec::new();
+    let error = inspect(&vfs, &path, None, &mut out).unwrap_err();
+    assert!(matches!(&error, Error::Corruption { file, .. } if *file == path), "{error}");
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("checksum") && text.contains("\"i00\"") && text.contains("\"i29\""), "{text}");
+    assert!((0..30).any(|number| !text.contains(&format!("\"i{number:02}\" @"))), "{text}");
+}

@@ -296,3 +296,47 @@ fn the_bytes_of_a_torn_segment_stay_as_they_are() {
         }
     }
 }
+
+#[test]
+fn a_manifest_is_written_anew_when_it_has_doubled_and_the_one_before_goes() {
+    let (memory, base) = memory();
+    let faults = FaultVfs::new(base);
+    let manifests: Arc<Mutex<usize>> = Arc::default();
+    let counted = Arc::clone(&manifests);
+    faults.set_hook(move |call| {
+        let manifest = call.path.extension().is_some_and(|extension| extension == "manifest");
+        if call.operation == "create" && manifest {
+            *counted.lock().unwrap() += 1;
+        }
+    });
+    let vfs: Arc<dyn Vfs> = Arc::new(faults);
+    let options =
+        StoreOptions { l0_compaction_trigger: 50, l0_slowdown: 60, l0_stop: 200, ..small_options() };
+    let store = open(&vfs, options).unwrap();
+    for number in 0..120_u32 {
+        store.tablet().commit(put(&format!("i{number:03}"), &[7; 50]), Some(Durability::Async)).unwrap();
+        // A table more each time, which is an edit of a hundred bytes.
+        store.tablet().flush().unwrap();
+        assert_eq!(count(&memory, ".manifest"), 1);
+    }
+    let written = *manifests.lock().unwrap();
+    assert!((3..30).contains(&written), "{written} manifests for 120 edits and more");
+}
+
+#[test]
+fn history_is_kept_for_as_long_as_the_options_say_to_the_second() {
+    let (_, vfs) = memory();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let retention = Duration::from_secs(60);
+    let store = open(&vfs, StoreOptions { clock: clock.clone(), retention, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    let early = tablet.commit(put("i1", b"old"), None).unwrap();
+    clock.advance_micros(60_000_000);
+    tablet.commit(put("i1", b"new"), None).unwrap();
+    tablet.compact_all().unwrap();
+    assert_eq!(tablet.snapshot_at(early).unwrap().get(b"i1").unwrap().as_deref(), Some(&b"old"[..]));
+    clock.advance_micros(1_000_000);
+    tablet.commit(put("i2", b"new"), None).unwrap();
+    tablet.compact_all().unwrap();
+    assert!(matches!(tablet.snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+}

@@ -96,6 +96,49 @@ fn filters_are_counted() {
     assert!(filters.hit_permille().unwrap() > 950, "{filters:?}");
 }
 
+#[test]
+fn flushes_and_compactions_are_counted_once_with_the_bytes_they_moved() {
+    let (_, vfs) = memory();
+    let heard = Arc::new(Heard::default());
+    let events: Arc<dyn EventListener> = heard.clone();
+    let store = open(&vfs, StoreOptions { events: Some(events), ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    let stored = || {
+        let statistics = tablet.statistics();
+        statistics.levels.iter().map(|level| level.bytes).sum::<u64>() + statistics.blob_bytes
+    };
+    let mut flushed = 0;
+    for round in 1..=2 {
+        for number in 0..6 {
+            tablet.commit(put(&format!("d{number}"), 200), Some(Durability::Async)).unwrap();
+            tablet.commit(put(&format!("i{number}"), 50), Some(Durability::Async)).unwrap();
+        }
+        let before = stored();
+        tablet.flush().unwrap();
+        flushed += stored() - before;
+        let statistics = tablet.statistics();
+        assert_eq!((statistics.flushes, statistics.flushed_bytes), (round, flushed));
+    }
+    let tables: u64 = tablet.statistics().levels.iter().map(|level| level.bytes).sum();
+    tablet.compact_all().unwrap();
+    let statistics = tablet.statistics();
+    let written: u64 = statistics.levels.iter().map(|level| level.bytes).sum();
+    assert_eq!((statistics.compactions, statistics.compaction_read_bytes), (1, tables));
+    assert_eq!(statistics.compaction_written_bytes, written);
+    let told = heard.0.lock().unwrap();
+    let of_flushes = told.iter().filter_map(|event| match event {
+        Event::Flushed { bytes_written, .. } => Some(*bytes_written),
+        _ => None,
+    });
+    assert_eq!((of_flushes.clone().count(), of_flushes.sum::<u64>()), (2, flushed));
+    let compactions: Vec<_> = told.iter().filter(|event| matches!(event, Event::Compacted { .. })).collect();
+    assert!(
+        matches!(compactions.as_slice(), [Event::Compacted { bytes_read, bytes_written, .. }]
+            if (*bytes_read, *bytes_written) == (tables, written)),
+        "{compactions:?}"
+    );
+}
+
 /// Writes the same keys over and over, at random.
 fn overwrite(tablet: &Tablet, dice: &mut Dice, keyspace: char, keys: u64, writes: usize, bytes: u64) {
     for _ in 0..writes {

@@ -435,6 +435,280 @@ fn a_transaction_gets_the_memory_that_the_memtables_of_others_hold() {
     assert_eq!((contents(&first).len(), contents(&second).len()), (200, 200));
 }
 
+#[test]
+fn a_flush_leaves_no_earlier_commit_of_another_tablet_behind() {
+    let (disk, vfs) = memory();
+    let (_store, [first, second, third]) = three(&vfs, small_options());
+    first.commit(put("d1", "before"), Some(Durability::None)).unwrap();
+    third.commit(put("d1", "before"), Some(Durability::Async)).unwrap();
+    second.commit(put("d1", "flushed"), Some(Durability::None)).unwrap();
+    second.flush().unwrap();
+    for survive_percent in [0, 50] {
+        let crashed: Arc<dyn Vfs> = Arc::new(disk.crash_clone(1, survive_percent));
+        let store = open(&crashed, small_options()).unwrap();
+        for tablet in tablets(&store) {
+            assert!(tablet.get(b"d1").unwrap().is_some(), "tablet {}", tablet.id());
+        }
+    }
+}
+
+#[test]
+fn damage_of_what_some_tablet_knows_to_be_on_disk_is_missed() {
+    for (busy, ingests) in [(0, false), (1, false), (2, false), (0, true), (2, true)] {
+        let (disk, vfs) = memory();
+        // The manifest is written anew every few edits.
+        let options = StoreOptions { manifest_bytes_min: 64, wal_segment_bytes: 1 << 20, ..small_options() };
+        let (_store, all) = three(&vfs, options.clone());
+        for round in 0..8 {
+            all[1].commit(put(&format!("i{round}"), "v"), Some(Durability::None)).unwrap();
+            all[busy].commit(put(&format!("i{round}"), "v"), Some(Durability::None)).unwrap();
+            if ingests {
+                all[busy].ingest([(format!("j{round}").into_bytes(), vec![7; 10])]).unwrap();
+            } else {
+                all[busy].flush().unwrap();
+            }
+            let crashed = disk.crash_clone(1, 100);
+            let segments = crashed.files().into_iter().map(|(path, _)| path);
+            let path = segments.filter(|path| path.extension().is_some_and(|e| e == "wal")).max().unwrap();
+            let mut bytes = crashed.contents(&path).unwrap();
+            // Nothing behind it in the log says that the last record was synced.
+            let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+            bytes[end] ^= 1;
+            crashed.overwrite(&path, bytes).unwrap();
+            let vfs: Arc<dyn Vfs> = Arc::new(crashed);
+            let opened = open(&vfs, options.clone()).map(drop);
+            assert!(
+                matches!(&opened, Err(Error::Corruption { file, .. }) if *file == path),
+                "tablet {busy}, round {round}, ingests: {ingests}: {opened:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_that_nobody_needs_go_from_the_directories_of_all_tablets() {
+    let (disk, vfs) = memory();
+    drop(three(&vfs, small_options()));
+    let strays = ["tablet-1", "tablet-0000000001", "tablet-0000000007"]
+        .map(|name| Path::new(DIRECTORY).join(name).join("0000009999.sst"));
+    strays.iter().for_each(|path| drop(vfs.create(path).unwrap()));
+    let store = open(&vfs, small_options()).unwrap();
+    assert!(strays.iter().all(|path| disk.contents(path).is_err()));
+    assert!(tablets(&store).iter().all(|tablet| tablet.commit(put("d", "v"), None).is_ok()));
+}
+
+#[test]
+fn a_tablet_that_could_not_be_dropped_goes_on() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (store, [_, second, _]) = three(&vfs, small_options());
+    second.commit(put("d000", "v"), None).unwrap();
+    faults.add_rule("fail create TABLETS errno 24 once").unwrap();
+    assert!(matches!(store.drop_tablet(SECOND), Err(Error::TooManyOpenFiles { .. })));
+    for number in 0..200 {
+        second.commit(put(&format!("d{number:03}"), &"v".repeat(300)), None).unwrap();
+    }
+    assert!(second.statistics().flushes > 0 && second.statistics().compactions > 0);
+    second.compact_all().unwrap();
+    assert_eq!(contents(&second).len(), 200);
+    drop((store, second));
+    let store = open(&vfs, small_options()).unwrap();
+    assert_eq!(contents(&store.tablet_by_id(SECOND).unwrap()).len(), 200);
+}
+
+#[test]
+fn a_shortage_of_one_tablet_does_not_hold_up_the_others() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (_store, [first, _, third]) = three(&vfs, small_options());
+    faults.add_rule("fail create tablet-0000000007 errno 24").unwrap();
+    let mut number = 0;
+    while third.statistics().sealed_memtables < 2 {
+        number += 1;
+        third.commit(put(&format!("i{number:03}"), &"v".repeat(900)), None).unwrap();
+    }
+    assert_eq!(third.statistics().flushes, 0);
+    for number in 0..60 {
+        first.commit(put(&format!("i{number:03}"), &"v".repeat(900)), None).unwrap();
+        assert_eq!(first.statistics().sealed_memtables, 0, "what is sealed is flushed at once");
+    }
+    assert!(first.statistics().flushes > 1);
+    faults.clear_rules();
+    third.commit(put("i", "v"), None).unwrap();
+    assert_eq!(third.statistics().sealed_memtables, 0);
+    assert_eq!(contents(&third).len(), number + 1);
+}
+
+#[test]
+fn a_tablet_holds_back_as_many_segments_as_it_may_and_no_more() {
+    for log_segments_max in [2, 5] {
+        let (_, vfs) = memory();
+        let (store, [first, second, _]) = three(&vfs, StoreOptions { log_segments_max, ..small_options() });
+        second.commit(put("d1", "few"), None).unwrap();
+        let mut most = 0;
+        for number in 0..300 {
+            first.commit(put(&format!("d{:03}", number % 40), &"x".repeat(300)), None).unwrap();
+            most = most.max(store.statistics().log_segments as u64);
+        }
+        assert_eq!(most, log_segments_max);
+        assert!(second.statistics().records_again > 1);
+    }
+}
+
+/// Commits until it is so.
+fn fill_until(tablet: &Tablet, is_so: impl Fn() -> bool) {
+    for number in 0..1_000 {
+        if is_so() {
+            return;
+        }
+        tablet.commit(put(&format!("d{:03}", number % 40), &"x".repeat(300)), None).unwrap();
+    }
+    panic!("it never is");
+}
+
+#[test]
+fn a_copy_of_a_tablet_that_was_brought_forward_keeps_what_it_is_given() {
+    let (_, vfs) = memory();
+    let (store, [first, second, _]) = three(&vfs, small_options());
+    for copy in 1..=3 {
+        second.commit(put("d1", "few"), None).unwrap();
+        let before = second.statistics().records_again;
+        fill_until(&first, || second.statistics().records_again > before);
+        let directory = format!("/copy{copy}");
+        store.checkpoint(Path::new(&directory)).unwrap();
+        let open_copy = || Store::open(Arc::clone(&vfs), Path::new(&directory), small_options()).unwrap();
+        let copied = open_copy();
+        copied.tablet_by_id(SECOND).unwrap().commit(put("d2", "later"), None).unwrap();
+        drop(copied);
+        let second = open_copy().tablet_by_id(SECOND).unwrap();
+        assert_eq!(second.get(b"d2").unwrap().as_deref(), Some(&b"later"[..]), "copy {copy}");
+    }
+}
+
+#[test]
+fn what_is_flushed_is_not_appended_again() {
+    let (_, vfs) = memory();
+    let (_store, [first, second, _]) = three(&vfs, small_options());
+    for number in 0..5 {
+        second.commit(put(&format!("d{number}"), "flushed"), None).unwrap();
+    }
+    second.flush().unwrap();
+    second.commit(put("d9", "the only one"), None).unwrap();
+    fill_until(&first, || second.statistics().records_again > 0);
+    assert_eq!(second.statistics().records_again, 1);
+}
+
+#[test]
+fn a_timestamp_whose_record_wrote_nothing_does_not_come_again() {
+    let (_, vfs) = memory();
+    let (store, [first, second, _]) = three(&vfs, small_options());
+    let empty = second.commit(WriteBatch::new(), None).unwrap();
+    for number in 0..400 {
+        first.commit(put(&format!("d{:03}", number % 40), &"x".repeat(300)), None).unwrap();
+    }
+    assert_eq!(second.statistics().oldest_segment, None, "it was brought forward");
+    drop((store, first, second));
+    let store = open(&vfs, small_options()).unwrap();
+    assert_eq!(store.tablet_by_id(SECOND).unwrap().last_timestamp(), empty);
+}
+
+#[test]
+fn damage_of_any_tablets_files_is_found_by_the_stores_verification() {
+    let (disk, vfs) = memory();
+    let (store, all) = three(&vfs, small_options());
+    for tablet in &all {
+        tablet.commit(put("d1", &"v".repeat(200)), None).unwrap();
+        tablet.flush().unwrap();
+    }
+    let whole = store.verify();
+    assert!(whole.files >= 6 && whole.problems.is_empty(), "{whole:?}");
+    let is_data = |path: &Path| path.extension().is_some_and(|e| e == "sst" || e == "blob");
+    let files: Vec<_> = disk.files().into_iter().filter(|(path, _)| is_data(path)).collect();
+    assert!(files.iter().map(|(_, length)| length).sum::<u64>() <= whole.bytes);
+    for (path, _) in files {
+        let intact = disk.contents(&path).unwrap();
+        let mut damaged = intact.clone();
+        damaged[intact.len() / 2] ^= 1;
+        disk.overwrite(&path, damaged).unwrap();
+        let problems = store.verify().problems;
+        let is_of_file = |error: &Error| matches!(error, Error::Corruption { file, .. } if *file == path);
+        assert!(problems.iter().any(is_of_file), "{problems:?}");
+        disk.overwrite(&path, intact).unwrap();
+    }
+}
+
+#[test]
+fn a_crash_while_tablets_are_made_and_dropped_leaves_each_whole_or_not_there() {
+    let (disk, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let store = open(&vfs, small_options()).unwrap();
+    store.tablet().commit(put("d1", "first"), None).unwrap();
+    let wrecks: Arc<Mutex<Vec<MemoryVfs>>> = Arc::default();
+    let kept = Arc::clone(&wrecks);
+    faults.set_hook(move |call| {
+        // Names are what counts here, and each survives by itself.
+        let clones = if call.operation == "syncdir" { 12 } else { 1 };
+        let clone = |seed| disk.crash_clone(call.index * 100 + seed, 50);
+        kept.lock().unwrap().extend((0..clones).map(clone));
+    });
+    for id in [SECOND, THIRD] {
+        store.create_tablet(id).unwrap().commit(put("d1", "v"), None).unwrap();
+    }
+    store.drop_tablet(SECOND).unwrap();
+    faults.set_hook(|_| {});
+    let wrecks = std::mem::take(&mut *wrecks.lock().unwrap());
+    let mut found = BTreeSet::new();
+    for wreck in wrecks {
+        let vfs: Arc<dyn Vfs> = Arc::new(wreck);
+        let store = open(&vfs, small_options()).unwrap();
+        assert_eq!(contents(&store.tablet()).len(), 1);
+        found.insert(store.tablets());
+        for id in store.tablets() {
+            store.tablet_by_id(id).unwrap().commit(put("d2", "after"), None).unwrap();
+        }
+    }
+    assert!(found.len() >= 4, "{found:?}");
+}
+
+#[test]
+fn a_crash_during_a_checkpoint_of_several_tablets_leaves_no_store_or_a_whole_one() {
+    let (disk, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (store, all) = three(&vfs, small_options());
+    for tablet in &all {
+        tablet.commit(put("d1", &"v".repeat(200)), None).unwrap();
+    }
+    let wrecks: Arc<Mutex<Vec<MemoryVfs>>> = Arc::default();
+    let kept = Arc::clone(&wrecks);
+    let running = disk.clone();
+    faults.set_hook(move |call| {
+        let clones = if call.operation == "syncdir" { 12 } else { 1 };
+        let clone = |seed| running.crash_clone(call.index * 100 + seed, 50);
+        kept.lock().unwrap().extend((0..clones).map(clone));
+    });
+    store.checkpoint(Path::new("/copy")).unwrap();
+    faults.set_hook(|_| {});
+    let during = std::mem::take(&mut *wrecks.lock().unwrap());
+    let mut whole = 0;
+    for (disk, is_done) in
+        during.into_iter().map(|disk| (disk, false)).chain([(disk.crash_clone(1, 0), true)])
+    {
+        let vfs: Arc<dyn Vfs> = Arc::new(disk);
+        if vfs.len(Path::new("/copy/STORE")).is_err() {
+            assert!(!is_done, "once it has returned, a checkpoint is durable");
+            continue;
+        }
+        let copy = Store::open(vfs, Path::new("/copy"), small_options()).unwrap();
+        assert!(tablets(&copy).iter().all(|tablet| contents(tablet).len() == 1));
+        whole += 1;
+    }
+    assert!(whole > 3, "{whole}");
+}
+
 /// A disk as a power cut left it, and what must be on it: per tablet, how many commits were acknowledged as synced, and how
 /// many had been begun; which tablets must be there, and which may.
 struct Wreck {

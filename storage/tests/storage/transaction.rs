@@ -447,3 +447,42 @@ fn nobody_waits_for_a_long_transaction_but_who_wants_its_locks() {
     assert_eq!(seen, ["a0", "b0", "a0", "c0", "a0b0", all, all]);
     assert!(matches!(long.commit(None), Err(Error::Conflict { key }) if key == b"c"));
 }
+
+#[test]
+fn a_savepoint_is_used_again_and_one_that_is_gone_is_not_taken_for_another() {
+    let (_store, tablet) = store();
+    let mut one = begin(&tablet, Isolation::Snapshot);
+    let outer = one.savepoint().unwrap();
+    one.put("a", "a1").unwrap();
+    let inner = one.savepoint().unwrap();
+    for round in 0..3 {
+        one.put("b", format!("b{round}")).unwrap();
+        one.rollback_to(inner).unwrap();
+        assert_eq!((scan(&one), one.len(), one.size_bytes()), ("a1 b0 c0 d0".into(), 1, 3));
+    }
+    one.rollback_to(outer).unwrap();
+    assert!(one.is_empty() && one.size_bytes() == 0);
+    one.put("b", "b9").unwrap();
+    one.put("c", "c9").unwrap();
+    let other = one.savepoint().unwrap();
+    assert!(matches!(one.rollback_to(inner), Err(Error::InvalidInput(_))));
+    one.rollback_to(other).unwrap();
+    assert_eq!(scan(&one), "a0 b9 c9 d0");
+}
+
+#[test]
+fn a_key_locked_again_and_again_takes_memory_once() {
+    let (store, tablet) = store();
+    let locking = Locking::Pessimistic { patience: Duration::from_secs(1) };
+    let one = tablet.begin(TransactionOptions { locking, ..TransactionOptions::default() }).unwrap();
+    one.get_for_update(b"a").unwrap();
+    let once = store.memory_report().transaction_bytes;
+    assert!(once > 0);
+    for _ in 0..1_000 {
+        one.get_for_update(b"a").unwrap();
+        one.get(b"b").unwrap();
+    }
+    assert_eq!(store.memory_report().transaction_bytes, once);
+    drop(one);
+    assert_eq!(store.memory_report().transaction_bytes, 0);
+}
