@@ -308,3 +308,31 @@ fn a_table_is_covered_to_its_last_key_or_not_at_all() {
         assert_eq!(drops, covered, "{smallest} to {largest}, exclusive: {exclusive}");
     }
 }
+
+#[test]
+fn a_table_is_not_moved_where_its_next_compaction_would_meet_too_much() {
+    // Nothing in the next level, and more than ten tables' worth in the one below it.
+    for (below, moves) in [(10_000, true), (10_001, false)] {
+        let mut tree = Tree::new().with(4, meta(1, "b", "c", 2_000)).with(6, meta(2, "a", "z", below));
+        tree.options.level_growth = 100;
+        let (of_move, of_merge) =
+            (moved(&[(4, 1)], 5, Reason::LevelSize), merge(&[(4, 1)], 5, Reason::LevelSize));
+        let choice = tree.choice();
+        assert_eq!(choice, if moves { of_move } else { of_merge }, "{below}");
+    }
+}
+
+#[test]
+fn debt_is_what_levels_have_beyond_their_targets_and_l0_from_its_trigger_on() {
+    let tree = Tree::new().with(0, meta(1, "a", "b", 70));
+    assert_eq!(debt_bytes(&tree.version, &tree.options), 0);
+    let tree = tree.with(0, meta(2, "a", "b", 30));
+    assert_eq!(debt_bytes(&tree.version, &tree.options), 100);
+    for level in 1..LEVELS - 1 {
+        let mut tree = Tree::new().with(level, meta(3, "a", "b", 5_000)).with(6, meta(4, "a", "z", 6_000));
+        tree.options.level_growth = 1_000;
+        let target = LevelTargets::new(&tree.version, &tree.options).target(level);
+        assert!(target < 5_000, "L{level}: {target}");
+        assert_eq!(debt_bytes(&tree.version, &tree.options), 5_000 - target, "L{level}");
+    }
+}

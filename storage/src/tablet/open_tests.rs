@@ -48,5 +48,8 @@ fn a_memtable_that_fills_up_keeps_the_segment_of_the_records_after_it() {
         replayed.sealed.iter().map(|sealed| (sealed.applied_index, sealed.log_segment)).collect();
     // Record 2 is in segment 3 and not in the memtable that holds record 1, so that one may free segments below 3 only.
     assert_eq!(sealed, [(1, 3), (2, 4), (3, 4)]);
+    // What each holds back itself begins where its oldest record is.
+    assert_eq!(replayed.sealed.iter().map(|sealed| sealed.first_segment).collect::<Vec<_>>(), [3, 3, 4]);
+    assert_eq!(replayed.active_since, 4);
     assert_eq!(replayed.last_timestamp, Timestamp(104));
 }

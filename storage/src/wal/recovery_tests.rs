@@ -333,7 +333,8 @@ fn log_with_sync(
     let faults = FaultVfs::new(Arc::new(memory));
     let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
     let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
-    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison)).unwrap();
+    let log =
+        Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false).unwrap();
     let log = Arc::new(log);
     append(&log, 1);
     rule.into_iter().for_each(|rule| faults.add_rule(rule).unwrap());
@@ -379,7 +380,7 @@ fn who_waits_for_a_sync_that_fails_does_not_try_another() {
     assert!(matches!(log.sync(), Err(Error::Io { .. })));
     assert!(matches!(outcome(&syncs), Err(Error::Poisoned(_))));
     assert!(poison.check().is_err());
-    assert_eq!(log.synced_position(), LogPosition { segment: 1, offset: 64 });
+    assert_eq!(log.durable_position().unwrap(), LogPosition { segment: 1, offset: 64 });
 }
 
 #[test]
@@ -390,7 +391,7 @@ fn who_comes_during_a_sync_is_woken_and_syncs_what_that_one_did_not() {
     log.sync().unwrap();
     outcome(&syncs).unwrap();
     assert_eq!(log.statistics().syncs, 2);
-    assert_eq!(log.synced_position().offset, log.position().1);
+    assert_eq!(log.durable_position().unwrap().offset, log.position().1);
 }
 
 /// Begins the next segment by another thread, which finds somebody syncing.
@@ -430,9 +431,9 @@ fn a_sync_of_the_segment_before_says_nothing_of_the_next() {
     outcome(&others).unwrap();
     assert_eq!(log.position().0, 2);
     append(&log, 51);
-    assert!(log.synced_position().offset < log.position().1, "nobody has synced it");
+    assert!(log.durable_position().unwrap().offset < log.position().1, "nobody has synced it");
     log.sync().unwrap();
-    assert_eq!(log.synced_position(), LogPosition { segment: 2, offset: log.position().1 });
+    assert_eq!(log.durable_position().unwrap(), LogPosition { segment: 2, offset: log.position().1 });
 }
 
 #[test]
@@ -450,7 +451,7 @@ fn a_segment_ends_at_its_last_record_and_not_at_the_room_reserved() {
     log.rotate().unwrap();
     append(&log, 2);
     log.sync().unwrap();
-    assert_eq!(replay(&memory, 1, log.synced_position()).unwrap(), [1, 2]);
+    assert_eq!(replay(&memory, 1, log.durable_position().unwrap()).unwrap(), [1, 2]);
 }
 
 #[test]

@@ -163,3 +163,25 @@ fn writers_are_delayed_before_they_are_stopped_and_what_relieves_them_is_under_w
     writer.join().unwrap();
     assert_eq!(tablet.get(b"i1").unwrap().as_deref(), Some(&b"waits"[..]));
 }
+
+#[test]
+fn a_writer_is_refused_in_the_end_if_what_it_waits_for_does_not_come() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    // Nobody's damage, so it is tried again and again.
+    faults.add_rule("fail create *.sst errno 24").unwrap();
+    let mut commits =
+        (0..200_u32).map(|number| tablet.commit(put(&format!("i{number:03}"), &[7; 900]), None));
+    let error = commits.find_map(Result::err).expect("nothing is ever flushed");
+    assert!(
+        matches!(&error, Error::WriteStalled(reason) if reason.contains("wait for their flush")),
+        "{error}"
+    );
+    assert_eq!(tablet.statistics().sealed_memtables, small_options().sealed_memtables_max);
+    faults.clear_rules();
+    tablet.commit(put("i", b"goes on"), None).unwrap();
+    assert_eq!(tablet.statistics().sealed_memtables, 0);
+}

@@ -169,11 +169,17 @@ fn history_that_was_dropped_stays_refused_after_a_restart() {
         }
         let refused = |store: &Store, at: Timestamp| matches!(store.tablet().snapshot_at(at), Err(Error::SnapshotTooOld { wanted, .. }) if wanted == at);
         assert!(refused(&store, early));
-        store.close().unwrap();
-        clock.advance_micros(1_000_000);
-        let store = open(&vfs, options).unwrap();
-        assert!(refused(&store, early), "the old value is gone, and nobody may read as if it had never been");
-        assert_eq!(store.tablet().get(b"i1").unwrap().as_deref(), Some(&b"new"[..]));
+        drop((store, tablet));
+        // Every open writes the manifest anew.
+        for round in 0..3 {
+            clock.advance_micros(1_000_000);
+            let store = open(&vfs, options.clone()).unwrap();
+            assert!(
+                refused(&store, early),
+                "open {round}: nobody may read as if the old value had never been"
+            );
+            assert_eq!(store.tablet().get(b"i1").unwrap().as_deref(), Some(&b"new"[..]));
+        }
     }
 }
 
@@ -339,4 +345,46 @@ fn history_is_kept_for_as_long_as_the_options_say_to_the_second() {
     tablet.commit(put("i2", b"new"), None).unwrap();
     tablet.compact_all().unwrap();
     assert!(matches!(tablet.snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+}
+
+#[test]
+fn a_log_whose_store_file_is_lost_is_not_taken_for_the_leftovers_of_a_creation() {
+    for options in [small_options(), crate::fixture::encrypted_options()] {
+        let (memory, vfs) = memory();
+        let store = open(&vfs, options.clone()).unwrap();
+        store.tablet().commit(put("i1", b"in the log only"), Some(Durability::Sync)).unwrap();
+        drop(store);
+        let path = Path::new(DIRECTORY).join("STORE");
+        let bytes = memory.contents(&path).unwrap();
+        memory.remove(&path).unwrap();
+        let error = open(&vfs, options.clone()).err().unwrap();
+        assert!(matches!(&error, Error::Corruption { file, .. } if *file == path), "{error}");
+        vfs.create(&path).unwrap().append(&bytes).unwrap();
+        let store = open(&vfs, options).unwrap();
+        assert!(store.tablet().get(b"i1").unwrap().is_some(), "nothing was removed");
+    }
+}
+
+#[test]
+fn a_manifest_that_may_have_an_edit_or_not_stops_writes_until_the_store_is_opened_again() {
+    for rule in ["fail write *.manifest once", "tear write *.manifest once", "fail sync *.manifest once"] {
+        let (_, base) = memory();
+        let faults = FaultVfs::new(base);
+        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+        let store = open(&vfs, small_options()).unwrap();
+        let tablet = store.tablet();
+        tablet.commit(put("i1", b"1"), None).unwrap();
+        faults.add_rule(rule).unwrap();
+        assert!(matches!(tablet.flush(), Err(Error::Io { .. })), "{rule}");
+        for result in [tablet.commit(put("i2", b"2"), None).map(drop), tablet.flush(), tablet.compact_all()] {
+            assert!(matches!(result, Err(Error::Poisoned(_))), "{rule}: {result:?}");
+        }
+        assert!(tablet.get(b"i1").unwrap().is_some(), "reads go on");
+        drop((tablet, store));
+        let store = open(&vfs, small_options()).unwrap();
+        assert!(store.tablet().get(b"i1").unwrap().is_some() && store.tablet().get(b"i2").unwrap().is_none());
+        store.tablet().commit(put("i2", b"2"), None).unwrap();
+        store.tablet().flush().unwrap();
+        assert!(store.verify().problems.is_empty());
+    }
 }
