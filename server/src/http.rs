@@ -48,8 +48,10 @@ async fn readyz(State(door): State<Door>) -> Response {
 }
 
 async fn metrics_text(State(door): State<Door>) -> Response {
-    match door.metrics.to_text() {
-        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    let failed = |error: String| (StatusCode::INTERNAL_SERVER_ERROR, error).into_response();
+    match tokio::task::spawn_blocking(move || door.metrics.to_text()).await {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Ok(Err(error)) => failed(error.to_string()),
+        Err(error) => failed(error.to_string()),
     }
 }

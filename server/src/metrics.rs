@@ -3,6 +3,8 @@
 //! Names begin with `sheafd_`, units are base units and stand last. Labels take few values: never a collection or a
 //! client.
 
+mod storage;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -14,6 +16,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use sheaf_storage::Store;
+
+use storage::StorageFigures;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Method {
@@ -47,7 +52,19 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::register(Registry::with_prefix("sheafd"))
+    }
+}
+
+impl Metrics {
+    /// With the figures of a store beside the server's own.
+    pub fn of_store(store: Store) -> Self {
         let mut registry = Registry::with_prefix("sheafd");
+        registry.register_collector(Box::new(StorageFigures(store)));
+        Self::register(registry)
+    }
+
+    fn register(mut registry: Registry) -> Self {
         let requests = Family::default();
         // 50 us to 26 s, doubling.
         let histogram = || Histogram::new(exponential_buckets(0.000_05, 2.0, 20));
@@ -118,7 +135,7 @@ impl Metrics {
         self.wire_seconds.observe(after.as_secs_f64());
     }
 
-    /// Everything, as a scraper reads it.
+    /// Everything, as a scraper reads it. Takes locks of the store: not for a thread that serves the network.
     pub fn to_text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

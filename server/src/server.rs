@@ -106,7 +106,7 @@ impl Server {
         let reflection = config.reflection;
         let (database, seal) = open(config).await?;
         database.log().listen(std::sync::Arc::new(crate::logging::of_database));
-        let metrics = Metrics::default();
+        let metrics = Metrics::of_store(database.store().clone());
         let door =
             Door::new(database.clone(), pool.clone(), metrics.clone(), seal).map_err(ServerError::Files)?;
         let (health, router) = router(door, reflection).await?;

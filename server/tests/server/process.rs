@@ -92,7 +92,10 @@ fn the_ready_line_names_the_doors_and_http_tells_health_and_figures() {
     assert_eq!(process.ready["event"], "ready");
     assert!(process.http("/healthz").starts_with("HTTP/1.1 200"));
     assert!(process.http("/readyz").ends_with("ready\n"));
-    assert!(process.http("/metrics").contains("sheafd_grpc_requests_in_flight 0"));
+    let metrics = process.http("/metrics");
+    for line in ["sheafd_grpc_requests_in_flight 0", "sheafd_storage_format_version "] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
     assert!(process.http("/nothing").starts_with("HTTP/1.1 404"));
     assert!(process.ready.get("wire").is_none(), "{}", process.ready);
 }
