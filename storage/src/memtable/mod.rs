@@ -184,6 +184,41 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_found_while_the_index_grows() {
+        let count = if cfg!(miri) { 60_u64 } else { 20_000 };
+        let memtable = Memtable::new();
+        let published = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut turn = 0_u64;
+                    loop {
+                        let known = published.load(Ordering::Acquire);
+                        for _ in 0..known.min(50) {
+                            turn += 1;
+                            let number = key_hash(&turn.to_le_bytes()) % known;
+                            let found = memtable.get(&number.to_le_bytes(), Timestamp(number + 1));
+                            assert_eq!(found.map(|version| version.value), Some(&number.to_be_bytes()[..]));
+                        }
+                        if known == count {
+                            return;
+                        }
+                    }
+                });
+            }
+            for number in 0..count {
+                memtable.insert(
+                    &number.to_le_bytes(),
+                    Timestamp(number + 1),
+                    ValueKind::Put,
+                    &number.to_be_bytes(),
+                );
+                published.store(number + 1, Ordering::Release);
+            }
+        });
+    }
+
+    #[test]
     fn range_deletes_are_seen_by_the_next_reader() {
         let memtable = Memtable::new();
         assert!(memtable.range_tombstones().is_none());
