@@ -1,6 +1,7 @@
 //! `cargo xtask test --deep`: every stage at its full length, as many at a time as there are cores.
 //!
-//! A stage is a test named `deep_*`, a fuzz target, or a test of a build with other primitives (loom, shuttle). First everything
+//! A stage is a test named `deep_*`, a fuzz target, a test of a build with other primitives (loom, shuttle), or tests under an
+//! instrument (Miri, sanitizers). First everything
 //! is built (profile `deep`: optimised, with the checks of a debug build), then the stages run as processes of their own, the
 //! longest first, so that no core idles at the end. Each prints its figure and its time; a failure prints all it said.
 
@@ -12,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Outcome, cargo, output, root};
 use crate::tally::Tally;
-use crate::{fuzz, interleavings, targets};
+use crate::{fuzz, interleavings, sanitizers, targets};
 
 /// Seconds on one core of the stages that take more than [`SECONDS_DEFAULT`], for the order only.
-const SECONDS: [(&str, u32); 12] = [
+const SECONDS: [(&str, u32); 15] = [
     ("fuzz::deep_commands", 600),
     ("model::deep_model", 480),
     ("metamorphic::deep_metamorphic", 370),
@@ -23,11 +24,14 @@ const SECONDS: [(&str, u32); 12] = [
     ("fuzz ", 120),
     ("tablets::deep_crash_tablets", 95),
     ("interleavings", 80),
+    ("miri ", 40),
+    ("thread ", 30),
     ("targets ", 60),
     ("crash::deep_crash", 50),
     ("kill::deep_kill", 50),
     ("crash_concurrent::deep_crash_concurrent", 35),
     ("schedules", 40),
+    ("address ", 30),
 ];
 /// What a stage is taken to need otherwise.
 const SECONDS_DEFAULT: u32 = 10;
@@ -64,7 +68,8 @@ pub fn run(filter: Option<&str>, tally: &mut Tally) -> Outcome {
     if "targets".contains(filter) {
         jobs.extend(targets::jobs(tally)?);
     }
-    if jobs.is_empty() {
+    jobs.extend(sanitizers::jobs(filter, tally)?);
+    if jobs.is_empty() && tally.not_run.is_empty() {
         return Err(format!("no stage is named {filter:?}"));
     }
     let built = started.elapsed();
@@ -176,6 +181,14 @@ fn figure_of_test(text: &str) -> Option<String> {
     Some(if figures.is_empty() { "passed".to_owned() } else { figures })
 }
 
+/// How many tests passed, of a program that runs several.
+pub fn figure_of_tests(text: &str) -> Option<String> {
+    let counts = text.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let passed = counts.map(|counts| counts.split(" passed").next().unwrap_or_default());
+    let passed = passed.map(str::parse::<u64>).sum::<Result<u64, _>>().ok()?;
+    (passed > 0).then(|| format!("{passed} passed"))
+}
+
 /// The names of the tests in a test program.
 pub fn names(program: &Path, directory: &Path) -> Vec<String> {
     let listed = output(Command::new(program).args(["--list", "--format=terse"]).current_dir(directory));
@@ -247,6 +260,14 @@ mod tests {
         assert_eq!(figure_of_test(passed).as_deref(), Some("kill: 50 rounds"));
         assert_eq!(figure_of_test(&passed.replace("1 passed", "0 passed")), None);
         assert_eq!(figure_of_test("test result: ok. 1 passed; 0 failed").as_deref(), Some("passed"));
+    }
+
+    #[test]
+    fn tests_are_counted_over_all_runs_and_none_is_no_figure() {
+        let run = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 90 filtered out";
+        assert_eq!(figure_of_tests(&format!("x\n{run}\n\n{run}\n")).as_deref(), Some("24 passed"));
+        assert_eq!(figure_of_tests(&run.replace("12", "0")), None);
+        assert_eq!(figure_of_tests("test result: FAILED. 3 passed; 1 failed"), None);
     }
 
     #[test]

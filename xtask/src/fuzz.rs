@@ -2,7 +2,7 @@
 //!
 //! `cargo fuzz` wants a nightly compiler for its sanitizers; the coverage counters that libFuzzer steers by are flags of
 //! the stable one, so nothing has to be installed. Bounds are still checked and arithmetic still traps: the engine is
-//! safe Rust but for two modules, which Miri and loom look after.
+//! safe Rust but for four modules, which Miri, sanitizers and loom look after.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,7 +77,7 @@ fn figure(report: &str) -> Option<String> {
 }
 
 /// The machine's target triple. With it named, build scripts are built without the counters.
-fn host() -> Result<String, String> {
+pub fn host() -> Result<String, String> {
     let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
     let output = Command::new(rustc).arg("-vV").output().map_err(|error| format!("rustc: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -15,6 +15,7 @@ mod fuzz;
 mod golden;
 mod interleavings;
 mod process;
+mod sanitizers;
 mod setup;
 mod sheafd;
 mod tally;

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::deep::{Job, executables};
+use crate::deep::{Job, executables, figure_of_tests};
 use crate::process::{Outcome, cargo, output, root, target_dir};
 use crate::tally::Tally;
 use crate::tools::Tool;
@@ -56,11 +56,7 @@ fn storage(verb: &str, target: &str) -> Command {
 fn tests_of(program: &Path, directory: &Path, name: &str) -> Job {
     let mut command = Command::new(program);
     command.current_dir(directory).args(["--test-threads=1"]);
-    let figure = |text: &str| {
-        let counts = text.lines().find_map(|line| line.strip_prefix("test result: ok. "))?;
-        counts.split(';').next().map(str::to_owned)
-    };
-    Job { name: format!("targets {NARROW} {name}"), command, figure }
+    Job { name: format!("targets {NARROW} {name}"), command, figure: figure_of_tests }
 }
 
 fn type_check(target: &str) -> Job {
