@@ -10,7 +10,8 @@
 //! store in the open is encrypted on the way if the options say so.
 //!
 //! Steps, tablet by tablet: gather the range deletions of every source; then, source by source and newest first, write every version that
-//! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has.
+//! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has. Deletes are such
+//! versions, too, and stay until all is written.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -167,6 +168,8 @@ fn salvage_tablet(
         }
     }
     let ranges = gather_ranges(&sources);
+    // While it is held, compactions keep every delete: what it hides may be in a source that is still to come.
+    let _keeps_deletes = target.snapshot();
     let mut salvage = Salvage { opener, target, ranges, report };
     for source in sources {
         match source {

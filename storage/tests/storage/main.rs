@@ -42,6 +42,7 @@ mod promises;
 mod reading;
 mod recovery;
 mod replicator;
+mod salvage;
 mod statistics;
 mod tablets;
 mod tombstones;
