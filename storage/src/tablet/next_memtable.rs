@@ -49,8 +49,10 @@ impl TabletInner {
         if !matches!(*lock(&self.next), Next::Wanted) {
             return false;
         }
-        let expected = self.view().memtables.first().map_or(0, |active| active.entries());
-        let made = Memtable::for_about(expected);
+        let entries = self.view().memtables.first().map_or(0, |active| active.entries());
+        // What is still to come, and a little more: a table of slots that is too small for the last few keys is copied, and
+        // takes the room of as many keys again.
+        let made = Memtable::for_about(entries + entries / (PART_LEFT / 2));
         made.make_ready();
         let mut next = lock(&self.next);
         // A seal may have gone on without it; then it is not for this time.
