@@ -191,13 +191,14 @@ impl Log {
         if self.may_compress() {
             return Ok(());
         }
-        let rotated = self.rotate_locked(&mut inner, true);
+        // Before anybody is woken: who waits must not sync once more what could not be synced.
+        let rotated = self.rotate_locked(&mut inner, true).map_err(|error| self.keep(error));
         if rotated.is_ok() {
             self.compressed_records.store(true, Ordering::Release);
         }
         drop(inner);
         self.sync_ended.notify_all();
-        rotated.map(drop).map_err(|error| self.keep(error))
+        rotated.map(drop)
     }
 
     /// Poisons the store, unless the failed step has not begun.
