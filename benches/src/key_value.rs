@@ -78,7 +78,7 @@ impl Run {
 
     fn put(&self, tablet: &Tablet, number: u64) -> Result<(), String> {
         let mut batch = WriteBatch::new();
-        batch.put(key(number).to_vec(), self.value(number).to_vec());
+        batch.put(key(number), self.value(number));
         tablet.commit(batch, None).map(drop).map_err(text)
     }
 
@@ -110,7 +110,7 @@ impl Run {
             for at in chunk * BATCH..((chunk + 1) * BATCH).min(span) {
                 let number = at.wrapping_mul(0x9e37_79b9_7f4a_7c15) % span;
                 if number < self.records {
-                    batch.put(key(number).to_vec(), self.value(number).to_vec());
+                    batch.put(key(number), self.value(number));
                 }
             }
             if batch.is_empty() { Ok(()) } else { tablet.commit(batch, None).map(drop).map_err(text) }
@@ -165,13 +165,13 @@ impl Run {
             let mut transaction = tablet.begin(TransactionOptions::default()).map_err(text)?;
             let key = key(mix(number ^ 9) % self.records);
             transaction.get(&key).map_err(text)?;
-            transaction.put(key.to_vec(), self.value(number).to_vec()).map_err(text)?;
+            transaction.put(key, self.value(number)).map_err(text)?;
             transaction.commit(None).map(drop).map_err(text)
         };
         print("transaction", 1, &measure(1, u64::MAX, self.seconds, row)?);
         let row = |_, number: u64| {
             let mut batch = WriteBatch::new();
-            batch.delete(key(mix(number ^ 11) % self.records).to_vec());
+            batch.delete(key(mix(number ^ 11) % self.records));
             tablet.commit(batch, None).map(drop).map_err(text)
         };
         print("deleterandom", 1, &measure(1, u64::MAX, self.seconds, row)?);
@@ -179,7 +179,7 @@ impl Run {
         let count = 20_000;
         let row = |_, number: u64| {
             let mut batch = WriteBatch::new();
-            batch.put(large_key(number), large.to_vec());
+            batch.put(large_key(number), large);
             tablet.commit(batch, None).map(drop).map_err(text)
         };
         let figures = measure(1, count, self.seconds, row)?;

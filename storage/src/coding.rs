@@ -19,16 +19,30 @@ pub fn is_worth_compressing(plain_bytes: usize, compressed_bytes: usize) -> bool
 }
 
 /// Appends `value` in LEB128, the low seven bits first.
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    loop {
+pub fn put_varint(out: &mut Vec<u8>, value: u64) {
+    // Most are: lengths of keys.
+    if value < 0x80 {
+        out.push(value.to_le_bytes()[0]);
+        return;
+    }
+    let (bytes, length) = varint(value);
+    out.extend_from_slice(bytes.get(..length).unwrap_or_default());
+}
+
+/// `value` in LEB128, and how many of the bytes that takes.
+pub fn varint(mut value: u64) -> ([u8; VARINT_BYTES_MAX], usize) {
+    let mut bytes = [0; VARINT_BYTES_MAX];
+    let mut length = 0;
+    for byte in &mut bytes {
         let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
+        length += 1;
+        *byte = if value == 0 { low } else { low | 0x80 };
         if value == 0 {
-            out.push(low);
-            return;
+            break;
         }
-        out.push(low | 0x80);
     }
+    (bytes, length)
 }
 
 /// Takes a LEB128 integer off the front. Overlong and overflowing encodings are refused, so that a value has one form.

@@ -83,4 +83,4 @@ pub use transaction::{Isolation, Locking, Savepoint, Transaction, TransactionOpt
 pub use value_slice::ValueSlice;
 pub use vfs::{DiskVfs, FaultVfs, MemoryVfs, Vfs, VfsFile, VfsLock};
 pub use wal::log::LogStatistics;
-pub use write_batch::{Operation, WriteBatch};
+pub use write_batch::{Operation, ReducedBatch, WriteBatch};

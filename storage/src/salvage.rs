@@ -289,10 +289,10 @@ fn gather_ranges(sources: &[Source]) -> RangeTombstones {
             }
             Source::Log(records) => {
                 for record in records {
-                    all.extend(record.operations.iter().filter_map(|operation| match operation {
+                    all.extend(record.operations.operations().filter_map(|operation| match operation {
                         Operation::DeleteRange { lower, upper } => Some(RangeTombstone {
-                            start: lower.clone(),
-                            end: upper.clone(),
+                            start: lower.to_vec(),
+                            end: upper.to_vec(),
                             timestamp: record.head.timestamp,
                         }),
                         Operation::Put { .. } | Operation::Delete { .. } => None,
@@ -308,7 +308,7 @@ impl Salvage<'_> {
     /// Takes over the log, newest first.
     fn take_records(&mut self, records: &[Record]) -> Result<()> {
         for record in records.iter().rev() {
-            for operation in &record.operations {
+            for operation in record.operations.operations() {
                 match operation {
                     Operation::Put { key, value } => self.take(key, record.head.timestamp, Some(value))?,
                     Operation::Delete { key } => self.take(key, record.head.timestamp, None)?,

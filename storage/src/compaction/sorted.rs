@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::manifest::VersionEdit;
 use crate::range_tombstone::{RangeTombstone, RangeTombstones};
 use crate::timestamp::Timestamp;
-use crate::write_batch::{Operation, WriteBatch};
+use crate::write_batch::{Operation, ReducedBatch};
 
 /// How the files are laid out: as for a middle level, because most go to the bottom and some to the top.
 const FORMAT_LEVEL: usize = 2;
@@ -59,15 +59,15 @@ fn write_files(
 
 /// Writes the operations of a batch, reduced, as files that wait for their timestamp: range deletions come first, then one
 /// operation per key in key order.
-pub fn write_operations(context: &JobContext<'_>, operations: &[Operation]) -> Result<VersionEdit> {
-    let ranges = operations.iter().filter_map(|operation| match operation {
+pub fn write_operations(context: &JobContext<'_>, batch: &ReducedBatch) -> Result<VersionEdit> {
+    let ranges = batch.operations().filter_map(|operation| match operation {
         Operation::DeleteRange { lower, upper } => {
-            Some(RangeTombstone { start: lower.clone(), end: upper.clone(), timestamp: PLACEHOLDER })
+            Some(RangeTombstone { start: lower.to_vec(), end: upper.to_vec(), timestamp: PLACEHOLDER })
         }
         Operation::Put { .. } | Operation::Delete { .. } => None,
     });
     write_files(context, RangeTombstones::new(ranges), |output| {
-        operations.iter().try_for_each(|operation| match operation {
+        batch.operations().try_for_each(|operation| match operation {
             Operation::Put { key, value } => output.add(key, PLACEHOLDER, ValueKind::Put, value),
             Operation::Delete { key } => output.add(key, PLACEHOLDER, ValueKind::Delete, &[]),
             Operation::DeleteRange { .. } => Ok(()),
@@ -82,13 +82,9 @@ fn write_all(pairs: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>, output: &mut O
         if last.as_ref().is_some_and(|last| *last >= key) {
             return Err(Error::invalid("the keys of an ingestion must ascend"));
         }
-        let mut alone = WriteBatch::new();
-        alone.push(Operation::Put { key, value });
-        alone.validate()?;
-        if let [Operation::Put { key, value }] = alone.operations() {
-            output.add(key, PLACEHOLDER, ValueKind::Put, value)?;
-            last = Some(key.clone());
-        }
+        Operation::Put { key: &key, value: &value }.validate()?;
+        output.add(&key, PLACEHOLDER, ValueKind::Put, &value)?;
+        last = Some(key);
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ fn print_record(
         String::new()
     };
     put(out, path, format_args!("  {offset}: {kind} {place}{compressed}"))?;
-    for operation in &record.operations {
+    for operation in record.operations.operations() {
         let line = match operation {
             Operation::Put { key, value } => format!("put {} {}", display_key(key), display_value(value)),
             Operation::Delete { key } => format!("delete {}", display_key(key)),

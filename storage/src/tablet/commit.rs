@@ -69,10 +69,10 @@ impl Tablet {
         inner.admit()?;
         let flushable = inner.is_flushable(batch.size_bytes());
         inner.admit_memory(batch.size_bytes(), flushable)?;
-        let operations = batch.reduce();
-        let encoded = if flushable { EncodedOperations::default() } else { inner.encode(&operations)? };
+        let compression = if flushable { WalCompression::None } else { inner.wal_compression()? };
+        let operations = EncodedOperations::new(batch.reduce(), compression);
         let durability = durability.unwrap_or(inner.options.durability);
-        let request = Request { operations, encoded, durability, timestamp, check };
+        let request = Request { operations, durability, timestamp, check };
         let result = if flushable {
             inner.commit_flushable(&request)
         } else {
@@ -86,11 +86,10 @@ impl Tablet {
 }
 
 impl TabletInner {
-    /// The operations as the log is to have them.
-    fn encode(&self, operations: &[Operation]) -> Result<EncodedOperations> {
+    /// How records may be compressed now.
+    fn wal_compression(&self) -> Result<WalCompression> {
         let may_compress = self.log()?.may_compress();
-        let compression = if may_compress { self.options.wal_compression } else { WalCompression::None };
-        Ok(EncodedOperations::new(operations, compression))
+        Ok(if may_compress { self.options.wal_compression } else { WalCompression::None })
     }
 
     /// Fails if no commit can succeed.
@@ -122,9 +121,9 @@ impl TabletInner {
         let (mut committed_bytes, mut logged_bytes) = (0, 0);
         for (request, result) in group.iter().zip(&mut results) {
             if let Ok(timestamp) = result {
-                committed_bytes += request.encoded.plain_bytes as u64;
-                logged_bytes += request.encoded.bytes.len() as u64;
-                apply(&order.active, *timestamp, &request.operations);
+                committed_bytes += request.operations.plain_bytes() as u64;
+                logged_bytes += request.operations.bytes().len() as u64;
+                apply(&order.active, *timestamp, request.operations.batch().operations());
                 newest = newest.max(*timestamp);
             }
         }
@@ -190,17 +189,17 @@ impl TabletInner {
                 order.last_timestamp = order.last_timestamp.max(timestamp);
                 let head = RecordHead {
                     kind: RecordKind::Batch,
-                    compressed: request.encoded.compressed,
+                    compressed: request.operations.is_compressed(),
                     group: self.id.0,
                     term,
                     index: order.last_index,
                     timestamp,
                 };
-                let appended = log.append(&mut order.scratch, &head, &request.encoded.bytes);
+                let appended = log.append(&mut order.scratch, &head, request.operations.bytes());
                 assigned = appended.map(|_| timestamp);
-                self.keep_record(order, &head, &request.encoded.bytes);
+                self.keep_record(order, &head, request.operations.bytes());
                 if checks {
-                    earlier.add(&request.operations);
+                    earlier.add(request.operations.batch().operations());
                 }
             }
             results.push(assigned);
@@ -224,7 +223,8 @@ impl TabletInner {
             return Ok(order.last_timestamp.advance(wall_seconds));
         };
         if timestamp <= order.last_timestamp {
-            let written = ConflictCheck::of_writes(Timestamp(timestamp.0 - 1), &request.operations);
+            let written =
+                ConflictCheck::of_writes(Timestamp(timestamp.0 - 1), request.operations.batch().operations());
             let not_newer = |_| Error::invalid(format!("a key has a version at or after {timestamp}"));
             earlier.check(&written).and_then(|()| written.run(&self.view())).map_err(not_newer)?;
         }
@@ -287,8 +287,12 @@ impl TabletInner {
 }
 
 /// Adds a batch to a memtable.
-pub(crate) fn apply(memtable: &Memtable, timestamp: Timestamp, operations: &[Operation]) {
-    let points = operations.iter().filter_map(|operation| match operation {
+pub(crate) fn apply<'a>(
+    memtable: &Memtable,
+    timestamp: Timestamp,
+    operations: impl Iterator<Item = Operation<'a>> + Clone,
+) {
+    let points = operations.clone().filter_map(|operation| match operation {
         Operation::Put { key, value } => Some(NewEntry { key, kind: ValueKind::Put, value }),
         Operation::Delete { key } => Some(NewEntry { key, kind: ValueKind::Delete, value: &[] }),
         Operation::DeleteRange { .. } => None,

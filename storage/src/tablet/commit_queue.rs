@@ -29,7 +29,6 @@ use crate::sync::scheduled::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard
 use crate::timestamp::Timestamp;
 use crate::transaction::conflict::ConflictCheck;
 use crate::wal::compression::EncodedOperations;
-use crate::write_batch::Operation;
 
 /// How often a leader yields to let others join: some tens of microseconds, against milliseconds of a sync.
 const GATHER_YIELDS_MAX: usize = 32;
@@ -43,10 +42,8 @@ const FURTHER_GROUPS_MAX: usize = 4;
 /// A batch on its way into the log.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Its writes, reduced.
-    pub(crate) operations: Vec<Operation>,
-    /// The same, as a record holds them.
-    pub(crate) encoded: EncodedOperations,
+    /// Its writes, as a record holds them.
+    pub(crate) operations: EncodedOperations,
     /// What its acknowledgement means.
     pub(crate) durability: Durability,
     /// When it becomes visible, if the caller decides that.
@@ -114,7 +111,7 @@ impl Waiter {
     /// A caller whose request nobody has taken yet.
     fn new(request: Request) -> Self {
         Self {
-            size_bytes: request.encoded.bytes.len(),
+            size_bytes: request.operations.bytes().len(),
             slot: Mutex::new(WaiterSlot { state: WaiterState::Waiting(Box::new(request)), sleeps: false }),
             settled: AtomicBool::new(false),
             changed: Condvar::new(),
@@ -184,7 +181,7 @@ impl CommitQueue {
             WaiterState::Done(result) => result,
             WaiterState::Promoted(request) => {
                 self.gather(request.durability);
-                let followers = self.take_followers(request.encoded.bytes.len());
+                let followers = self.take_followers(request.operations.bytes().len());
                 self.lead(*request, followers, run)
             }
             WaiterState::Waiting(_) | WaiterState::Taken => Err(Error::Closed),

@@ -8,19 +8,20 @@ use shuttle::thread;
 
 use super::{CommitQueue, Request};
 use crate::error::{Error, Result};
-use crate::options::Durability;
+use crate::options::{Durability, WalCompression};
 use crate::timestamp::Timestamp;
 use crate::wal::compression::EncodedOperations;
-use crate::write_batch::Operation;
+use crate::write_batch::{Operation, WriteBatch};
 
 const SCHEDULES: usize = 20_000;
 const THREADS: u64 = 4;
 const COMMITS: u64 = 3;
 
 fn request(number: u64, durability: Durability) -> Request {
-    let operation = Operation::Delete { key: number.to_le_bytes().to_vec() };
-    let encoded = EncodedOperations { bytes: vec![0; 8], compressed: false, plain_bytes: 8 };
-    Request { operations: vec![operation], encoded, durability, timestamp: None, check: None }
+    let mut batch = WriteBatch::new();
+    batch.delete(number.to_le_bytes());
+    let operations = EncodedOperations::new(batch.reduce(), WalCompression::None);
+    Request { operations, durability, timestamp: None, check: None }
 }
 
 /// A store that answers each request with its own number, and fails if two lead at once.
@@ -36,10 +37,10 @@ impl Committed {
         thread::yield_now();
         let answer = |request: &Request| {
             self.count.fetch_add(1, Ordering::SeqCst);
-            let Some(Operation::Delete { key }) = request.operations.first() else {
+            let Some(Operation::Delete { key }) = request.operations.batch().operations().next() else {
                 return Err(Error::Closed);
             };
-            let number: [u8; 8] = key.as_slice().try_into().map_err(|_| Error::Closed)?;
+            let number: [u8; 8] = key.try_into().map_err(|_| Error::Closed)?;
             Ok(Timestamp(u64::from_le_bytes(number)))
         };
         let answers = group.iter().map(answer).collect();

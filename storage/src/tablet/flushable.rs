@@ -32,7 +32,7 @@ impl TabletInner {
             stop: &self.stop,
             pace: &|_| {},
         };
-        let edit = write_operations(&context, &request.operations)?;
+        let edit = write_operations(&context, request.operations.batch())?;
         // Most of what overlaps goes out here, without holding anybody up.
         if self.overlaps_memtables(&edit) {
             self.flush_committed()?;
@@ -49,7 +49,8 @@ impl TabletInner {
             return Ok(last.advance(self.options.clock.wall_seconds()));
         };
         if timestamp <= last {
-            let written = ConflictCheck::of_writes(Timestamp(timestamp.0 - 1), &request.operations);
+            let written =
+                ConflictCheck::of_writes(Timestamp(timestamp.0 - 1), request.operations.batch().operations());
             let not_newer = |_| Error::invalid(format!("a key has a version at or after {timestamp}"));
             written.run(&self.view()).map_err(not_newer)?;
         }

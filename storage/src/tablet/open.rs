@@ -131,12 +131,12 @@ impl Replayed {
             });
         }
         self.active_since = self.active_since.min(segment);
-        apply(&self.active, head.timestamp, &record.operations);
+        apply(&self.active, head.timestamp, record.operations.operations());
         self.last_index = head.index;
         self.last_timestamp = self.last_timestamp.max(head.timestamp);
         if planted(Bug::DoubleApply) {
             self.last_timestamp = self.last_timestamp.next();
-            apply(&self.active, self.last_timestamp, &record.operations);
+            apply(&self.active, self.last_timestamp, record.operations.operations());
         }
         Ok(())
     }

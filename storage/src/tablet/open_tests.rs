@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::wal::record::{RecordHead, RecordKind};
-use crate::write_batch::Operation;
+use crate::write_batch::WriteBatch;
 
 fn record(index: u64, value_bytes: usize) -> Record {
     let (kind, timestamp) = (RecordKind::Batch, Timestamp(100 + index));
     let head = RecordHead { kind, compressed: false, group: 0, term: 1, index, timestamp };
-    Record { head, operations: vec![Operation::Put { key: vec![1], value: vec![2; value_bytes] }] }
+    let mut operations = WriteBatch::new();
+    operations.put([1], vec![2; value_bytes]);
+    Record { head, operations }
 }
 
 fn replayed(applied_index: u64) -> Replayed {

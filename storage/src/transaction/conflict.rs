@@ -35,21 +35,24 @@ pub(crate) type KeyRange = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl ConflictCheck {
     /// That nothing `operations` write was written after `snapshot`.
-    pub(crate) fn of_writes(snapshot: Timestamp, operations: &[Operation]) -> ConflictCheck {
+    pub(crate) fn of_writes<'a>(
+        snapshot: Timestamp,
+        operations: impl Iterator<Item = Operation<'a>>,
+    ) -> ConflictCheck {
         let mut check = ConflictCheck { snapshot, ..ConflictCheck::default() };
         check.add_writes(operations);
         check
     }
 
     /// Adds what `operations` write.
-    pub(crate) fn add_writes(&mut self, operations: &[Operation]) {
+    pub(crate) fn add_writes<'a>(&mut self, operations: impl Iterator<Item = Operation<'a>>) {
         for operation in operations {
             match operation {
                 Operation::Put { key, .. } | Operation::Delete { key } => {
-                    self.keys.push((key.clone(), self.snapshot));
+                    self.keys.push((key.to_vec(), self.snapshot));
                 }
                 Operation::DeleteRange { lower, upper } => {
-                    self.ranges.push((Some(lower.clone()), Some(upper.clone())));
+                    self.ranges.push((Some(lower.to_vec()), Some(upper.to_vec())));
                 }
             }
         }
@@ -162,7 +165,7 @@ pub(crate) struct GroupWrites<'a> {
 
 impl<'a> GroupWrites<'a> {
     /// Adds the writes of a request.
-    pub(crate) fn add(&mut self, operations: &'a [Operation]) {
+    pub(crate) fn add(&mut self, operations: impl Iterator<Item = Operation<'a>>) {
         for operation in operations {
             match operation {
                 Operation::Put { key, .. } | Operation::Delete { key } => {
@@ -202,19 +205,19 @@ mod tests {
     use crate::entry::ValueKind;
     use crate::manifest::{Version, VersionRef};
 
-    fn put(key: &str) -> Operation {
-        Operation::Put { key: key.into(), value: Vec::new() }
+    fn put(key: &'static str) -> Operation<'static> {
+        Operation::Put { key: key.as_bytes(), value: &[] }
     }
 
-    fn range(lower: &str, upper: &str) -> Operation {
-        Operation::DeleteRange { lower: lower.into(), upper: upper.into() }
+    fn range(lower: &'static str, upper: &'static str) -> Operation<'static> {
+        Operation::DeleteRange { lower: lower.as_bytes(), upper: upper.as_bytes() }
     }
 
     /// Pairs of writes, and whether the second must not follow the first.
-    fn pairs() -> Vec<(Operation, Operation, bool)> {
+    fn pairs() -> Vec<(Operation<'static>, Operation<'static>, bool)> {
         vec![
             (put("b"), put("b"), true),
-            (put("b"), Operation::Delete { key: "b".into() }, true),
+            (put("b"), Operation::Delete { key: b"b" }, true),
             (put("b"), put("c"), false),
             (put("b"), range("a", "c"), true),
             (put("b"), range("b", "c"), true),
@@ -233,11 +236,10 @@ mod tests {
     #[test]
     fn what_an_earlier_request_of_the_group_wrote_conflicts() {
         for (first, second, conflicts) in pairs() {
-            let (first, second) = ([first], [second]);
             let mut earlier = GroupWrites::default();
-            let check = ConflictCheck::of_writes(Timestamp(5), &second);
+            let check = ConflictCheck::of_writes(Timestamp(5), [second].into_iter());
             earlier.check(&check).unwrap();
-            earlier.add(&first);
+            earlier.add([first].into_iter());
             assert_eq!(earlier.check(&check).is_err(), conflicts, "{first:?}, {second:?}");
         }
     }
@@ -251,13 +253,13 @@ mod tests {
                 memtable.insert(b"b", Timestamp(2), ValueKind::Put, b"");
                 memtable.insert_range_delete(b"a", b"z", Timestamp(3));
                 memtable.insert(b"0", Timestamp(9), ValueKind::Put, b"");
-                crate::tablet::commit::apply(&memtable, Timestamp(written), std::slice::from_ref(&first));
+                crate::tablet::commit::apply(&memtable, Timestamp(written), [first].into_iter());
                 let view = ReadView {
                     memtables: vec![std::sync::Arc::new(memtable)],
                     version: VersionRef::new(Version::default()),
                     expiry: std::sync::Arc::default(),
                 };
-                let check = ConflictCheck::of_writes(Timestamp(5), std::slice::from_ref(&second));
+                let check = ConflictCheck::of_writes(Timestamp(5), [second].into_iter());
                 let found = check.run(&view);
                 assert_eq!(found.is_err(), conflicts && written > 5, "{first:?} at {written}, {second:?}");
             }

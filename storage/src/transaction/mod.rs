@@ -127,7 +127,7 @@ impl OwnWrites {
     fn of(tablet: &Tablet, batch: &WriteBatch) -> Arc<OwnWrites> {
         let memory = Mutex::new(HeldMemory::new(tablet.clone()));
         let own = OwnWrites { memtable: Memtable::new(), memory };
-        apply_own(&own.memtable, batch.operations());
+        batch.operations().for_each(|operation| apply_own(&own.memtable, operation));
         if !batch.is_empty() {
             own.measure(batch);
         }
@@ -136,8 +136,7 @@ impl OwnWrites {
 
     /// Counts what the memtable and the batch take now.
     fn measure(&self, batch: &WriteBatch) {
-        let of_batch = batch.size_bytes() + batch.len() * size_of::<Operation>();
-        lock(&self.memory).settle(self.memtable.memory_bytes() + of_batch);
+        lock(&self.memory).settle(self.memtable.memory_bytes() + batch.memory_bytes());
     }
 }
 
@@ -312,36 +311,30 @@ impl Transaction {
     /// Gives `key` the value. [`Error::InvalidInput`] for a key or value over its limit, [`Error::MemoryExceeded`] if the budget has no
     /// room; a pessimistic transaction waits for the key and may get [`Error::LockTimeout`] or [`Error::Deadlock`]. What was written
     /// before stays.
-    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Result<()> {
-        self.write(Operation::Put { key: key.into(), value: value.into() })
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.write(Operation::Put { key: key.as_ref(), value: value.as_ref() })
     }
 
     /// Deletes `key`; fine if it is absent. Errors as of [`Transaction::put`].
-    pub fn delete(&mut self, key: impl Into<Vec<u8>>) -> Result<()> {
-        self.write(Operation::Delete { key: key.into() })
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.write(Operation::Delete { key: key.as_ref() })
     }
 
     /// Deletes every key in `[lower, upper)`, those that do not exist yet for the transaction included: a key that another one
     /// commits into the range is a conflict. Nothing is locked. Errors as of [`Transaction::put`].
-    pub fn delete_range(
-        &mut self,
-        lower: impl Into<Vec<u8>>,
-        upper_exclusive: impl Into<Vec<u8>>,
-    ) -> Result<()> {
-        self.write(Operation::DeleteRange { lower: lower.into(), upper: upper_exclusive.into() })
+    pub fn delete_range(&mut self, lower: impl AsRef<[u8]>, upper_exclusive: impl AsRef<[u8]>) -> Result<()> {
+        self.write(Operation::DeleteRange { lower: lower.as_ref(), upper: upper_exclusive.as_ref() })
     }
 
     /// Adds a write.
-    fn write(&mut self, operation: Operation) -> Result<()> {
-        let mut alone = WriteBatch::new();
-        alone.push(operation);
-        alone.validate()?;
-        if let [Operation::Put { key, .. } | Operation::Delete { key }] = alone.operations() {
+    fn write(&mut self, operation: Operation<'_>) -> Result<()> {
+        operation.validate()?;
+        if let Operation::Put { key, .. } | Operation::Delete { key } = operation {
             self.lock_key(key)?;
         }
-        lock(&self.own.memory).grow_by_write(alone.size_bytes())?;
-        apply_own(&self.own.memtable, alone.operations());
-        alone.operations().iter().for_each(|operation| self.batch.push(operation.clone()));
+        lock(&self.own.memory).grow_by_write(operation.size_bytes())?;
+        apply_own(&self.own.memtable, operation);
+        self.batch.push(operation);
         self.own.measure(&self.batch);
         Ok(())
     }
@@ -418,26 +411,24 @@ impl Transaction {
     }
 }
 
-/// Adds writes to a transaction's own memtable. All have the same timestamp there, so a range deletion, which does not
+/// Adds a write to a transaction's own memtable. All have the same timestamp there, so a range deletion, which does not
 /// touch writes of its own timestamp, deletes the earlier ones one by one.
-fn apply_own(own: &Memtable, operations: &[Operation]) {
-    for operation in operations {
-        match operation {
-            Operation::Put { key, value } => own.insert(key, Timestamp::MAX, ValueKind::Put, value),
-            Operation::Delete { key } => own.insert(key, Timestamp::MAX, ValueKind::Delete, &[]),
-            Operation::DeleteRange { lower, upper } => {
-                let mut covered = Vec::new();
-                let mut cursor = own.cursor();
-                cursor.seek(lower, Timestamp::MAX);
-                while let Some(entry) = cursor.entry().filter(|entry| entry.key() < upper.as_slice()) {
-                    if covered.last().is_none_or(|last: &Vec<u8>| last != entry.key()) {
-                        covered.push(entry.key().to_vec());
-                    }
-                    cursor.advance();
+fn apply_own(own: &Memtable, operation: Operation<'_>) {
+    match operation {
+        Operation::Put { key, value } => own.insert(key, Timestamp::MAX, ValueKind::Put, value),
+        Operation::Delete { key } => own.insert(key, Timestamp::MAX, ValueKind::Delete, &[]),
+        Operation::DeleteRange { lower, upper } => {
+            let mut covered = Vec::new();
+            let mut cursor = own.cursor();
+            cursor.seek(lower, Timestamp::MAX);
+            while let Some(entry) = cursor.entry().filter(|entry| entry.key() < upper) {
+                if covered.last().is_none_or(|last: &Vec<u8>| last != entry.key()) {
+                    covered.push(entry.key().to_vec());
                 }
-                covered.iter().for_each(|key| own.insert(key, Timestamp::MAX, ValueKind::Delete, &[]));
-                own.insert_range_delete(lower, upper, Timestamp::MAX);
+                cursor.advance();
             }
+            covered.iter().for_each(|key| own.insert(key, Timestamp::MAX, ValueKind::Delete, &[]));
+            own.insert_range_delete(lower, upper, Timestamp::MAX);
         }
     }
 }

@@ -10,39 +10,52 @@
 use crate::coding::{is_worth_compressing, put_varint, take_varint};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::options::WalCompression;
-use crate::wal::record::encode_operations;
-use crate::write_batch::Operation;
+use crate::write_batch::ReducedBatch;
 
 /// An LZ4 block makes at most this many bytes of one: a byte of a match's length stands for 255.
 const EXPANSION_MAX: usize = 255;
 
-/// The operations of a record, as the log holds them.
-#[derive(Clone, Debug, Default)]
+/// The operations of a record, as the log is to hold them.
+#[derive(Clone, Debug)]
 pub struct EncodedOperations {
-    /// Their stored form.
-    pub bytes: Vec<u8>,
-    /// Whether that is compressed.
-    pub compressed: bool,
-    /// Its length before compression.
-    pub plain_bytes: usize,
+    /// The operations.
+    batch: ReducedBatch,
+    /// Their compressed form, if that is what the log gets.
+    compressed: Option<Vec<u8>>,
 }
 
 impl EncodedOperations {
-    /// Encodes operations, and compresses them if they are large enough on average and it is worth it.
-    pub fn new(operations: &[Operation], compression: WalCompression) -> EncodedOperations {
-        let mut bytes = Vec::new();
-        encode_operations(&mut bytes, operations);
-        let plain_bytes = bytes.len();
+    /// Compresses operations if they are large enough on average and it is worth it.
+    pub fn new(batch: ReducedBatch, compression: WalCompression) -> EncodedOperations {
+        let plain = batch.encoded();
         let large = match compression {
             WalCompression::None => false,
             WalCompression::Lz4 { entry_bytes_min } => {
-                plain_bytes >= entry_bytes_min.saturating_mul(operations.len().max(1))
+                plain.len() >= entry_bytes_min.saturating_mul(batch.len().max(1))
             }
         };
-        match large.then(|| compress(&bytes)).flatten() {
-            Some(bytes) => EncodedOperations { bytes, compressed: true, plain_bytes },
-            None => EncodedOperations { bytes, compressed: false, plain_bytes },
-        }
+        let compressed = large.then(|| compress(plain)).flatten();
+        EncodedOperations { batch, compressed }
+    }
+
+    /// The operations.
+    pub fn batch(&self) -> &ReducedBatch {
+        &self.batch
+    }
+
+    /// Their stored form.
+    pub fn bytes(&self) -> &[u8] {
+        self.compressed.as_deref().unwrap_or(self.batch.encoded())
+    }
+
+    /// Whether that is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed.is_some()
+    }
+
+    /// Its length before compression.
+    pub fn plain_bytes(&self) -> usize {
+        self.batch.encoded().len()
     }
 }
 
@@ -72,10 +85,7 @@ pub fn decompress(mut stored: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn put(value: Vec<u8>) -> Operation {
-        Operation::Put { key: b"k".to_vec(), value }
-    }
+    use crate::write_batch::WriteBatch;
 
     fn noise(bytes: u32) -> Vec<u8> {
         (0..bytes).map(|at| crate::coding::key_hash(&at.to_le_bytes()).to_le_bytes()[0]).collect()
@@ -84,28 +94,30 @@ mod tests {
     #[test]
     fn large_entries_are_compressed_and_small_or_dense_ones_are_not() {
         let lz4 = WalCompression::default();
-        let compressed = |operations: &[Operation], compression| {
-            let encoded = EncodedOperations::new(operations, compression);
-            let mut plain = Vec::new();
-            encode_operations(&mut plain, operations);
-            assert_eq!(encoded.plain_bytes, plain.len());
-            if encoded.compressed {
-                assert!(encoded.bytes.len() <= plain.len() - plain.len() / 8);
-                assert_eq!(decompress(&encoded.bytes), Some(plain));
+        let compressed = |values: &[Vec<u8>], deletes: usize, compression| {
+            let mut batch = WriteBatch::new();
+            (0_u8..).zip(values).for_each(|(key, value)| batch.put([key], value));
+            (0..deletes).for_each(|key| batch.delete([9, u8::try_from(key).unwrap()]));
+            let batch = batch.reduce();
+            let encoded = EncodedOperations::new(batch.clone(), compression);
+            let plain = batch.encoded().to_vec();
+            assert_eq!(encoded.plain_bytes(), plain.len());
+            if encoded.is_compressed() {
+                assert!(encoded.bytes().len() <= plain.len() - plain.len() / 8);
+                assert_eq!(decompress(encoded.bytes()), Some(plain));
             } else {
-                assert_eq!(encoded.bytes, plain);
+                assert_eq!(encoded.bytes(), plain);
             }
-            encoded.compressed
+            encoded.is_compressed()
         };
-        assert!(compressed(&[put(vec![7; 5_000])], lz4));
-        assert!(!compressed(&[put(vec![7; 5_000])], WalCompression::None));
-        assert!(!compressed(&[put(vec![7; 4_000])], lz4), "too small");
-        assert!(!compressed(&[put(noise(5_000))], lz4), "nothing gained");
-        assert!(!compressed(&[], lz4) && !compressed(&[], WalCompression::Lz4 { entry_bytes_min: 0 }));
-        let few = Operation::Delete { key: vec![1; 8] };
-        assert!(!compressed(&[put(vec![7; 5_000]), few.clone()], lz4), "too small on average");
-        assert!(compressed(&[put(vec![7; 9_000]), few.clone()], lz4));
-        assert!(compressed(&[put(vec![7; 70_000]), few], WalCompression::Lz4 { entry_bytes_min: 1 }));
+        assert!(compressed(&[vec![7; 5_000]], 0, lz4));
+        assert!(!compressed(&[vec![7; 5_000]], 0, WalCompression::None));
+        assert!(!compressed(&[vec![7; 4_000]], 0, lz4), "too small");
+        assert!(!compressed(&[noise(5_000)], 0, lz4), "nothing gained");
+        assert!(!compressed(&[], 0, lz4) && !compressed(&[], 0, WalCompression::Lz4 { entry_bytes_min: 0 }));
+        assert!(!compressed(&[vec![7; 5_000]], 1, lz4), "too small on average");
+        assert!(compressed(&[vec![7; 9_000]], 1, lz4));
+        assert!(compressed(&[vec![7; 70_000]], 1, WalCompression::Lz4 { entry_bytes_min: 1 }));
     }
 
     #[test]

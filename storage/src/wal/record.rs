@@ -1,15 +1,10 @@
 //! What a record of the write-ahead log says. See FORMAT.md, "Records".
 
-use crate::coding::{put_bytes, put_varint, take_bytes, take_u8, take_u64, take_varint};
+use crate::coding::{put_varint, take_bytes, take_u8, take_u64, take_varint};
 use crate::entry::ValueKind;
 use crate::timestamp::Timestamp;
 use crate::wal::compression::decompress;
-use crate::write_batch::Operation;
-
-/// What a varint takes at most.
-const VARINT_BYTES_MAX: usize = 10;
-/// What an operation takes besides its keys and values, at most: a kind, and two lengths that fit 32 bits.
-const OPERATION_OVERHEAD_BYTES: usize = 11;
+use crate::write_batch::{Operation, WriteBatch};
 
 /// What a record is for. The number is the one stored on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,34 +38,14 @@ pub struct Record {
     /// Its place in the order.
     pub head: RecordHead,
     /// Its writes.
-    pub operations: Vec<Operation>,
+    pub operations: WriteBatch,
 }
 
 /// Appends the stored form of operations: the part of a record that does not depend on its place in the order, so
 /// that it can be made before the commit queue is entered.
-pub fn encode_operations(out: &mut Vec<u8>, operations: &[Operation]) {
-    let bytes: usize =
-        operations.iter().map(|operation| operation.size_bytes() + OPERATION_OVERHEAD_BYTES).sum();
-    out.reserve(bytes + VARINT_BYTES_MAX);
+pub fn encode_operations(out: &mut Vec<u8>, operations: &WriteBatch) {
     put_varint(out, operations.len() as u64);
-    for operation in operations {
-        match operation {
-            Operation::Put { key, value } => {
-                out.push(ValueKind::Put.to_byte());
-                put_bytes(out, key);
-                put_bytes(out, value);
-            }
-            Operation::Delete { key } => {
-                out.push(ValueKind::Delete.to_byte());
-                put_bytes(out, key);
-            }
-            Operation::DeleteRange { lower, upper } => {
-                out.push(ValueKind::RangeDelete.to_byte());
-                put_bytes(out, lower);
-                put_bytes(out, upper);
-            }
-        }
-    }
+    out.extend_from_slice(operations.encoded());
 }
 
 /// Appends the stored form of a record's head; the operations follow it.
@@ -106,11 +81,11 @@ pub fn decode(mut bytes: &[u8]) -> Option<Record> {
 }
 
 /// Reads operations; `None` if the bytes are not exactly some.
-fn decode_operations(mut bytes: &[u8]) -> Option<Vec<Operation>> {
+fn decode_operations(mut bytes: &[u8]) -> Option<WriteBatch> {
     let bytes = &mut bytes;
-    let count = usize::try_from(take_varint(bytes)?).ok()?;
-    // Each operation takes at least two bytes, so a claimed count cannot reserve more than the record's own size.
-    let mut operations = Vec::with_capacity(count.min(bytes.len() / 2));
+    // Nothing is reserved for a number that is only claimed.
+    let count = take_varint(bytes)?;
+    let mut operations = WriteBatch::new();
     for _ in 0..count {
         operations.push(decode_operation(bytes)?);
     }
@@ -118,15 +93,13 @@ fn decode_operations(mut bytes: &[u8]) -> Option<Vec<Operation>> {
 }
 
 /// Reads one operation.
-fn decode_operation(bytes: &mut &[u8]) -> Option<Operation> {
+fn decode_operation<'a>(bytes: &mut &'a [u8]) -> Option<Operation<'a>> {
     let kind = ValueKind::from_byte(take_u8(bytes)?)?;
-    let key = take_bytes(bytes)?.to_vec();
+    let key = take_bytes(bytes)?;
     match kind {
-        ValueKind::Put => Some(Operation::Put { key, value: take_bytes(bytes)?.to_vec() }),
+        ValueKind::Put => Some(Operation::Put { key, value: take_bytes(bytes)? }),
         ValueKind::Delete => Some(Operation::Delete { key }),
-        ValueKind::RangeDelete => {
-            Some(Operation::DeleteRange { lower: key, upper: take_bytes(bytes)?.to_vec() })
-        }
+        ValueKind::RangeDelete => Some(Operation::DeleteRange { lower: key, upper: take_bytes(bytes)? }),
         ValueKind::BlobHandle => None,
     }
 }
@@ -147,11 +120,10 @@ mod tests {
             index: 300,
             timestamp: Timestamp::from_parts(5, 6),
         };
-        let operations = vec![
-            Operation::DeleteRange { lower: b"a".to_vec(), upper: b"b".to_vec() },
-            Operation::Put { key: b"k".to_vec(), value: vec![7; 200] },
-            Operation::Delete { key: b"z".to_vec() },
-        ];
+        let mut operations = WriteBatch::new();
+        operations.delete_range("a", "b");
+        operations.put("k", [7; 200]);
+        operations.delete("z");
         let mut bytes = Vec::new();
         encode_head(&mut bytes, &head);
         encode_operations(&mut bytes, &operations);
@@ -168,26 +140,25 @@ mod tests {
         for kind in [RecordKind::Batch, RecordKind::Again] {
             let timestamp = Timestamp::from_parts(5, 6);
             let head = RecordHead { kind, compressed: true, group: 2, term: 1, index: 300, timestamp };
-            let operations = vec![
-                Operation::Put { key: b"k".to_vec(), value: vec![7; 9_000] },
-                Operation::Delete { key: b"z".to_vec() },
-            ];
-            let encoded = EncodedOperations::new(&operations, WalCompression::default());
-            assert!(encoded.compressed);
+            let mut operations = WriteBatch::new();
+            operations.put("k", [7; 9_000]);
+            operations.delete("z");
+            let encoded = EncodedOperations::new(operations.clone().reduce(), WalCompression::default());
+            assert!(encoded.is_compressed());
             let with_head = |compressed: bool, operations: &[u8]| {
                 let mut bytes = Vec::new();
                 encode_head(&mut bytes, &RecordHead { compressed, ..head });
                 bytes.extend_from_slice(operations);
                 bytes
             };
-            let mut bytes = with_head(true, &encoded.bytes);
+            let mut bytes = with_head(true, encoded.bytes());
             assert_eq!(decode(&bytes), Some(Record { head, operations: operations.clone() }));
             for length in 0..bytes.len() {
                 assert_eq!(decode(&bytes[..length]), None);
             }
             bytes.push(0);
             assert_eq!(decode(&bytes), None);
-            assert_eq!(decode(&with_head(false, &encoded.bytes)), None);
+            assert_eq!(decode(&with_head(false, encoded.bytes())), None);
             let mut plain = Vec::new();
             encode_operations(&mut plain, &operations);
             assert_eq!(decode(&with_head(true, &plain)), None);

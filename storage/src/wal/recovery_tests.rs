@@ -10,7 +10,7 @@ use crate::vfs::{FaultVfs, MemoryVfs};
 use crate::wal::compression::EncodedOperations;
 use crate::wal::log::Log;
 use crate::wal::record::{RecordHead, RecordKind};
-use crate::write_batch::Operation;
+use crate::write_batch::{Operation, WriteBatch};
 
 const DIRECTORY: &str = "/log";
 const IDENTITY: u128 = 7;
@@ -21,14 +21,14 @@ fn begin(vfs: &Arc<dyn Vfs>, tail: LogTail) -> Log {
 }
 
 fn append(log: &Log, index: u64) {
-    append_operation(log, index, Operation::Delete { key: vec![1] }, WalCompression::None);
+    append_operation(log, index, Operation::Delete { key: &[1] }, WalCompression::None);
 }
 
-fn append_operation(log: &Log, index: u64, operation: Operation, compression: WalCompression) {
-    let encoded = EncodedOperations::new(&[operation], compression);
-    let (kind, timestamp, compressed) = (RecordKind::Batch, Timestamp(index), encoded.compressed);
+fn append_operation(log: &Log, index: u64, operation: Operation<'_>, compression: WalCompression) {
+    let encoded = EncodedOperations::new(WriteBatch::from_iter([operation]).reduce(), compression);
+    let (kind, timestamp, compressed) = (RecordKind::Batch, Timestamp(index), encoded.is_compressed());
     let head = RecordHead { kind, compressed, group: 0, term: 1, index, timestamp };
-    log.append(&mut Vec::new(), &head, &encoded.bytes).unwrap();
+    log.append(&mut Vec::new(), &head, encoded.bytes()).unwrap();
 }
 
 /// Segments 1, 2 and 3, a record in each, all synced.
@@ -273,18 +273,18 @@ fn compressed_records_belong_in_segments_that_say_so() {
     memory.create_dir(Path::new(DIRECTORY)).unwrap();
     let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
     let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
-    let large = Operation::Put { key: vec![1], value: vec![2; 20_000] };
-    append_operation(&log, 1, large.clone(), WalCompression::None);
+    let large = Operation::Put { key: &[1], value: &[2; 20_000] };
+    append_operation(&log, 1, large, WalCompression::None);
     let plain = log.position().1;
     assert!(!log.may_compress());
     log.allow_compression().unwrap();
     log.allow_compression().unwrap();
     assert!(log.may_compress());
     assert_eq!(log.segments(), [1, 2], "a new segment, once");
-    append_operation(&log, 2, large.clone(), WalCompression::default());
+    append_operation(&log, 2, large, WalCompression::default());
     assert!(log.position().1 * 10 < plain);
     log.rotate().unwrap();
-    append_operation(&log, 3, large.clone(), WalCompression::default());
+    append_operation(&log, 3, large, WalCompression::default());
     log.sync().unwrap();
     assert_eq!(replay(&memory, 1, log.durable_position().unwrap()).unwrap(), [1, 2, 3]);
 

@@ -63,7 +63,7 @@ fn build(options: &StoreOptions) -> (MemoryVfs, Vec<Data>) {
         put(&mut data, number, 20);
     }
     let mut batch = WriteBatch::new();
-    batch.delete_range(b"d010".to_vec(), b"d030".to_vec());
+    batch.delete_range(b"d010", b"d030");
     tablet.commit(batch, None).unwrap();
     data.retain(|key, _| !(b"d010".as_slice()..b"d030".as_slice()).contains(&key.as_slice()));
     tablet.flush().unwrap();

@@ -23,7 +23,7 @@ fn closed_store() -> (MemoryVfs, Content) {
     for number in 0..50_u32 {
         let mut batch = WriteBatch::new();
         batch.put(format!("d{number:03}"), vec![number as u8; 90 + number as usize]);
-        batch.put(format!("i{number:03}"), b"small".to_vec());
+        batch.put(format!("i{number:03}"), b"small");
         if number % 10 == 9 {
             batch.delete_range(format!("i{:03}", number - 5), format!("i{:03}", number - 3));
         }

@@ -36,7 +36,7 @@ impl Times {
     fn note(&mut self, batch: &WriteBatch, timestamp: Timestamp) {
         for operation in batch.operations() {
             if let sheaf_storage::Operation::Put { key, .. } = operation {
-                self.0.entry(key.clone()).or_default().push(timestamp);
+                self.0.entry(key.to_vec()).or_default().push(timestamp);
             }
         }
     }

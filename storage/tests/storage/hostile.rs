@@ -11,7 +11,7 @@ use sheaf_storage::wal::compression::{EncodedOperations, compress};
 use sheaf_storage::wal::header::LogHeader;
 use sheaf_storage::wal::reader::LogReader;
 use sheaf_storage::wal::record::{Record, RecordHead, RecordKind, decode, encode_head, encode_operations};
-use sheaf_storage::{Operation, Timestamp, WalCompression};
+use sheaf_storage::{Timestamp, WalCompression, WriteBatch};
 
 use crate::fixture::{Dice, deep, memory};
 
@@ -26,22 +26,21 @@ fn record(dice: &mut Dice) -> Vec<u8> {
         index: dice.below(1 << 40),
         timestamp,
     };
-    let operations: Vec<Operation> = (0..dice.below(5))
-        .map(|number| match dice.below(3) {
-            0 => {
-                Operation::Put { key: vec![1; number as usize + 1], value: vec![2; dice.below(300) as usize] }
-            }
-            1 => Operation::Delete { key: vec![3; 4] },
-            _ => Operation::DeleteRange { lower: vec![1], upper: vec![2] },
-        })
-        .collect();
+    let mut operations = WriteBatch::new();
+    for number in 0..dice.below(5) {
+        match dice.below(3) {
+            0 => operations.put(vec![1; number as usize + 1], vec![2; dice.below(300) as usize]),
+            1 => operations.delete([3; 4]),
+            _ => operations.delete_range([1], [2]),
+        }
+    }
     let compression = match dice.below(2) {
         0 => WalCompression::None,
         _ => WalCompression::Lz4 { entry_bytes_min: 0 },
     };
-    let encoded = EncodedOperations::new(&operations, compression);
-    encode_head(&mut bytes, &RecordHead { compressed: encoded.compressed, ..head });
-    bytes.extend_from_slice(&encoded.bytes);
+    let encoded = EncodedOperations::new(operations.reduce(), compression);
+    encode_head(&mut bytes, &RecordHead { compressed: encoded.is_compressed(), ..head });
+    bytes.extend_from_slice(encoded.bytes());
     bytes
 }
 

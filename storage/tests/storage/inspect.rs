@@ -19,13 +19,13 @@ fn every_file_of_a_store_prints() {
     let store = open(&vfs, small_options()).unwrap();
     let tablet = store.tablet();
     let mut batch = WriteBatch::new();
-    batch.put(b"dlarge".to_vec(), vec![b'v'; 300]);
-    batch.put(b"small".to_vec(), b"one".to_vec());
+    batch.put(b"dlarge", vec![b'v'; 300]);
+    batch.put(b"small", b"one");
     tablet.commit(batch, None).unwrap();
     tablet.flush().unwrap();
     let mut batch = WriteBatch::new();
-    batch.delete(b"small".to_vec());
-    batch.delete_range(b"x".to_vec(), b"y".to_vec());
+    batch.delete(b"small");
+    batch.delete_range(b"x", b"y");
     tablet.commit(batch, None).unwrap();
     store.close().unwrap();
     let mut printed = String::new();

@@ -25,13 +25,13 @@ impl Model {
         for operation in batch.operations() {
             match operation {
                 Operation::Put { key, value } => {
-                    self.versions.entry(key.clone()).or_default().insert(timestamp, Some(value.clone()));
+                    self.versions.entry(key.to_vec()).or_default().insert(timestamp, Some(value.to_vec()));
                 }
                 Operation::Delete { key } => {
-                    self.versions.entry(key.clone()).or_default().insert(timestamp, None);
+                    self.versions.entry(key.to_vec()).or_default().insert(timestamp, None);
                 }
                 Operation::DeleteRange { lower, upper } => {
-                    for (_, versions) in self.versions.range_mut(lower.clone()..upper.clone()) {
+                    for (_, versions) in self.versions.range_mut(lower.to_vec()..upper.to_vec()) {
                         versions.insert(timestamp, None);
                     }
                 }

@@ -37,11 +37,11 @@ fn overlap(a: &Range, b: &Range) -> bool {
 
 /// What a batch writes.
 fn written(batch: &WriteBatch) -> Vec<Range> {
-    let range = |operation: &Operation| match operation {
+    let range = |operation: Operation<'_>| match operation {
         Operation::Put { key, .. } | Operation::Delete { key } => only(key),
-        Operation::DeleteRange { lower, upper } => (lower.clone(), upper.clone()),
+        Operation::DeleteRange { lower, upper } => (lower.to_vec(), upper.to_vec()),
     };
-    batch.operations().iter().map(range).collect()
+    batch.operations().map(range).collect()
 }
 
 /// A range of at most thirty keys of one keyspace.
@@ -83,8 +83,8 @@ impl Shadow<'_> {
             }
             7 => {
                 let (lower, upper) = small_range(dice, keys);
-                transaction.delete_range(lower.clone(), upper.clone()).unwrap();
-                for (key, _) in self.scan(&(lower.clone(), upper.clone())) {
+                transaction.delete_range(&lower, &upper).unwrap();
+                for (key, _) in self.scan(&(lower.to_vec(), upper.to_vec())) {
                     self.own.insert(key, None);
                 }
                 self.batch.delete_range(lower, upper);

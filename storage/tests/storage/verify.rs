@@ -21,7 +21,7 @@ fn two_tablets(options: StoreOptions) -> (MemoryVfs, Store) {
         for tablet in [&store.tablet(), &second] {
             let mut batch = WriteBatch::new();
             batch.put(format!("d{number:03}"), vec![number as u8; 90 + number as usize]);
-            batch.put(format!("i{number:03}"), b"small".to_vec());
+            batch.put(format!("i{number:03}"), b"small");
             batch.delete(format!("i{:03}", number / 2));
             if number % 10 == 9 {
                 batch.delete_range(format!("i{:03}", number - 5), format!("i{:03}", number - 3));

@@ -114,7 +114,7 @@ impl Catalog {
                     batch.put(key, value);
                 }
             }
-            batch.put(key_layout::document(copy.id, &document_key), documents.value().to_vec());
+            batch.put(key_layout::document(copy.id, &document_key), documents.value());
             state.add(document.len_bytes());
             if batch.size_bytes() >= COPY_BATCH_BYTES {
                 self.tablet.commit(std::mem::take(&mut batch), None)?;

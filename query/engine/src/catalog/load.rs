@@ -99,7 +99,7 @@ fn remove_interrupted(snapshot: &Snapshot, batch: &mut WriteBatch) -> Result<()>
         let entries = key_layout::entries(IndexId(id));
         batch.delete_range(entries.lower, entries.upper);
         batch.delete(key_layout::multikey(IndexId(id)));
-        batch.delete(key.to_vec());
+        batch.delete(key);
         Ok(())
     })
 }
