@@ -32,8 +32,10 @@ struct Bucket([AtomicU64; BUCKET_ENTRIES]);
 /// The memory.
 pub(super) struct LetGo {
     buckets: Box<[Bucket]>,
-    /// All that was ever let go.
+    /// All that was ever let go after one use.
     bytes: AtomicU64,
+    /// All that was ever let go.
+    all_bytes: AtomicU64,
 }
 
 /// The half of a hash that an entry has, never that of [`EMPTY`].
@@ -51,13 +53,27 @@ impl LetGo {
     pub(super) fn new(budget_bytes: u64) -> LetGo {
         let buckets = budget_bytes / (BUDGET_BYTES_PER_ENTRY * BUCKET_ENTRIES as u64);
         let buckets = usize::try_from(buckets).unwrap_or(usize::MAX).max(1);
-        LetGo { buckets: (0..buckets).map(|_| Bucket::default()).collect(), bytes: AtomicU64::new(0) }
+        LetGo {
+            buckets: (0..buckets).map(|_| Bucket::default()).collect(),
+            bytes: AtomicU64::new(0),
+            all_bytes: AtomicU64::new(0),
+        }
     }
 
     fn bucket(&self, hash: u64) -> &[AtomicU64] {
         let low = hash & u64::from(u32::MAX);
         let at = usize::try_from(low).unwrap_or_default() % self.buckets.len().max(1);
         self.buckets.get(at).map_or(&[], |bucket| &bucket.0)
+    }
+
+    /// Counts an item of `bytes` that is let go.
+    pub(super) fn count(&self, bytes: u64) {
+        self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The bytes of all items that were let go.
+    pub(super) fn all_bytes(&self) -> u64 {
+        self.all_bytes.load(Ordering::Relaxed)
     }
 
     /// Remembers that an item of `bytes` is let go now.

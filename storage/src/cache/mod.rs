@@ -24,8 +24,8 @@
 //! once. Jobs of the store itself (flush, compaction) are charged and never refused a block, for they are what
 //! gives memory back.
 
-mod filter_counters;
 mod let_go;
+mod read_counters;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-pub use filter_counters::{FilterCounters, FilterStatistics};
+pub use read_counters::{FilterStatistics, ReadCounters};
 
 use crate::cache::let_go::LetGo;
 use crate::error::{Error, Result};
@@ -61,6 +61,8 @@ const CAPACITY_SHARE_MIN: u64 = 8;
 const ROOM_SHARE: u64 = 16;
 /// Files are small when together they have no more than so many times the bytes of the capacity.
 const FILES_PER_CAPACITY: u64 = 2;
+/// While the cache lets go less than this part of its budget, it need not be told twice that an item is used.
+const TURNS: u64 = 256;
 /// After so many loads the capacity is fitted to what readers hold by now.
 const LOADS_BETWEEN_FITS: u64 = 1_024;
 
@@ -178,7 +180,8 @@ impl Lifecycle<Place, Cached> for LettingGo {
         self.on_evict(gone, place, item);
     }
 
-    fn on_evict(&self, gone: &mut Vec<Cached>, _: Place, item: Cached) {
+    fn on_evict(&self, gone: &mut Vec<Cached>, place: Place, item: Cached) {
+        self.0.count(ByBytes.weight(&place, &item));
         if let Cached::Block(block) = &item {
             block.home().leave(block);
         }
@@ -233,10 +236,8 @@ pub struct BlockCache {
     live_bytes: Arc<AtomicU64>,
     loads: AtomicU64,
     next_holder: AtomicU64,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    /// How the filters of the open files do.
-    pub filters: FilterCounters,
+    /// How the cache and the filters of the open files do.
+    pub counters: ReadCounters,
 }
 
 /// What the cache holds and how it does.
@@ -286,9 +287,7 @@ impl BlockCache {
             live_bytes: Arc::default(),
             loads: AtomicU64::new(0),
             next_holder: AtomicU64::new(1),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            filters: FilterCounters::default(),
+            counters: ReadCounters::default(),
         }
     }
 
@@ -301,8 +300,7 @@ impl BlockCache {
     #[inline]
     pub fn get(&self, holder: u64, offset: u64) -> Option<Cached> {
         let found = self.blocks.get(&(holder, offset));
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.counters.note_asked(found.is_some());
         found
     }
 
@@ -311,10 +309,10 @@ impl BlockCache {
         self.blocks.contains_key(&(holder, offset))
     }
 
-    /// Counts a block that was found without asking here.
-    #[inline]
-    pub fn note_hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
+    /// A number from 1 on that is another one whenever the cache has let go a part of its budget.
+    pub fn turn(&self) -> u8 {
+        let turns = self.let_go.all_bytes() / (self.budget_bytes / TURNS).max(1);
+        u8::try_from(turns % u64::from(u8::MAX)).unwrap_or_default() + 1
     }
 
     /// Keeps an item for a while; for long, if it was let go only lately.
@@ -475,6 +473,7 @@ impl BlockCache {
 
     /// The figures.
     pub fn statistics(&self) -> CacheStatistics {
+        let (hits, misses) = self.counters.hits_and_misses();
         CacheStatistics {
             used_bytes: self.blocks.weight(),
             pinned_bytes: self.pinned_bytes.load(Ordering::Relaxed),
@@ -483,9 +482,9 @@ impl BlockCache {
             budget_bytes: self.budget_bytes,
             memory_bytes: self.memory_bytes,
             items: self.blocks.len() as u64,
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            filters: self.filters.statistics(),
+            hits,
+            misses,
+            filters: self.counters.filters(),
         }
     }
 }

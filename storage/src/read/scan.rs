@@ -40,6 +40,13 @@ pub struct IterOptions {
     pub keys_only: bool,
 }
 
+/// Whether two keys are the same. Neighbours that are not differ mostly within their last eight bytes, which are compared as
+/// one number.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.last_chunk::<8>() == b.last_chunk::<8>() && a == b
+}
+
 /// What the iterator shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -391,7 +398,7 @@ impl Iter {
             if self.options.upper.as_deref().is_some_and(|upper| position.key >= upper) {
                 return Ok(Standing::Nowhere);
             }
-            let shown = passed && position.key == self.key;
+            let shown = passed && is_same(position.key, &self.key);
             let unseen = position.timestamp > self.visible && position.timestamp != Timestamp::MAX;
             if shown || unseen {
                 steps += 1;
@@ -430,7 +437,7 @@ impl Iter {
             let mut newest: Option<(Timestamp, ValueKind)> = None;
             let mut steps = 0;
             while let Some(position) = self.merge.position() {
-                if position.key != self.key {
+                if !is_same(position.key, &self.key) {
                     break;
                 }
                 steps += 1;

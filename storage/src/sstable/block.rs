@@ -22,9 +22,6 @@ use crate::sstable::children::{Children, Home};
 use crate::sstable::heads::Heads;
 use crate::timestamp::Timestamp;
 
-/// Offsets, timestamps and the first keys of a data block are mostly within so many bytes.
-const COLUMN_BYTES_NEAR: usize = 192;
-
 /// Bytes of the trailer that ends a block.
 pub const BLOCK_TRAILER_BYTES: usize = 40;
 
@@ -252,12 +249,6 @@ impl Block {
     #[inline]
     pub fn home(&self) -> &Home {
         &self.home
-    }
-
-    /// Brings the columns of the block near; see [`prefetch`].
-    #[inline]
-    pub fn prefetch_columns(&self) {
-        (0..COLUMN_BYTES_NEAR).step_by(64).for_each(|at| prefetch(self.bytes.as_slice(), at));
     }
 
     /// Puts the block into the memory account, until it is dropped.

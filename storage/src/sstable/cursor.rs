@@ -7,6 +7,11 @@
 //! Who walks through a few blocks in one direction will walk on: from the third block in a row on, blocks are read several
 //! at a time, twice as much every time up to [`AHEAD_BYTES_MAX`]. Turning round begins anew. A mapped file needs none of
 //! this.
+//!
+//! A walk through blocks in memory is a chain of waits for memory: slot, block, columns, value. So each link is asked for well
+//! before the next needs it. On arrival in a block the one after the next is brought near, head and columns, and the slot
+//! behind that; [`VALUES_AHEAD`] entries before its end the next one, which is near by then, is taken hold of, and from there on it
+//! is values of that one that are brought near.
 
 use std::sync::Arc;
 
@@ -25,9 +30,7 @@ const AHEAD_AFTER: u32 = 2;
 /// What is read at once at first, and at most.
 const AHEAD_BYTES_MIN: u64 = 8 << 10;
 const AHEAD_BYTES_MAX: u64 = 256 << 10;
-/// So many entries before it leaves a block, a walk takes hold of the next one.
-const UPCOMING_BEFORE: usize = 5;
-/// How many values on from the current one are brought near.
+/// How many entries on from the current one values are brought near, and the next block taken hold of.
 const VALUES_AHEAD: usize = 7;
 
 /// A seek whose walk goes on behind the block it finds has so much read at once.
@@ -75,6 +78,8 @@ pub struct TableCursor {
     is_within: bool,
     /// The next block in that direction, once it is taken hold of; between the halves of a seek, the block it found.
     upcoming: Option<Arc<Block>>,
+    /// Whether the next block was looked for, and found or not.
+    is_upcoming_known: bool,
     /// How much was read at once.
     ahead_bytes: u64,
 }
@@ -102,6 +107,7 @@ impl TableCursor {
             ahead: None,
             is_within: false,
             upcoming: None,
+            is_upcoming_known: false,
             ahead_bytes: 0,
         }
     }
@@ -181,10 +187,10 @@ impl TableCursor {
         let (index, at) = self.index_entry();
         let block = self.reader.resident(index, at, self.caching)?;
         match &block {
-            Some(block) => {
-                block.prefetch_columns();
+            Some(_) => {
                 if matches!(reach, Reach::End) {
-                    self.look_ahead();
+                    self.look_ahead(1);
+                    self.look_ahead(2);
                 }
             }
             None => {
@@ -213,7 +219,7 @@ impl TableCursor {
         let block = self.load_found()?;
         let at = block.seek(target);
         if at < block.entries() {
-            self.arrive(block, at);
+            self.land(block, at);
             return Ok(());
         }
         self.next_block()
@@ -234,7 +240,7 @@ impl TableCursor {
         let block = self.load_found()?;
         match block.seek(target).checked_sub(1) {
             Some(at) => {
-                self.arrive_backward(block, at);
+                self.land(block, at);
                 Ok(())
             }
             None => self.previous_block(),
@@ -246,8 +252,8 @@ impl TableCursor {
         self.leave();
         self.index = IndexPlace::default();
         if self.enter_index(true)? {
-            let block = self.load()?;
-            self.arrive(block, 0);
+            let block = self.load(Direction::Forward)?;
+            self.land(block, 0);
         }
         Ok(())
     }
@@ -256,9 +262,9 @@ impl TableCursor {
     pub fn seek_to_last(&mut self) -> Result<()> {
         self.leave();
         if self.index_last()? {
-            let block = self.load()?;
+            let block = self.load(Direction::Backward)?;
             let at = block.entries() - 1;
-            self.arrive_backward(block, at);
+            self.land(block, at);
         }
         Ok(())
     }
@@ -269,12 +275,13 @@ impl TableCursor {
         let Some(block) = &self.block else { return Ok(()) };
         if self.at + 1 < block.entries() {
             self.at += 1;
-            if self.with_values {
-                block.prefetch_value(self.at + VALUES_AHEAD);
+            let ahead = self.at + VALUES_AHEAD;
+            let beyond = ahead.checked_sub(block.entries());
+            if self.with_values && beyond.is_none() {
+                block.prefetch_value(ahead);
             }
-            let is_near_end = self.at + UPCOMING_BEFORE == block.entries();
             self.build_key();
-            return if is_near_end { self.take_upcoming(Direction::Forward) } else { Ok(()) };
+            return beyond.map_or(Ok(()), |beyond| self.look_beyond(Direction::Forward, beyond));
         }
         self.leave();
         self.next_block()
@@ -286,14 +293,17 @@ impl TableCursor {
         let Some(block) = &self.block else { return Ok(()) };
         if let Some(before) = self.at.checked_sub(1) {
             self.at = before;
+            let ahead = before.checked_sub(VALUES_AHEAD);
             if self.with_values
-                && let Some(ahead) = before.checked_sub(VALUES_AHEAD)
+                && let Some(ahead) = ahead
             {
                 block.prefetch_value(ahead);
             }
             self.build_key();
-            let is_near_start = before + 1 == UPCOMING_BEFORE;
-            return if is_near_start { self.take_upcoming(Direction::Backward) } else { Ok(()) };
+            return match ahead {
+                Some(_) => Ok(()),
+                None => self.look_beyond(Direction::Backward, VALUES_AHEAD - 1 - before),
+            };
         }
         self.leave();
         self.previous_block()
@@ -304,21 +314,54 @@ impl TableCursor {
         self.group = Group::default();
     }
 
-    fn arrive(&mut self, block: Arc<Block>, at: usize) {
+    /// Stands in `block`, to which it has jumped and from which it is expected to walk on in its direction.
+    fn land(&mut self, block: Arc<Block>, at: usize) {
         if self.with_values {
-            (at..=at + VALUES_AHEAD).for_each(|at| block.prefetch_value(at));
+            let values = match self.direction {
+                Direction::Forward => at..at + VALUES_AHEAD + 1,
+                Direction::Backward => at.saturating_sub(VALUES_AHEAD)..at + 1,
+            };
+            values.for_each(|at| block.prefetch_value(at));
         }
+        self.arrive(block, at);
+    }
+
+    #[inline]
+    fn arrive(&mut self, block: Arc<Block>, at: usize) {
         self.block = Some(block);
         self.at = at;
         self.group = Group::default();
         self.build_key();
     }
 
-    fn arrive_backward(&mut self, block: Arc<Block>, at: usize) {
-        if self.with_values {
-            (at.saturating_sub(VALUES_AHEAD)..at).for_each(|at| block.prefetch_value(at));
+    /// Called at each step that is nearer to the end of its block than values are brought near: by then value `beyond` of the
+    /// next block, counted in this direction, is to be.
+    fn look_beyond(&mut self, direction: Direction, beyond: usize) -> Result<()> {
+        self.turn(direction);
+        let known = self.is_upcoming_known;
+        if !known {
+            self.is_upcoming_known = true;
+            self.upcoming = match self.next_index_entry(1) {
+                Some((index, next)) => self.reader.resident(index, next, self.caching)?,
+                None => None,
+            };
         }
-        self.arrive(block, at);
+        if let (true, Some(block)) = (self.with_values, &self.upcoming) {
+            let first = if known { beyond } else { 0 };
+            for at in first..=beyond {
+                match direction {
+                    Direction::Forward => block.prefetch_value(at),
+                    Direction::Backward => {
+                        block
+                            .entries()
+                            .checked_sub(at + 1)
+                            .into_iter()
+                            .for_each(|at| block.prefetch_value(at));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     #[inline]
@@ -338,7 +381,8 @@ impl TableCursor {
     /// Forgets where it came from: a walk in this direction begins.
     fn forget_ahead(&mut self, direction: Direction) {
         self.direction = direction;
-        (self.in_a_row, self.ahead, self.ahead_bytes, self.upcoming) = (0, None, 0, None);
+        (self.in_a_row, self.ahead, self.ahead_bytes) = (0, None, 0);
+        (self.upcoming, self.is_upcoming_known) = (None, false);
     }
 
     /// Goes on in this direction.
@@ -349,8 +393,8 @@ impl TableCursor {
     }
 
     /// Loads the block at the index place after a jump.
-    fn load(&mut self) -> Result<Arc<Block>> {
-        self.forget_ahead(self.direction);
+    fn load(&mut self, direction: Direction) -> Result<Arc<Block>> {
+        self.forget_ahead(direction);
         let (index, at) = self.index_entry();
         let block = self.reader.block_at(index, at, BlockType::Data, self.caching)?;
         self.check_entries(block)
@@ -360,7 +404,7 @@ impl TableCursor {
     fn load_found(&mut self) -> Result<Arc<Block>> {
         match self.upcoming.take() {
             Some(block) => self.check_entries(block),
-            None => self.load(),
+            None => self.load(self.direction),
         }
     }
 
@@ -368,6 +412,7 @@ impl TableCursor {
     fn load_next(&mut self, direction: Direction) -> Result<Arc<Block>> {
         self.turn(direction);
         self.in_a_row = self.in_a_row.saturating_add(1);
+        self.is_upcoming_known = false;
         if let Some(block) = self.upcoming.take() {
             return self.check_entries(block);
         }
@@ -410,8 +455,7 @@ impl TableCursor {
     fn next_block(&mut self) -> Result<()> {
         if self.index_next()? {
             let block = self.load_next(Direction::Forward)?;
-            self.arrive(block, 0);
-            self.look_ahead();
+            self.walk_into(block, 0)?;
         }
         Ok(())
     }
@@ -420,43 +464,43 @@ impl TableCursor {
         if self.index_previous()? {
             let block = self.load_next(Direction::Backward)?;
             let at = block.entries() - 1;
-            self.arrive_backward(block, at);
-            self.look_ahead();
+            self.walk_into(block, at)?;
         }
         Ok(())
     }
 
-    /// The index block and the entry in it that lead to the next data block in this direction, if it is the same index
-    /// block; the entry may be one too many.
-    fn next_index_entry(&self) -> Option<(&Arc<Block>, usize)> {
+    /// Stands at the end of `block` at which its walk comes in: the values there are near already, or just read.
+    fn walk_into(&mut self, block: Arc<Block>, at: usize) -> Result<()> {
+        let beyond = VALUES_AHEAD.checked_sub(block.entries());
+        if self.with_values && beyond.is_none() {
+            block.prefetch_value(at.abs_diff(VALUES_AHEAD));
+        }
+        self.arrive(block, at);
+        self.look_ahead(2);
+        beyond.map_or(Ok(()), |beyond| self.look_beyond(self.direction, beyond))
+    }
+
+    /// The index block and the entry in it that lead to the data block so many blocks on in this direction, if it is the same
+    /// index block; the entry may be too high.
+    fn next_index_entry(&self, blocks: usize) -> Option<(&Arc<Block>, usize)> {
         let (index, at) = self.index_entry();
         let next = match self.direction {
-            Direction::Forward => at + 1,
-            Direction::Backward => at.checked_sub(1)?,
+            Direction::Forward => at + blocks,
+            Direction::Backward => at.checked_sub(blocks)?,
         };
         Some((index, next))
     }
 
-    /// Brings the next block near, if it is in memory; called when a walk has come from the block before.
-    fn look_ahead(&self) {
-        if let Some((index, next)) = self.next_index_entry()
+    /// Brings the block so many blocks on near, if it is in memory, and the slot of the one behind it.
+    fn look_ahead(&self, blocks: usize) {
+        if let Some((index, next)) = self.next_index_entry(blocks)
             && let Some(children) = index.children()
         {
             children.prefetch(next);
+            if let Some((_, behind)) = self.next_index_entry(blocks + 1) {
+                children.prefetch_slot(behind);
+            }
         }
-    }
-
-    /// Takes hold of the next block, if it is in memory.
-    fn take_upcoming(&mut self, direction: Direction) -> Result<()> {
-        self.turn(direction);
-        self.upcoming = match self.next_index_entry() {
-            Some((index, next)) => self.reader.resident(index, next, self.caching)?,
-            None => None,
-        };
-        if let Some(block) = &self.upcoming {
-            block.prefetch_columns();
-        }
-        Ok(())
     }
 
     fn load_leaf(&self) -> Result<Arc<Block>> {

@@ -194,14 +194,14 @@ impl TableReader {
                 self.file.filter_part(handle)?.filter().may_contain(key_hash)
             }
         };
-        self.file.cache().0.filters.note_question(!may_contain);
+        self.file.cache().0.counters.note_question(!may_contain);
         Ok(may_contain)
     }
 
     /// Counts a key that the filter has let through and that is not here.
     fn note_mistake(&self) {
         if self.filter.is_some() {
-            self.file.cache().0.filters.note_mistake();
+            self.file.cache().0.counters.note_mistake();
         }
     }
 
@@ -248,8 +248,9 @@ impl TableReader {
     pub(super) fn resident(&self, index: &Block, at: usize, caching: Caching) -> Result<Option<Arc<Block>>> {
         let known = index.children().filter(|_| caching == Caching::Through);
         let Some(block) = known.and_then(|children| children.get(at)) else { return Ok(None) };
-        if !block.home().is_told() {
-            self.file.cache().0.note_hit();
+        let cache = self.file.cache().0;
+        if !block.home().is_told(cache) {
+            cache.counters.note_asked(true);
             return Ok(Some(block));
         }
         // Not there although it is in memory: somebody still reads it, and the cache has let it go.
@@ -292,7 +293,6 @@ impl TableReader {
     pub fn get(&self, key: &[u8], visible: Timestamp) -> Result<Option<FoundVersion>> {
         let target = self.stored(Position { key, timestamp: visible });
         let Some(block) = self.block_of(target)? else { return Ok(None) };
-        block.prefetch_columns();
         let found = self.found(&block, block.seek(target), key);
         if found.is_none() {
             self.note_mistake();

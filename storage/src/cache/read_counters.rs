@@ -1,4 +1,4 @@
-//! How filters do, counted by every lookup.
+//! How the cache and the filters do, counted by every lookup.
 //!
 //! Several threads that add to one number pass its cache line back and forth, which would cost a lookup more than the question
 //! itself. So there are several sets of numbers, and a thread adds to one of them, in a load and a store: what two threads of one
@@ -35,11 +35,13 @@ struct Set {
     asked: AtomicU64,
     absent: AtomicU64,
     mistaken: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// The numbers.
 #[derive(Debug, Default)]
-pub struct FilterCounters {
+pub struct ReadCounters {
     sets: [Set; SETS],
 }
 
@@ -63,7 +65,7 @@ fn add_one(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-impl FilterCounters {
+impl ReadCounters {
     /// Counts a question and whether its answer was "surely absent".
     #[inline]
     pub fn note_question(&self, absent: bool) {
@@ -82,14 +84,29 @@ impl FilterCounters {
         }
     }
 
-    /// The numbers together.
-    pub fn statistics(&self) -> FilterStatistics {
-        let sum =
-            |of: fn(&Set) -> &AtomicU64| self.sets.iter().map(|set| of(set).load(Ordering::Relaxed)).sum();
+    /// Counts a block or value that was asked for, and whether it was cached.
+    #[inline]
+    pub fn note_asked(&self, is_cached: bool) {
+        if let Some(set) = self.sets.get(own_set()) {
+            add_one(if is_cached { &set.hits } else { &set.misses });
+        }
+    }
+
+    fn sum(&self, of: fn(&Set) -> &AtomicU64) -> u64 {
+        self.sets.iter().map(|set| of(set).load(Ordering::Relaxed)).sum()
+    }
+
+    /// What was asked for and cached, and what was not.
+    pub fn hits_and_misses(&self) -> (u64, u64) {
+        (self.sum(|set| &set.hits), self.sum(|set| &set.misses))
+    }
+
+    /// How the filters have done.
+    pub fn filters(&self) -> FilterStatistics {
         FilterStatistics {
-            asked: sum(|set| &set.asked),
-            absent: sum(|set| &set.absent),
-            mistaken: sum(|set| &set.mistaken),
+            asked: self.sum(|set| &set.asked),
+            absent: self.sum(|set| &set.absent),
+            mistaken: self.sum(|set| &set.mistaken),
         }
     }
 }
