@@ -57,6 +57,11 @@ pub enum Event {
         /// How long it waited, in microseconds.
         micros: u64,
     },
+    /// Segments of the log that nobody needs could not be removed. Their room is not free; it is tried again with the next ones.
+    SegmentsNotRemoved {
+        /// Why.
+        reason: String,
+    },
     /// The store refuses writes until it is reopened.
     Poisoned {
         /// Why.

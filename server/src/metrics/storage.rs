@@ -218,7 +218,9 @@ impl Page<'_> {
         self.gauge("storage_blob_garbage_bytes", "Bytes in them that nobody refers to", garbage)?;
         let waiting = of.removals_waiting as u64;
         self.gauge("storage_removals_waiting", "Files that wait for their removal", waiting)?;
-        self.gauge("storage_removals_waiting_bytes", "Their bytes", of.removal_bytes_waiting)
+        self.gauge("storage_removals_waiting_bytes", "Their bytes", of.removal_bytes_waiting)?;
+        let failed = of.failed_segment_removals;
+        self.counter("storage_failed_segment_removals", "Segments of the log that stayed", failed)
     }
 
     fn snapshots(&mut self, of: &StoreStatistics) -> fmt::Result {
@@ -289,6 +291,7 @@ mod tests {
             ("level_sstables{level=\"6\"}", 0),
             ("removals_waiting", 0),
             ("removals_waiting_bytes", 0),
+            ("failed_segment_removals_total", 0),
             ("snapshots", 1),
         ];
         for (name, figure) in expected {

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::manifest::VersionEdit;
 use crate::options::StoreOptions;
 use crate::planted::{Bug, planted};
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) list: Mutex<Option<TabletList>>,
     /// Whether `STORE` says that records of the log may be compressed. The log says so itself, a step later.
     pub(crate) compressed_records: AtomicBool,
+    /// How often a segment of the log could not be removed.
+    pub(super) failed_segment_removals: AtomicU64,
     /// How many tablets there are.
     count: AtomicU64,
     /// What the active memtables of all take, in bytes.
@@ -82,6 +85,7 @@ impl Shared {
             tablets: RwLock::default(),
             list: Mutex::new(list),
             compressed_records,
+            failed_segment_removals: AtomicU64::new(0),
             count: AtomicU64::new(0),
             active_bytes: AtomicU64::new(0),
         }
@@ -176,7 +180,17 @@ impl Shared {
         // Its head is on disk: the log may begin there.
         log.durable_position()?;
         first.versions.install(VersionEdit { log_begin: Some(begin), ..VersionEdit::default() }, |_| {})?;
-        log.remove_before(begin)
+        self.remove_segments(begin)
+    }
+
+    /// Removes the segments below `number`, which nobody needs. One that cannot be removed takes room and does no harm: whoever
+    /// removes the next ones tries it again, and so does the next open.
+    pub(crate) fn remove_segments(&self, number: u64) -> Result<()> {
+        if let Err(error) = self.log()?.remove_before(number) {
+            self.failed_segment_removals.fetch_add(1, Ordering::Relaxed);
+            self.options.emit(|| Event::SegmentsNotRemoved { reason: error.to_string() });
+        }
+        Ok(())
     }
 
     /// Whether a segment is so old that nobody should need it any more.

@@ -1,6 +1,7 @@
 //! What a store has and has done.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use crate::cache::CacheStatistics;
 use crate::store::Store;
@@ -16,6 +17,8 @@ pub struct StoreStatistics {
     pub log: LogStatistics,
     /// Segments of the log.
     pub log_segments: usize,
+    /// How often segments of the log that nobody needs could not be removed. They are among [`Self::log_segments`] until they can.
+    pub failed_segment_removals: u64,
     /// The cache.
     pub cache: CacheStatistics,
     /// Files that nobody needs any more and that are still there, of all tablets.
@@ -38,6 +41,7 @@ impl Store {
             tablets: tablets.collect(),
             log: shared.log.as_ref().map(|log| log.statistics()).unwrap_or_default(),
             log_segments: shared.log.as_ref().map_or(0, |log| log.segments().len()),
+            failed_segment_removals: shared.failed_segment_removals.load(Ordering::Relaxed),
             cache: shared.cache.statistics(),
             poisoned: shared.poison.reason().map(str::to_owned),
         }

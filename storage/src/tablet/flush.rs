@@ -101,7 +101,7 @@ impl TabletInner {
         self.statistics.flushed_bytes.fetch_add(outcome.bytes_written, Ordering::Relaxed);
         // Before the lock is free: who waits for memory sees one of the two.
         self.shared.work.report_progress();
-        self.log()?.remove_before(log_begin)?;
+        self.shared.remove_segments(log_begin)?;
         self.shared.work.wake();
         self.options.emit(|| Event::Flushed {
             tablet: self.id,

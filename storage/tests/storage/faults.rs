@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use sheaf_storage::{
-    Durability, Error, FaultVfs, IterOptions, MemoryVfs, Tablet, Timestamp, Vfs, WriteBatch,
+    BackgroundWork, Durability, Error, Event, EventListener, FaultVfs, IterOptions, MemoryVfs, StoreOptions,
+    Tablet, TabletId, Timestamp, Vfs, WriteBatch,
 };
 
 use crate::fixture::{Dice, deep, memory, open, small_options};
@@ -48,6 +49,84 @@ fn a_failed_sync_of_the_log_poisons_until_reopened() {
     let found = store.tablet().get(b"a").unwrap().unwrap();
     assert!(matches!(&*found, b"1" | b"2"), "the failed commit is there whole or not at all");
     store.tablet().commit(put("a", "4"), None).unwrap();
+}
+
+/// How often segments of the log stayed.
+#[derive(Debug, Default)]
+struct Stayed(Mutex<u64>);
+
+impl EventListener for Stayed {
+    fn on_event(&self, event: &Event) {
+        if matches!(event, Event::SegmentsNotRemoved { reason } if reason.contains(".wal")) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+}
+
+fn segments(disk: &MemoryVfs) -> usize {
+    let files = disk.files().into_iter();
+    files.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "wal")).count()
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_takes_room_and_stops_nobody() {
+    for background in [BackgroundWork::Inline, BackgroundWork::Threads] {
+        for once in [true, false] {
+            let (disk, faults, vfs) = faulty();
+            let stayed = Arc::new(Stayed::default());
+            let options = StoreOptions { background, events: Some(stayed.clone()), ..small_options() };
+            let store = open(&vfs, options).unwrap();
+            let tablet = store.tablet();
+            faults.add_rule(if once { "fail remove *.wal once" } else { "fail remove *.wal" }).unwrap();
+            for round in 0..200 {
+                tablet.commit(put(&format!("k{round:03}"), &"x".repeat(500)), None).unwrap();
+            }
+            tablet.flush().unwrap();
+            tablet.commit(put("last", "1"), None).unwrap();
+            tablet.flush().unwrap();
+            let statistics = store.statistics();
+            assert_eq!(statistics.poisoned, None);
+            assert_eq!(statistics.failed_segment_removals, *stayed.0.lock().unwrap());
+            assert_eq!(statistics.failed_segment_removals == 1, once, "{statistics:?}");
+            // The file of the next may be there as well.
+            assert!((0..2).contains(&(segments(&disk) - statistics.log_segments)));
+            assert_eq!(statistics.log_segments == 1, once, "{}", statistics.log_segments);
+            assert!(store.verify().problems.is_empty());
+            store.close().unwrap();
+            drop((tablet, store));
+            let base: Arc<dyn Vfs> = Arc::new(disk.clone());
+            let store = open(&base, small_options()).unwrap();
+            assert_eq!(segments(&disk), store.statistics().log_segments);
+            let found = (0..200)
+                .filter(|round| store.tablet().get(format!("k{round:03}").as_bytes()).unwrap().is_some());
+            assert_eq!(found.count(), 200);
+            store.tablet().commit(put("last", "2"), None).unwrap();
+            store.tablet().flush().unwrap();
+            assert_eq!(segments(&disk), 1, "its room is free again");
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_stays_behind_a_tablet_that_was_brought_forward_stops_nobody() {
+    let (disk, faults, vfs) = faulty();
+    let store = open(&vfs, StoreOptions { log_segments_max: 2, ..small_options() }).unwrap();
+    let (busy, lagging) = (store.tablet(), store.create_tablet(TabletId(1)).unwrap());
+    lagging.commit(put("k", "1"), None).unwrap();
+    faults.add_rule("fail remove *.wal").unwrap();
+    for round in 0..200 {
+        busy.commit(put(&format!("k{round:03}"), &"x".repeat(500)), None).unwrap();
+    }
+    assert!(lagging.statistics().records_again > 0);
+    let statistics = store.statistics();
+    assert!(statistics.failed_segment_removals > 1, "{statistics:?}");
+    assert!(store.verify().problems.is_empty());
+    drop((busy, lagging, store));
+    let base: Arc<dyn Vfs> = Arc::new(disk);
+    let store = open(&base, small_options()).unwrap();
+    let lagging = store.tablet_by_id(TabletId(1)).unwrap();
+    assert_eq!(lagging.get(b"k").unwrap().as_deref(), Some(&b"1"[..]));
+    assert!(store.tablet().get(b"k199").unwrap().is_some());
 }
 
 #[test]
