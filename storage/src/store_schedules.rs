@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -21,10 +21,14 @@ use crate::events::{Event, EventListener};
 use crate::file_id::FileKind;
 use crate::keyspace::{Keyspace, KeyspaceOptions};
 use crate::options::{BackgroundWork, Compression, Durability, StoreOptions};
+use crate::poison::Poison;
 use crate::read::IterOptions;
 use crate::store::Store;
 use crate::tablet::{Tablet, TabletId};
+use crate::timestamp::Timestamp;
 use crate::vfs::{MemoryVfs, Vfs, VfsFile, VfsLock};
+use crate::wal::log::{Log, LogPosition, LogTail};
+use crate::wal::record::{RecordHead, RecordKind};
 use crate::write_batch::WriteBatch;
 
 /// Schedules of each of the two: random ones, and ones with few changes of priority at random places.
@@ -46,11 +50,12 @@ fn explore(what: &str, run: fn()) {
     println!("stage interleavings: {} schedules of {what}", 2 * SCHEDULES);
 }
 
-/// A file system in memory in which whoever changes something lets others go first, and in which the sync of an sstable fails
-/// once so many have been done.
+/// A file system in memory in which whoever changes something lets others go first, and in which the sync of a file of one kind
+/// fails once so many have been done.
 #[derive(Clone, Debug)]
 struct Yielding {
     memory: MemoryVfs,
+    extension: &'static str,
     syncs_left: Arc<AtomicI64>,
 }
 
@@ -59,11 +64,18 @@ struct YieldingFile {
     file: Arc<dyn VfsFile>,
     /// Counted for the files that are to fail.
     syncs_left: Option<Arc<AtomicI64>>,
+    /// Whether it has.
+    failed: AtomicBool,
 }
 
 impl Yielding {
+    /// The sync of an sstable fails.
     fn new(syncs: i64) -> Yielding {
-        Yielding { memory: MemoryVfs::new(), syncs_left: Arc::new(AtomicI64::new(syncs)) }
+        Yielding::failing("sst", syncs)
+    }
+
+    fn failing(extension: &'static str, syncs: i64) -> Yielding {
+        Yielding { memory: MemoryVfs::new(), extension, syncs_left: Arc::new(AtomicI64::new(syncs)) }
     }
 
     /// The sstables and blob files that are there.
@@ -79,9 +91,10 @@ impl Yielding {
 impl Vfs for Yielding {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
         yield_now();
-        let is_table = path.extension().is_some_and(|extension| extension == "sst");
-        let syncs_left = is_table.then(|| Arc::clone(&self.syncs_left));
-        Ok(Arc::new(YieldingFile { file: self.memory.create(path)?, syncs_left }))
+        let is_to_fail = path.extension().is_some_and(|extension| extension == self.extension);
+        let syncs_left = is_to_fail.then(|| Arc::clone(&self.syncs_left));
+        let failed = AtomicBool::new(false);
+        Ok(Arc::new(YieldingFile { file: self.memory.create(path)?, syncs_left, failed }))
     }
     // Files are opened under locks that shuttle does not know.
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
@@ -135,8 +148,13 @@ impl VfsFile for YieldingFile {
     }
     fn sync(&self) -> io::Result<()> {
         yield_now();
+        assert!(!self.failed.load(Ordering::Relaxed), "a second sync says nothing of what the first lost");
         let left = self.syncs_left.as_ref().map_or(NEVER, |left| left.fetch_sub(1, Ordering::Relaxed));
-        if left <= 0 { Err(io::Error::other("planted")) } else { self.file.sync() }
+        if left <= 0 {
+            self.failed.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("planted"));
+        }
+        self.file.sync()
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()
@@ -470,5 +488,72 @@ fn what_nobody_waits_for_is_done_all_the_same() {
         store.close().unwrap();
         drop((tablet, store));
         check_reopened(&vfs, &[(5, Ok(()))]);
+    });
+}
+
+/// Appends a record; where it ends at the least.
+fn append(log: &Log, index: u64) -> LogPosition {
+    let (kind, timestamp) = (RecordKind::Batch, Timestamp(index));
+    let head = RecordHead { kind, compressed: false, group: 0, term: 1, index, timestamp };
+    let begin = log.append(&mut Vec::new(), &head, &[0]).unwrap();
+    LogPosition { offset: begin.offset + 1, ..begin }
+}
+
+/// What a thread does with the log.
+type Act = fn(&Log) -> Result<()>;
+
+/// Threads that sync, go on to the next segment, make it ready, and let records be compressed.
+fn share_a_log(vfs: &Yielding, acts: &[Act]) -> (Arc<Log>, Vec<Result<()>>) {
+    vfs.memory.create_dir(Path::new("/log")).unwrap();
+    let (shared, poison) = (Arc::new(vfs.clone()), Arc::new(Poison::default()));
+    let tail = LogTail { next_number: 1, ..LogTail::default() };
+    let log = Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::clone(&poison), false).unwrap();
+    let log = Arc::new(log);
+    let start = |act: &Act| {
+        let (log, act) = (Arc::clone(&log), *act);
+        thread::spawn(move || act(&log))
+    };
+    let threads: Vec<_> = acts.iter().map(start).collect();
+    let results: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let failed = results.iter().any(Result::is_err);
+    assert_eq!(failed, poison.check().is_err(), "{results:?}");
+    (log, results)
+}
+
+/// What is acknowledged is known to be on disk.
+fn sync_own(log: &Log) -> Result<()> {
+    let end = append(log, 1);
+    log.sync()?;
+    assert!(log.synced_position() >= end, "{end:?} is not synced: {:?}", log.synced_position());
+    Ok(())
+}
+
+const ACTS: [Act; 5] = [
+    sync_own,
+    sync_own,
+    |log| log.rotate().map(drop),
+    |log| {
+        log.prepare()?;
+        log.rotate_past(1).map(drop)
+    },
+    |log| log.allow_compression(),
+];
+
+#[test]
+fn who_shares_a_log_waits_for_nobody_for_ever() {
+    explore("syncs, preparations and rotations of a log", || {
+        let (log, results) = share_a_log(&Yielding::new(NEVER), &ACTS);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert!(log.may_compress() && log.position().0 >= 3);
+    });
+}
+
+#[test]
+fn nobody_syncs_again_what_could_not_be_synced() {
+    explore("a log one of whose syncs fails", || {
+        // The first is of the first head.
+        let vfs = Yielding::failing("wal", thread_rng().gen_range(1..6));
+        let first = thread_rng().gen_range(0..3);
+        share_a_log(&vfs, &ACTS[first..]);
     });
 }

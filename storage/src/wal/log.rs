@@ -191,14 +191,10 @@ impl Log {
         if self.may_compress() {
             return Ok(());
         }
-        // Before anybody is woken: who waits must not sync once more what could not be synced.
-        let rotated = self.rotate_locked(&mut inner, true).map_err(|error| self.keep(error));
-        if rotated.is_ok() {
-            self.compressed_records.store(true, Ordering::Release);
-        }
-        drop(inner);
-        self.sync_ended.notify_all();
-        rotated.map(drop)
+        // Poisoned before the lock is free: who waits for it must not sync once more what could not be synced.
+        self.rotate_locked(&mut inner, true).map_err(|error| self.keep(error))?;
+        self.compressed_records.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Poisons the store, unless the failed step has not begun.
@@ -358,11 +354,8 @@ impl Log {
         if inner.length() < bytes {
             return Ok(inner.number);
         }
-        let rotated = self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error));
-        drop(inner);
-        // Who waits for a sync of the segment before has it.
-        self.sync_ended.notify_all();
-        rotated
+        // Nobody is to be woken: the sync or preparation that others wait for has ended before, and told them.
+        self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error))
     }
 
     /// As `rotate`, with the lock held, and while nobody syncs. `compressed_records`: whether those of the new segment may be
