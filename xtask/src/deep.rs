@@ -22,7 +22,7 @@ const SECONDS: [(&str, u32); 15] = [
     ("metamorphic::deep_metamorphic", 370),
     ("differential::", 150),
     ("fuzz ", 120),
-    ("tablets::deep_crash_tablets", 95),
+    ("tablets::crash::deep_crash_tablets", 95),
     ("interleavings", 80),
     ("miri ", 40),
     ("thread ", 30),

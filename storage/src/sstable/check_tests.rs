@@ -1,31 +1,17 @@
 //! A table as it was written passes; one of which anything else is said does not.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::*;
-use crate::cache::BlockCache;
 use crate::keyspace::PrefixRule;
-use crate::options::{Compression, ReadMode};
+use crate::options::Compression;
 use crate::range_tombstone::RangeTombstone;
-use crate::sstable::block_file::FileOpener;
 use crate::sstable::filter::{Filter, FilterBuilder};
+use crate::sstable::table_tests::opener;
 use crate::sstable::writer::{TableFormat, TableWriter};
 use crate::vfs::{MemoryVfs, Vfs};
 
 const BLOB: FileId = FileId(90);
-
-fn opener(vfs: &MemoryVfs) -> FileOpener {
-    FileOpener {
-        vfs: Arc::new(vfs.clone()),
-        directory: "t".into(),
-        cache: Arc::new(BlockCache::new(1 << 20)),
-        read_mode: ReadMode::Pread,
-        open_files: Arc::default(),
-        keys: None,
-        abandoned: Arc::default(),
-    }
-}
 
 /// A table with everything a table may have: versions, tombstones, references, parts of index and filter, prefixes.
 fn table(part_bytes: usize) -> (TableReader, TableMeta) {

@@ -39,7 +39,8 @@ fn format(block_bytes: usize, compression: Compression) -> TableFormat {
     }
 }
 
-fn opener(vfs: &MemoryVfs) -> FileOpener {
+/// Of the directory `t`, which is to be there.
+pub(super) fn opener(vfs: &MemoryVfs) -> FileOpener {
     FileOpener {
         vfs: Arc::new(vfs.clone()),
         directory: "t".into(),

@@ -203,9 +203,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_version_that_does_not_fit_the_kind_or_cipher_is_refused() {
-        let header = |kind, encrypted, compressed_records| LogHeader {
+    fn head(kind: LogKind, encrypted: bool, compressed_records: bool) -> LogHeader {
+        LogHeader {
             kind,
             number: 1,
             identity: 1,
@@ -213,38 +212,40 @@ mod tests {
             previous_end: 0,
             encrypted,
             compressed_records,
-        };
+        }
+    }
+
+    /// Makes the checksum what it should be.
+    fn seal(bytes: &mut [u8]) {
+        let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+        bytes[60..].copy_from_slice(&checksum);
+    }
+
+    /// Its bytes, of which one is changed on purpose.
+    fn with_byte(header: &LogHeader, at: usize, byte: u8) -> Vec<u8> {
+        let mut bytes = header.encode();
+        bytes[at] = byte;
+        seal(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_version_that_does_not_fit_the_kind_or_cipher_is_refused() {
         let refused = |header: LogHeader, version: u8| {
-            let mut bytes = header.encode();
-            bytes[8] = version;
-            let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
-            bytes[60..].copy_from_slice(&checksum);
-            let decoded = LogHeader::decode(&bytes, Path::new("x"));
+            let decoded = LogHeader::decode(&with_byte(&header, 8, version), Path::new("x"));
             assert!(matches!(decoded, Err(Error::Corruption { offset: 12, .. })), "{header:?} as {version}");
         };
-        refused(header(LogKind::Segment, false, false), 2);
-        refused(header(LogKind::Segment, true, false), 1);
-        refused(header(LogKind::Segment, false, false), 3);
-        refused(header(LogKind::StoreOfTablets, true, false), 2);
-        refused(header(LogKind::StoreOfTablets, false, true), 1);
-        refused(header(LogKind::Manifest, false, false), 4);
+        refused(head(LogKind::Segment, false, false), 2);
+        refused(head(LogKind::Segment, true, false), 1);
+        refused(head(LogKind::Segment, false, false), 3);
+        refused(head(LogKind::StoreOfTablets, true, false), 2);
+        refused(head(LogKind::StoreOfTablets, false, true), 1);
+        refused(head(LogKind::Manifest, false, false), 4);
     }
 
     #[test]
     fn another_format_version_is_named() {
-        let header = LogHeader {
-            kind: LogKind::Manifest,
-            number: 1,
-            identity: 1,
-            previous: 0,
-            previous_end: 0,
-            encrypted: false,
-            compressed_records: false,
-        };
-        let mut bytes = header.encode();
-        bytes[8] = 99;
-        let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
-        bytes[60..].copy_from_slice(&checksum);
+        let bytes = with_byte(&head(LogKind::Manifest, false, false), 8, 99);
         let error = LogHeader::decode(&bytes, Path::new("x")).unwrap_err();
         assert!(matches!(error, Error::FormatVersion { found: 99, .. }), "{error}");
     }
@@ -252,28 +253,16 @@ mod tests {
     #[test]
     fn a_byte_that_means_nothing_must_be_zero() {
         for kind in [LogKind::Segment, LogKind::Manifest, LogKind::Store] {
-            let header = LogHeader {
-                kind,
-                number: 1,
-                identity: 1,
-                previous: 0,
-                previous_end: 0,
-                encrypted: false,
-                compressed_records: false,
-            };
+            let header = head(kind, false, false);
             for at in RESERVED {
-                let mut bytes = header.encode();
-                assert_eq!(bytes[at], 0);
-                bytes[at] = 1;
-                let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
-                bytes[60..].copy_from_slice(&checksum);
+                assert_eq!(header.encode()[at], 0);
+                let mut bytes = with_byte(&header, at, 1);
                 let refused = LogHeader::decode(&bytes, Path::new("x"));
                 let named = matches!(&refused, Err(Error::Corruption { offset, .. }) if *offset == at as u64);
                 assert!(named, "{at}: {refused:?}");
                 // Of a version that gives it a meaning, that is what is said.
                 bytes[8] = 99;
-                let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
-                bytes[60..].copy_from_slice(&checksum);
+                seal(&mut bytes);
                 let newer = LogHeader::decode(&bytes, Path::new("x"));
                 assert!(matches!(newer, Err(Error::FormatVersion { found: 99, .. })), "{newer:?}");
             }

@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -283,7 +282,7 @@ fn mapped_child() {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn a_page_that_cannot_be_read_is_an_error_and_not_the_end_of_the_process() {
     let directory = tempfile::tempdir().unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "mapped::mapped_child", "--nocapture", "--test-threads=1"])
         .env(CHILD_DIRECTORY, directory.path().join("store"))
         .output()

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use sheaf_storage::{
     BackgroundWork, DiskVfs, Durability, Error, Isolation, IterOptions, Locking, Snapshot, Store,
-    StoreOptions, TransactionOptions, ValueSlice, Vfs, WriteBatch,
+    StoreOptions, TransactionOptions, ValueSlice, Vfs, WalCompression, WriteBatch,
 };
 
 use crate::fixture::{Dice, comes_true, memory, open, small_options};
-use crate::model::random_batch;
+use crate::model::{backward, forward, random_batch};
 
 /// Where the child's store is; unset in an ordinary run.
 const CHILD_DIRECTORY: &str = "SHEAF_MEMORY_DIRECTORY";
@@ -407,4 +407,62 @@ fn locks_and_what_was_read_share_the_budget() {
         next.put(key(1), vec![7; 9_000]).unwrap();
         next.commit(None).unwrap();
     }
+}
+
+#[test]
+fn what_is_read_is_given_back_when_the_reader_ends() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, StoreOptions { cache_bytes: 4 << 20, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    for number in 0..600 {
+        let mut batch = WriteBatch::new();
+        batch.put([&b"i"[..], &key(number)].concat(), vec![7; 60]);
+        batch.put([&b"d"[..], &key(number)].concat(), vec![7; 300]);
+        tablet.commit(batch, Some(Durability::Async)).unwrap();
+    }
+    let held = |what: &str| {
+        let report = tablet.memory_report();
+        let held = (report.held_memtable_bytes, report.held_block_bytes, report.transaction_bytes);
+        assert_eq!(held, (0, 0, 0), "{what}: {report:?}");
+    };
+    tablet.compact_all().unwrap();
+    held("a compaction, which reads past the cache");
+    assert!(tablet.verify().problems.is_empty());
+    held("a verification");
+    let snapshot = tablet.snapshot();
+    assert_eq!(forward(&mut snapshot.iter(IterOptions::default()).unwrap()).len(), 1_200);
+    held("a walk");
+    assert_eq!(backward(&mut snapshot.iter(IterOptions::default()).unwrap()).len(), 1_200);
+    held("a walk backward");
+    let keys: Vec<Vec<u8>> = (0..1_200).map(|number| [&b"d"[..], &key(number)].concat()).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    assert_eq!(snapshot.multi_get(&keys).unwrap().iter().flatten().count(), 600);
+    held("many lookups at once");
+    keys.iter().for_each(|key| drop(tablet.get(key).unwrap()));
+    held("lookups, half of them in filters alone");
+    drop(snapshot);
+    assert!(tablet.memory_report().cache_bytes > 100_000);
+    tablet.excise(b"a", b"z").unwrap();
+    tablet.compact_all().unwrap();
+    held("files that are gone");
+    let report = tablet.memory_report();
+    assert_eq!((report.cache_bytes, report.open_file_bytes, report.metadata_bytes), (0, 0, 0), "{report:?}");
+}
+
+#[test]
+fn a_large_record_leaves_the_logs_buffer_with_its_segment() {
+    let (_, vfs) = memory();
+    let options = StoreOptions {
+        memtable_bytes: 4 << 20,
+        wal_segment_bytes: 8 << 20,
+        wal_compression: WalCompression::None,
+        ..small_options()
+    };
+    let store = open(&vfs, options).unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put("k", vec![7; 500 << 10]);
+    store.tablet().commit(batch, Some(Durability::Async)).unwrap();
+    assert!(store.memory_report().log_buffer_bytes > 500 << 10);
+    store.tablet().flush().unwrap();
+    assert_eq!(store.memory_report().log_buffer_bytes, 0);
 }

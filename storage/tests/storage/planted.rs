@@ -36,8 +36,8 @@ fn caught_by(rules: &[&str]) -> Option<&'static str> {
     }
     let model = || (0..6).for_each(|seed| assert!(model::run(seed, 1_500) > 0));
     let damage = || assert!(damage::damage(11).0 > 0);
-    let lagging = tablets::idle_tablets_hold_nothing_back_and_lagging_ones_are_brought_forward;
-    let tablets_crash = || assert!(tablets::crash(&tablets::crash_options(), 3, 200) > 50);
+    let lagging = tablets::log::idle_tablets_hold_nothing_back_and_lagging_ones_are_brought_forward;
+    let tablets_crash = || assert!(tablets::crash::crash(&tablets::crash::crash_options(), 3, 200) > 50);
     let checks: [(&'static str, &dyn Fn()); 5] = [
         ("model", &model),
         ("damage", &damage),

@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use sheaf_storage::{
-    BackgroundWork, CompactionReason, Durability, Event, EventListener, FaultVfs, ManualClock, StoreOptions,
-    Tablet, TabletId, Timestamp, Vfs, WriteBatch, WriteState,
+    BackgroundWork, CompactionReason, Durability, Error, Event, EventListener, FaultVfs, FilterKind,
+    ManualClock, MemoryVfs, StoreOptions, Tablet, TabletId, Timestamp, Vfs, WriteBatch, WriteState,
 };
 
 use crate::fixture::{Dice, comes_true, memory, open, small_options};
@@ -300,4 +300,80 @@ fn ingestions_drops_and_failures_are_told() {
     assert_eq!(count(|event| matches!(event, Event::Ingested { bytes, .. } if *bytes > 100)), 1);
     assert!(count(|event| matches!(event, Event::Compacted { reason: None, bytes_written: 0, .. })) >= 1);
     assert_eq!(count(|event| matches!(event, Event::Poisoned { reason } if reason.contains("injected"))), 1);
+}
+
+/// Bytes of the log's files.
+fn log_bytes(disk: &MemoryVfs) -> u64 {
+    let files = disk.files().into_iter();
+    files.filter(|(path, _)| path.extension().is_some_and(|e| e == "wal")).map(|(_, length)| length).sum()
+}
+
+#[test]
+fn what_is_committed_written_and_synced_is_counted_once() {
+    let (disk, vfs) = memory();
+    let options = StoreOptions { memtable_bytes: 1 << 20, wal_segment_bytes: 1 << 20, ..small_options() };
+    let store = open(&vfs, options).unwrap();
+    let tablet = store.tablet();
+    let figures = |durability, bytes| {
+        let (before, length) = (tablet.statistics(), log_bytes(&disk));
+        tablet.commit(put("i", bytes), Some(durability)).unwrap();
+        let after = tablet.statistics();
+        let log = (after.log.written_bytes - before.log.written_bytes, after.log.writes - before.log.writes);
+        let committed = after.committed_bytes - before.committed_bytes;
+        assert_eq!(committed, after.logged_bytes - before.logged_bytes, "nothing is compressed");
+        let grown = log_bytes(&disk) - length;
+        (committed, log.0, grown, log.1, after.log.syncs - before.log.syncs)
+    };
+    let (committed, written, grown, writes, syncs) = figures(Durability::Async, 200);
+    assert!(committed > 200 && committed < 220 && written > committed, "{committed} of {written}");
+    assert_eq!((written, writes, syncs), (grown, 1, 0));
+    let more = figures(Durability::Async, 1_200);
+    assert_eq!((more.0 - committed, more.1 - written), (1_000, 1_000));
+    let synced = figures(Durability::Sync, 200);
+    assert_eq!((synced.0, synced.3, synced.4), (committed, 1, 1));
+    let before = tablet.statistics();
+    tablet.flush().unwrap();
+    let log = tablet.statistics().log;
+    assert_eq!((log.segments - before.log.segments, log.syncs - before.log.syncs), (1, 1));
+    assert_eq!((log.writes, log.written_bytes), (before.log.writes, before.log.written_bytes));
+    // Past the log.
+    let stored = || tablet.statistics().levels.iter().map(|level| level.bytes).sum::<u64>();
+    let before = stored();
+    tablet.ingest([(b"j1".to_vec(), vec![1; 100])]).unwrap();
+    assert_eq!(tablet.statistics().ingested_bytes, stored() - before);
+    assert_eq!(tablet.statistics().committed_bytes, more.0 + 2 * committed);
+}
+
+#[test]
+fn lookups_in_the_cache_are_counted_once() {
+    let (_, vfs) = memory();
+    let options = StoreOptions { filter: FilterKind::None, block_bytes_lower: 4_096, ..small_options() };
+    let store = open(&vfs, options).unwrap();
+    let tablet = store.tablet();
+    // One block, which the root of the index leads to.
+    tablet.commit(put("i", 100), None).unwrap();
+    tablet.compact_all().unwrap();
+    let asked = || {
+        let before = tablet.statistics().cache;
+        assert!(tablet.get(b"i").unwrap().is_some());
+        let after = tablet.statistics().cache;
+        (after.hits - before.hits, after.misses - before.misses)
+    };
+    assert_eq!(asked(), (0, 1));
+    assert_eq!(asked(), (1, 0));
+    assert_eq!(asked(), (1, 0));
+}
+
+#[test]
+fn every_round_of_a_wait_is_counted_once() {
+    let (_, base) = memory();
+    let faults = FaultVfs::new(base);
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let store = open(&vfs, StoreOptions { sealed_memtables_max: 1, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    faults.add_rule("fail create *.sst errno 24").unwrap();
+    let refused = (0..100).find_map(|number| tablet.commit(put(&format!("i{number}"), 900), None).err());
+    assert!(matches!(refused, Some(Error::WriteStalled(_))), "{refused:?}");
+    // So many rounds are all there are where nobody else does the work.
+    assert_eq!(tablet.statistics().stalls, 600);
 }

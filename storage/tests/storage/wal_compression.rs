@@ -264,8 +264,8 @@ fn deep_crash_compressed() {
     let floor = if deep() { 5_000 } else { 400 };
     let (points, seeds) = crash_with(&compressing(small_options()), floor, 300, &[]);
     let (sealed, _) = crash_with(&compressing(encrypted_options()), floor, 300, &[]);
-    let options = StoreOptions { wal_segment_bytes: 4 << 10, ..tablets::crash_options() };
-    let several = tablets::crash(&compressing(options), if deep() { 30 } else { 2 }, 200);
+    let options = StoreOptions { wal_segment_bytes: 4 << 10, ..tablets::crash::crash_options() };
+    let several = tablets::crash::crash(&compressing(options), if deep() { 30 } else { 2 }, 200);
     println!(
         "stage crash_compressed: {points} points over {seeds} seeds, {sealed} encrypted, {several} of several tablets"
     );
