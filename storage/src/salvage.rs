@@ -388,3 +388,7 @@ impl Salvage<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "salvage_tests.rs"]
+mod tests;

@@ -149,4 +149,23 @@ mod tests {
         let strangers = (0..entries).filter(|number| gone.take(hash(number + (1 << 40)), u64::MAX)).count();
         assert_eq!(strangers, 0);
     }
+
+    #[test]
+    fn what_is_let_go_twice_is_remembered_by_the_second_time() {
+        let gone = LetGo::new(1 << 20);
+        gone.note(hash(1), 8 << 10);
+        gone.note(hash(2), 1 << 20);
+        gone.note(hash(1), 8 << 10);
+        assert!(gone.take(hash(1), 64 << 10));
+        assert!(!gone.take(hash(1), u64::MAX), "and once");
+    }
+
+    #[test]
+    fn a_hash_whose_upper_half_is_nothing_is_no_free_place() {
+        let gone = LetGo::new(1 << 20);
+        assert!(!gone.take(5, u64::MAX));
+        gone.note(5, 8 << 10);
+        assert!(gone.take(5, 64 << 10));
+        assert!(!gone.take(5, 64 << 10));
+    }
 }

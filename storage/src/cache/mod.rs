@@ -420,6 +420,12 @@ impl BlockCache {
         self.memory_bytes
     }
 
+    /// What is reserved for memtables and buffers.
+    #[cfg(test)]
+    pub fn reserved_bytes(&self) -> u64 {
+        self.reserved_bytes.load(Ordering::Relaxed)
+    }
+
     /// What does not give way: open files, memtables, buffers, transactions.
     fn firm_bytes(&self) -> u64 {
         [&self.pinned_bytes, &self.reserved_bytes, &self.transaction_bytes]

@@ -165,4 +165,22 @@ mod tests {
         let sealed = Backlog { sealed: options.sealed_memtables_max, ..Backlog::default() };
         assert_eq!(sealed.state(&options), WriteState::Stopped);
     }
+
+    #[test]
+    fn a_delay_is_counted_once_as_long_as_it_may_last() {
+        let options = StoreOptions {
+            background: BackgroundWork::Threads,
+            l0_slowdown: 4,
+            l0_stop: 9,
+            ..StoreOptions::default()
+        };
+        let disk = std::sync::Arc::new(crate::vfs::MemoryVfs::new());
+        let store = crate::store::Store::open(disk, "/db".as_ref(), options).unwrap();
+        let tablet = store.tablet();
+        for l0_runs in [3, 4, 8] {
+            tablet.inner.slow_down(&Backlog { l0_runs, ..Backlog::default() });
+        }
+        let statistics = tablet.statistics();
+        assert_eq!((statistics.delays, statistics.delayed_micros), (2, 2_000 / 5 + 2_000));
+    }
 }

@@ -255,55 +255,5 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::options::StoreOptions;
-    use crate::store::Store;
-    use crate::vfs::MemoryVfs;
-
-    #[test]
-    fn a_stall_lasts_as_long_as_the_clock_says_however_much_is_done_meanwhile() {
-        let clock = Arc::new(ManualClock::new(1_000));
-        let options = StoreOptions { clock: Arc::clone(&clock) as Arc<_>, ..StoreOptions::default() };
-        let store = Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap();
-        let tablet = store.tablet();
-        let shared = &tablet.inner.shared;
-        let mut stall = Stall::begin(shared);
-        for _ in 0..2 * STALL_ROUNDS_MAX {
-            shared.work.report_progress();
-            assert!(!stall.nothing_happened());
-            stall.wait();
-            assert!(!stall.is_over(), "progress is not time");
-        }
-        clock.advance_micros(59_999_999);
-        assert!(!stall.is_over());
-        clock.advance_micros(1);
-        assert!(stall.is_over());
-    }
-
-    #[test]
-    fn a_sync_that_is_asked_for_does_not_wait_for_its_time() {
-        let (signal, stop) = (WorkSignal::default(), AtomicBool::new(false));
-        signal.ask_sync();
-        assert!(signal.sync_asked.load(Ordering::Acquire));
-        signal.wait_for_sync(&stop, Duration::from_secs(60));
-        assert!(!signal.sync_asked.load(Ordering::Acquire), "it is answered once");
-        stop.store(true, Ordering::Release);
-        signal.wait_for_sync(&stop, Duration::from_secs(60));
-    }
-
-    #[test]
-    fn a_stall_without_threads_ends_after_so_many_rounds() {
-        let options = StoreOptions { background: BackgroundWork::Inline, ..StoreOptions::default() };
-        let store = Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap();
-        let tablet = store.tablet();
-        let mut stall = Stall::begin(&tablet.inner.shared);
-        for _ in 0..STALL_ROUNDS_MAX {
-            assert!(!stall.is_over());
-            stall.wait();
-            assert!(stall.nothing_happened(), "there was nothing to do");
-        }
-        assert!(stall.is_over());
-    }
-}
+#[path = "background_tests.rs"]
+mod tests;

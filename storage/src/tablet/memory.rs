@@ -237,3 +237,7 @@ impl TabletInner {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

@@ -147,4 +147,36 @@ mod tests {
         assert!(!tablet.inner.prepare_next(), "too late for this one");
         assert!(ready(&tablet).is_none());
     }
+
+    #[test]
+    fn the_thread_that_is_asked_for_it_does_not_wait_for_its_time() {
+        let options = StoreOptions {
+            memtable_bytes: 4 << 20,
+            async_interval: std::time::Duration::from_secs(3_600),
+            ..StoreOptions::default()
+        };
+        let store = Store::open(Arc::new(MemoryVfs::new()), "/db".as_ref(), options).unwrap();
+        let tablet = store.tablet();
+        (0..25).for_each(|key| put(&tablet, key, 100 << 10));
+        let is_ready = (0..2_000).any(|_| {
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+            ready(&tablet).is_some()
+        });
+        assert!(is_ready);
+        // It sleeps for an hour again.
+        store.close().unwrap();
+    }
+
+    #[test]
+    fn what_is_made_ready_after_a_seal_is_not_kept() {
+        let store = open(BackgroundWork::Inline);
+        let tablet = store.tablet();
+        put(&tablet, 1, 10);
+        *lock(&tablet.inner.next) = Next::Wanted;
+        let first = active(&tablet);
+        drop(tablet.inner.take_next(0));
+        assert!(matches!(*lock(&tablet.inner.next), Next::NotWanted), "it is not wanted twice");
+        assert!(Arc::ptr_eq(&first, &active(&tablet)));
+        assert_eq!(tablet.inner.next_memtable_bytes(), 0);
+    }
 }

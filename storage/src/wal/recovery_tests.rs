@@ -501,3 +501,57 @@ fn a_segment_under_another_ones_name_is_corruption() {
         is_corruption_of(replay(&memory, 1, LogPosition::default()), to);
     }
 }
+
+#[test]
+fn a_preparation_that_fails_holds_up_nobody_and_stops_who_must_be() {
+    for (rule, stops) in [("fail create 0000000002.wal errno 24 once", false), ("fail syncdir once", true)] {
+        let memory = MemoryVfs::new();
+        memory.create_dir(Path::new(DIRECTORY)).unwrap();
+        let faults = FaultVfs::new(Arc::new(memory.clone()));
+        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+        let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
+        let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
+        let log = Arc::new(log.unwrap());
+        append(&log, 1);
+        log.sync().unwrap();
+        faults.add_rule(rule).unwrap();
+        let prepared = log.prepare();
+        assert_eq!((prepared.is_err(), poison.check().is_err()), (stops, stops), "{rule}: {prepared:?}");
+        let syncs = Syncs::default();
+        rotate_meanwhile(&log, &syncs);
+        let rotated = outcome(&syncs);
+        assert_eq!(matches!(rotated, Err(Error::Poisoned(_))), stops, "{rule}: {rotated:?}");
+        if !stops {
+            // Once is enough, and it is the next one.
+            log.prepare().unwrap();
+            log.prepare().unwrap();
+            assert_eq!(memory.files().len(), 3);
+            assert_eq!((log.segments(), log.rotate().unwrap()), (vec![1, 2], 3));
+            assert_eq!(memory.files().len(), 3);
+        }
+    }
+}
+
+#[test]
+fn a_segment_in_which_records_may_be_compressed_that_cannot_be_begun_changes_nothing() {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory.clone()));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
+    append(&log, 1);
+    faults.add_rule("fail create *.wal errno 24 once").unwrap();
+    assert!(matches!(log.allow_compression(), Err(Error::TooManyOpenFiles { .. })));
+    assert!(!log.may_compress(), "the open segment does not say so");
+    append(&log, 2);
+    log.allow_compression().unwrap();
+    assert!(log.may_compress());
+    log.sync().unwrap();
+    // And what begins a file and does not end well stops writes.
+    faults.add_rule("fail sync *.wal once").unwrap();
+    append(&log, 3);
+    assert!(log.rotate().is_err());
+    assert!(matches!(log.sync(), Err(Error::Poisoned(_))));
+    assert!(matches!(log.allow_compression(), Err(Error::Poisoned(_))));
+    assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap()[..2], [1, 2]);
+}

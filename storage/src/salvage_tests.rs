@@ -1,0 +1,93 @@
+//! Logs that are damaged in parts, and what order sources are taken in.
+
+use super::*;
+use crate::options::BackgroundWork;
+use crate::vfs::MemoryVfs;
+use crate::wal::record::{RecordHead, RecordKind};
+
+fn options() -> StoreOptions {
+    StoreOptions { background: BackgroundWork::Inline, l0_compaction_trigger: 8, ..StoreOptions::default() }
+}
+
+fn open(disk: &MemoryVfs) -> Store {
+    Store::open(Arc::new(disk.clone()), Path::new("/db"), options()).unwrap()
+}
+
+fn put(tablet: &Tablet, key: &str, value: &str) {
+    let mut batch = WriteBatch::new();
+    batch.put(key, value);
+    tablet.commit(batch, None).unwrap();
+}
+
+fn salvaged(disk: &MemoryVfs) -> (SalvageReport, Store) {
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let report = salvage(&vfs, Path::new("/db"), Path::new("/new"), options()).unwrap();
+    (report, Store::open(vfs, Path::new("/new"), options()).unwrap())
+}
+
+#[test]
+fn the_newest_version_of_a_key_is_found_first_wherever_it_is() {
+    for in_log in [false, true] {
+        let disk = MemoryVfs::new();
+        let store = open(&disk);
+        for value in ["1", "2", "3"] {
+            put(&store.tablet(), "k", value);
+            store.tablet().flush().unwrap();
+        }
+        let newest = if in_log { "5" } else { "3" };
+        if in_log {
+            put(&store.tablet(), "k", "4");
+            put(&store.tablet(), "k", "5");
+        }
+        drop(store);
+        let (report, new) = salvaged(&disk);
+        assert!(report.lost.is_empty(), "{:?}", report.lost);
+        assert_eq!((report.tables, report.versions), (3, 1), "what is older is not written");
+        assert_eq!(new.tablet().get(b"k").unwrap().as_deref(), Some(newest.as_bytes()));
+        assert_eq!(new.tablet().statistics().log.segments, 0, "all of it is in sstables");
+        assert_eq!(new.tablet().statistics().levels[0].tables, 1);
+    }
+}
+
+#[test]
+fn damage_of_one_segment_says_nothing_of_the_next() {
+    let disk = MemoryVfs::new();
+    let store = open(&disk);
+    for key in ["a", "b", "c"] {
+        put(&store.tablet(), key, "1");
+        put(&store.tablet(), key, "2");
+        store.tablet().inner.log().unwrap().rotate().unwrap();
+    }
+    drop(store);
+    let path = segment_path(Path::new("/db/log"), 2);
+    let mut bytes = disk.contents(&path).unwrap();
+    // In the first of two records, and the second one says that it was on disk.
+    bytes[80] ^= 1;
+    disk.overwrite(&path, bytes).unwrap();
+    let (report, new) = salvaged(&disk);
+    assert!(
+        matches!(report.lost.as_slice(), [Error::Corruption { file, .. }] if *file == path),
+        "{:?}",
+        report.lost
+    );
+    assert_eq!(report.records, 4);
+    let found = [b"a", b"b", b"c"].map(|key| new.tablet().get(key).unwrap().is_some());
+    assert_eq!(found, [true, false, true]);
+}
+
+#[test]
+fn a_record_that_does_not_decode_does_not_hide_those_behind_it() {
+    let disk = MemoryVfs::new();
+    let store = open(&disk);
+    let tablet = store.tablet();
+    put(&tablet, "a", "1");
+    let (kind, timestamp) = (RecordKind::Batch, tablet.last_timestamp());
+    let head = RecordHead { kind, compressed: false, group: 0, term: 1, index: 2, timestamp };
+    tablet.inner.log().unwrap().append(&mut Vec::new(), &head, &[255, 255, 255]).unwrap();
+    put(&tablet, "b", "1");
+    drop((tablet, store));
+    let (report, new) = salvaged(&disk);
+    assert!(matches!(report.lost.as_slice(), [Error::Corruption { .. }]), "{:?}", report.lost);
+    assert_eq!(report.records, 2);
+    assert!([b"a", b"b"].iter().all(|key| new.tablet().get(*key).unwrap().is_some()));
+}
