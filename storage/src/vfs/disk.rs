@@ -8,8 +8,10 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(target_os = "linux")]
+use super::direct::DirectAppends;
 use super::{MappedBytes, Vfs, VfsFile, VfsLock};
 
 /// A page of the system's cache on common machines.
@@ -26,8 +28,25 @@ pub struct DiskVfs;
 struct DiskFile {
     /// The system's handle.
     file: File,
-    /// How many bytes were written: where the next append goes. Room reserved lies behind it.
-    written: Mutex<u64>,
+    /// Where its bytes end. Held by whoever writes.
+    end: Mutex<End>,
+}
+
+/// Where the bytes of a file end, and its room, and how much of both is known to be durable.
+/// `synced <= written <= room_end`, and `synced_room_end <= room_end`.
+#[derive(Debug, Default)]
+struct End {
+    /// How many bytes were written: where the next append goes.
+    written: u64,
+    /// How many of them are durable.
+    synced: u64,
+    /// To where the file goes: room reserved lies behind what was written, and reads as zeros.
+    room_end: u64,
+    /// To where length and blocks are durable.
+    synced_room_end: u64,
+    /// The way past the cache.
+    #[cfg(target_os = "linux")]
+    direct: DirectAppends,
 }
 
 /// A held lock; the system releases it with the handle.
@@ -37,9 +56,10 @@ struct DiskLock {
     _file: File,
 }
 
-/// Wraps a handle on a file with so many bytes.
+/// Wraps a handle on a file with so many bytes, none of which need be durable.
 fn opened(file: File, written: u64) -> Arc<dyn VfsFile> {
-    Arc::new(DiskFile { file, written: Mutex::new(written) })
+    let end = End { written, room_end: written, ..End::default() };
+    Arc::new(DiskFile { file, end: Mutex::new(end) })
 }
 
 impl Vfs for DiskVfs {
@@ -124,6 +144,31 @@ impl Vfs for DiskVfs {
 }
 
 impl DiskFile {
+    /// Locks where the bytes end.
+    fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends past the cache; false if that is not to be had here, or not for these bytes.
+    #[cfg(target_os = "linux")]
+    fn append_directly(&self, bytes: &[u8]) -> io::Result<bool> {
+        let end = &mut *self.end();
+        if end.synced < end.written || end.synced_room_end <= end.written {
+            return Ok(false);
+        }
+        let done = end.direct.append(&self.file, end.written, end.synced_room_end, bytes)?;
+        if done {
+            end.written += bytes.len() as u64;
+            end.synced = end.written;
+        }
+        Ok(done)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn append_directly(&self, _bytes: &[u8]) -> io::Result<bool> {
+        Ok(false)
+    }
+
     #[cfg(unix)]
     fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
@@ -158,24 +203,34 @@ impl VfsFile for DiskFile {
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_all_at(*written, bytes)?;
-        *written += bytes.len() as u64;
+        let mut end = self.end();
+        self.write_all_at(end.written, bytes)?;
+        end.written += bytes.len() as u64;
+        end.room_end = end.room_end.max(end.written);
         Ok(())
+    }
+
+    fn append_durably(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.append_directly(bytes)? {
+            return Ok(());
+        }
+        self.append(bytes)?;
+        self.sync()
     }
 
     fn reserve(&self, bytes: u64) -> io::Result<()> {
         // Zeros that are written, not only allocated: to turn allocated blocks into written ones the file system has to
         // change its records again, which costs a sync as much as a new length does.
-        let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end();
         // A page at a time: what is written at once the system may keep as one large page, and then it counts, and may
         // write, all of it again for each small append into it.
-        let (mut at, end) = (written, written.saturating_add(bytes));
-        while at < end {
-            let page_end = (at / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES).min(end);
+        let (mut at, room_end) = (end.room_end, end.written.saturating_add(bytes));
+        while at < room_end {
+            let page_end = (at / PAGE_BYTES + 1).saturating_mul(PAGE_BYTES).min(room_end);
             let length = usize::try_from(page_end - at).map_err(|_| io::ErrorKind::StorageFull)?;
             self.write_all_at(at, ZEROS.get(..length).unwrap_or_default())?;
             at = page_end;
+            end.room_end = at;
         }
         Ok(())
     }
@@ -187,7 +242,16 @@ impl VfsFile for DiskFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        let (written, room_end) = {
+            let end = self.end();
+            (end.written, end.room_end)
+        };
+        // Not under the lock: others append while the disk works.
+        self.file.sync_data()?;
+        let mut end = self.end();
+        end.synced = end.synced.max(written);
+        end.synced_room_end = end.synced_room_end.max(room_end);
+        Ok(())
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -209,51 +273,5 @@ impl VfsFile for DiskFile {
 impl VfsLock for DiskLock {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_names_and_locks_work_on_a_real_disk() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let vfs = DiskVfs;
-        vfs.create_dir(&path("a/b")).unwrap();
-        let file = vfs.create(&path("a/x")).unwrap();
-        assert_eq!(vfs.create(&path("a/x")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        file.append(b"hello").unwrap();
-        file.append(b" world").unwrap();
-        file.sync().unwrap();
-        vfs.link(&path("a/x"), &path("a/y")).unwrap();
-        vfs.rename(&path("a/x"), &path("a/z")).unwrap();
-        vfs.sync_dir(&path("a")).unwrap();
-        let mut names = vfs.list(&path("a")).unwrap();
-        names.sort();
-        assert_eq!(names, ["b", "y", "z"]);
-        let mut buffer = [0; 5];
-        vfs.open_read(&path("a/y")).unwrap().read_exact_at(6, &mut buffer).unwrap();
-        assert_eq!(&buffer, b"world");
-        assert!(file.read_exact_at(7, &mut buffer).is_err());
-        let mapped = file.map().unwrap();
-        assert_eq!(mapped.is_some(), usize::BITS == 64, "address space is too scarce on narrow machines");
-        assert!(mapped.is_none_or(|mapped| (*mapped).as_ref() == b"hello world"));
-        file.reserve(5000).unwrap();
-        file.append(b"!").unwrap();
-        file.read_exact_at(10, &mut buffer[..2]).unwrap();
-        assert_eq!(&buffer[..2], b"d!");
-        assert_eq!(file.len().unwrap(), 5011);
-        vfs.open_append(&path("a/y")).unwrap().append(b"?").unwrap();
-        assert_eq!(file.len().unwrap(), 5012);
-        assert_eq!(vfs.remove_dir(&path("a")).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
-        vfs.remove_dir(&path("a/b")).unwrap();
-        assert!(vfs.list(&path("a/b")).is_err());
-        let free = vfs.free_bytes(directory.path()).unwrap();
-        assert_eq!(free.is_some(), cfg!(target_os = "linux"));
-        assert!(free.is_none_or(|bytes| bytes > 4096 && bytes < 1 << 60), "{free:?}");
-        assert!(cfg!(not(target_os = "linux")) || vfs.free_bytes(&path("nowhere")).is_err());
-        let lock = vfs.lock(&path("LOCK")).unwrap();
-        assert_eq!(vfs.lock(&path("LOCK")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        drop(lock);
-        vfs.lock(&path("LOCK")).unwrap();
-        assert_ne!(vfs.unique_id().unwrap(), vfs.unique_id().unwrap());
-    }
-}
+#[path = "disk_tests.rs"]
+mod tests;

@@ -8,6 +8,8 @@
 //! - a name (created, renamed, linked, removed) after [`Vfs::sync_dir`] of its directory.
 
 mod crash;
+#[cfg(target_os = "linux")]
+mod direct;
 mod disk;
 mod fault;
 mod map;
@@ -69,6 +71,12 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes` behind what was written before.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Appends, and makes all bytes appended so far durable. Into room that was reserved, and synced since, a file system may
+    /// have a quicker way for it than one after the other.
+    fn append_durably(&self, bytes: &[u8]) -> io::Result<()> {
+        self.append(bytes)?;
+        self.sync()
+    }
     /// Makes room for that many bytes behind what was written, so that appends that fill it change neither the length nor
     /// the place of the file's bytes. The room reads as zeros and counts in the length; who opens the file again appends
     /// behind it. Where a file system has no such thing, nothing happens.

@@ -1,11 +1,13 @@
-//! The log as it is written: one open segment, a buffer of framed records in front of it.
+//! The log as it is written: one open segment, buffers of framed records in front of it.
 //!
-//! `append` frames a record into the buffer, `write` hands the buffer to the system, `sync` makes all written so far
+//! `append` frames a record into a buffer, `write` hands the buffer to the system, `sync` makes all written so far
 //! durable, `rotate` closes the segment and opens the next. Any thread may call any of them at any time: the tablets of a store
 //! share the log, and each orders its own records by holding its own lock while it appends.
 //!
-//! Offsets of a segment, each at most the next: `synced <= written <= written + buffer.len()`. A chunk's promise is
-//! `synced` at the time it is framed.
+//! Offsets of a segment, each at most the next: `synced <= written <= written + taken <= length`. A chunk's promise is `synced`
+//! at the time it is framed. `taken` bytes are on their way: whoever syncs, when room is reserved and all before is synced, takes
+//! the buffer along and has the file system write and sync in one step, while others frame into the other buffer. Nothing is
+//! written behind them until they are there.
 //!
 //! Who goes on to the next segment makes commits wait for three syncs: of what the last one still has to write, of the next
 //! one's name, and of its head. `prepare` does most of it beforehand: it makes the next file, empty, and its name durable,
@@ -30,6 +32,7 @@ use crate::histogram::DurationHistogram;
 use crate::poison::Poison;
 use crate::sync::scheduled::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::vfs::{Vfs, VfsFile};
+use crate::wal::buffers::Buffers;
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
 use crate::wal::head;
 use crate::wal::header::{LogHeader, LogKind, segment_path};
@@ -39,6 +42,8 @@ use crate::wal::record::{RecordHead, encode_head};
 const RESERVE_BYTES: RangeInclusive<u64> = 4 << 10..=256 << 10;
 /// Syncs of more than this are not worth reserving for: their bytes take longer than the length.
 const RESERVE_SYNC_BYTES_MAX: u64 = 8 << 10;
+/// Where room ends: at a page, so that the disk's units are whole.
+const RESERVE_ALIGNMENT_BYTES: u64 = 4 << 10;
 
 /// The write-ahead log of a store.
 #[derive(Debug)]
@@ -106,8 +111,8 @@ struct Inner {
     synced: u64,
     /// How far room was reserved.
     reserved: u64,
-    /// Framed records not yet handed over.
-    buffer: Vec<u8>,
+    /// Framed records not yet handed over. What is taken of them, who syncs hands over now.
+    buffers: Buffers,
     /// Segments before this one whose files are still there.
     older: Vec<u64>,
     /// Whether somebody syncs. Only that one changes it back, and the segment stays the open one until then.
@@ -230,24 +235,36 @@ impl Log {
             sealed.map_err(|malformed| self.poison.set(Error::invalid(malformed.0)))?;
             record = [scratch, &[]];
         }
-        frame(&mut inner.buffer, inner.written, inner.context, record, inner.synced);
+        let gathering_offset = inner.written + inner.buffers.taken();
+        frame(&mut inner.buffers.gathering, gathering_offset, inner.context, record, inner.synced);
         Ok(LogPosition { segment: inner.number, offset: place })
     }
 
-    /// Bytes framed and not yet handed over.
+    /// Bytes framed that nobody hands over yet.
     pub fn buffered_bytes(&self) -> usize {
-        self.lock().buffer.len()
+        self.lock().buffers.gathering.len()
     }
 
-    /// Memory the buffer takes, filled or not.
+    /// Memory the buffers take, filled or not.
     pub fn buffer_memory_bytes(&self) -> usize {
-        self.lock().buffer.capacity()
+        self.lock().buffers.memory_bytes()
     }
 
-    /// Hands the buffer to the system.
+    /// Hands everything appended so far to the system.
     pub fn write(&self) -> Result<()> {
         self.poison.check()?;
-        self.lock().write().map_err(|error| self.poison.set(error))
+        let mut inner = self.lock();
+        let (number, target) = (inner.number, inner.length());
+        // Twice at most: who syncs next takes all of it along.
+        while inner.buffers.taken() > 0 && inner.number == number && inner.written < target {
+            inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.poison.check()?;
+        // Of the file before, which is written when the next is begun, or with somebody's sync.
+        if inner.number != number || inner.written >= target {
+            return Ok(());
+        }
+        inner.write().map_err(|error| self.poison.set(error))
     }
 
     /// Makes everything appended so far durable. One caller at a time syncs, for all whose records are appended by then; who
@@ -264,22 +281,33 @@ impl Log {
             return Ok(());
         }
         self.poison.check()?;
-        inner.write().map_err(|error| self.poison.set(error))?;
-        inner.reserve();
+        let taken = if inner.can_take() {
+            inner.buffers.take()
+        } else {
+            inner.write().map_err(|error| self.poison.set(error))?;
+            inner.reserve();
+            Vec::new()
+        };
         inner.syncing = true;
-        let (file, target) = (Arc::clone(&inner.file), inner.written);
+        let (file, target) = (Arc::clone(&inner.file), inner.written + inner.buffers.taken());
         drop(inner);
-        // Not under the lock: others append and write while the disk works.
+        // Not under the lock: others append, and write unless this one does, while the disk works.
         let started = self.micros();
-        let synced = file.sync();
+        let synced = if taken.is_empty() { file.sync() } else { file.append_durably(&taken) };
         let micros = self.micros().saturating_sub(started);
         let mut inner = self.lock();
         inner.syncing = false;
         let synced = synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)));
         if synced.is_ok() {
+            if !taken.is_empty() {
+                inner.note_written(taken.len() as u64);
+            }
             inner.statistics.syncs += 1;
             inner.statistics.sync_times.note(micros);
             inner.synced = inner.synced.max(target);
+        }
+        if !taken.is_empty() {
+            inner.buffers.give_back(taken);
         }
         drop(inner);
         self.sync_ended.notify_all();
@@ -473,7 +501,7 @@ impl Inner {
             written: length,
             synced,
             reserved: length,
-            buffer: Vec::new(),
+            buffers: Buffers::default(),
             older: Vec::new(),
             syncing: false,
             prepared: None,
@@ -484,31 +512,41 @@ impl Inner {
 
     /// Its length in bytes, those that are not yet handed over included.
     fn length(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.written + self.buffers.length()
+    }
+
+    /// Whether a sync has nothing to do but for what has gathered, and room for it was reserved and synced.
+    fn can_take(&self) -> bool {
+        !self.buffers.gathering.is_empty() && self.synced == self.written && self.length() <= self.reserved
     }
 
     /// Reserves room for syncs to come, if they are small and it is used up.
     fn reserve(&mut self) {
         if self.written > self.reserved && self.written - self.synced <= RESERVE_SYNC_BYTES_MAX {
             let bytes = self.written.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
-            self.reserved = self.written + bytes;
+            let end = self.written + bytes;
+            self.reserved = end - end % RESERVE_ALIGNMENT_BYTES;
             // Where there is none to be had, appends make the file longer as ever, and say so if they cannot.
-            let _only_a_hint = self.file.reserve(bytes);
+            let _only_a_hint = self.file.reserve(self.reserved - self.written);
         }
     }
 
     /// Hands the buffer to the system.
     fn write(&mut self) -> Result<()> {
-        if self.buffer.is_empty() {
+        if self.buffers.gathering.is_empty() {
             return Ok(());
         }
-        self.file.append(&self.buffer).map_err(|error| Error::io("write", &self.path, error))?;
-        let bytes = self.buffer.len() as u64;
+        self.file.append(&self.buffers.gathering).map_err(|error| Error::io("write", &self.path, error))?;
+        self.note_written(self.buffers.gathering.len() as u64);
+        self.buffers.gathering.clear();
+        Ok(())
+    }
+
+    /// Counts what was handed over in one call.
+    fn note_written(&mut self, bytes: u64) {
         self.written += bytes;
         self.statistics.written_bytes += bytes;
         self.statistics.writes += 1;
-        self.buffer.clear();
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Records of large entries are compressed ([`compression`]). The manifest uses the same framing.
 
+pub mod buffers;
 pub mod chunk;
 pub mod compression;
 pub mod head;

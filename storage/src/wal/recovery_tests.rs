@@ -555,3 +555,134 @@ fn a_segment_in_which_records_may_be_compressed_that_cannot_be_begun_changes_not
     assert!(matches!(log.allow_compression(), Err(Error::Poisoned(_))));
     assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap()[..2], [1, 2]);
 }
+
+/// A log whose first record is synced, with room behind it, and whose second is to be handed over by the sync that comes, during
+/// which `during` happens once.
+fn log_with_room(
+    rule: Option<&str>,
+    during: impl Fn(&Arc<Log>) + Send + Sync + 'static,
+) -> (MemoryVfs, Arc<Poison>, Arc<Log>) {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    memory.sync_dir(Path::new("/")).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory.clone()));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
+    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
+    let log = Arc::new(log.unwrap());
+    append(&log, 1);
+    log.sync().unwrap();
+    append(&log, 2);
+    rule.into_iter().for_each(|rule| faults.add_rule(rule).unwrap());
+    let (of_hook, once) = (Arc::downgrade(&log), Mutex::new(true));
+    faults.set_hook(move |call| {
+        if call.operation == "write" && std::mem::take(&mut *once.lock().unwrap()) {
+            during(&of_hook.upgrade().unwrap());
+        }
+    });
+    (memory, poison, log)
+}
+
+/// Appends a record, and writes it by another thread, which is to wait for what is handed over now.
+fn write_meanwhile(log: &Arc<Log>, others: &Syncs) {
+    append(log, 3);
+    assert_eq!(log.statistics().writes, 1, "the second record is under way");
+    let log = Arc::clone(log);
+    others.lock().unwrap().push(std::thread::spawn(move || log.write()));
+    std::thread::park_timeout(std::time::Duration::from_millis(50));
+    assert!(!others.lock().unwrap()[0].is_finished(), "it wrote where the other writes");
+}
+
+#[test]
+fn nothing_is_written_behind_what_a_sync_hands_over_until_that_is_there() {
+    let others = Syncs::default();
+    let of_hook = Arc::clone(&others);
+    let (memory, _, log) = log_with_room(None, move |log| write_meanwhile(log, &of_hook));
+    let end_of_second = log.position().1;
+    log.sync().unwrap();
+    outcome(&others).unwrap();
+    assert_eq!(log.durable_position().unwrap().offset, end_of_second, "the third is not promised");
+    let statistics = log.statistics();
+    assert_eq!((statistics.writes, statistics.syncs), (3, 2));
+    assert_eq!(statistics.written_bytes + 64, log.position().1);
+    assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap(), [1, 2, 3]);
+    for survive in [0, 50, 100] {
+        let found = replay(&memory.crash_clone(7, survive), 1, log.synced_position()).unwrap();
+        assert!(found.starts_with(&[1, 2]), "{found:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_handed_over_is_not_promised_and_nobody_writes_behind_it() {
+    for rule in ["fail write *.wal once", "tear write *.wal once", "fail sync *.wal once"] {
+        let others = Syncs::default();
+        let of_hook = Arc::clone(&others);
+        let (memory, poison, log) = log_with_room(Some(rule), move |log| write_meanwhile(log, &of_hook));
+        let promised = log.synced_position();
+        assert!(matches!(log.sync(), Err(Error::Io { .. })), "{rule}");
+        assert!(matches!(outcome(&others), Err(Error::Poisoned(_))), "{rule}");
+        assert!(poison.check().is_err() && log.rotate().is_err() && log.write().is_err());
+        assert_eq!(log.synced_position(), promised);
+        let found = replay(&memory.crash_clone(7, 100), 1, promised).unwrap();
+        assert!(found == [1] || found == [1, 2], "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn a_segment_ends_behind_what_a_sync_hands_over() {
+    let others = Syncs::default();
+    let of_hook = Arc::clone(&others);
+    let (memory, _, log) = log_with_room(None, move |log| {
+        append(log, 3);
+        rotate_meanwhile(log, &of_hook);
+    });
+    log.sync().unwrap();
+    outcome(&others).unwrap();
+    append(&log, 4);
+    log.sync().unwrap();
+    let promised = log.durable_position().unwrap();
+    assert_eq!(promised.segment, 2);
+    assert_eq!(replay(&memory.crash_clone(7, 0), 1, promised).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_log_on_a_real_disk_has_all_that_was_synced_from_many_threads() {
+    const THREADS: u64 = 4;
+    const RECORDS: u64 = 60;
+    let directory = tempfile::tempdir().unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(crate::vfs::DiskVfs);
+    let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::default());
+    let log = Log::begin(Arc::clone(&vfs), directory.path(), IDENTITY, None, tail, poison, false).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let log = &log;
+            scope.spawn(move || {
+                for record in 0..RECORDS {
+                    let key = vec![1; usize::try_from(thread * 700 + record * 3).unwrap()];
+                    let index = thread * RECORDS + record;
+                    append_operation(log, index, Operation::Delete { key: &key }, WalCompression::None);
+                    match record % 10 {
+                        9 => log.write().unwrap(),
+                        _ => log.sync().unwrap(),
+                    }
+                    if index == RECORDS / 2 {
+                        log.rotate().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    log.sync().unwrap();
+    let mut indexes = Vec::new();
+    let promised = log.durable_position().unwrap();
+    let (directory, until) = (directory.path(), None);
+    let replay = Replay { vfs: &*vfs, directory, identity: IDENTITY, keys: None, first: 1, promised, until };
+    replay
+        .run(|_, record| {
+            indexes.push(record.head.index);
+            Ok(())
+        })
+        .unwrap();
+    indexes.sort_unstable();
+    assert_eq!(indexes, (0..THREADS * RECORDS).collect::<Vec<_>>());
+}
