@@ -216,7 +216,7 @@ impl Default for StoreOptions {
             open_files_max: OPEN_FILES_DEFAULT,
             read_mode: ReadMode::Pread,
             block_bytes_upper: 4 << 10,
-            block_bytes_lower: 8 << 10,
+            block_bytes_lower: 6 << 10,
             restart_interval: 16,
             compression: [Compression::Lz4; LEVELS],
             filter: FilterKind::BlockedBloom,

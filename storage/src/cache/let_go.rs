@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries that share a cache line.
 const BUCKET_ENTRIES: usize = 8;
-/// Of the budget, so many bytes for each entry: four entries for a block of the lower levels.
+/// Of the budget, so many bytes for each entry: three entries for a block of the lower levels.
 const BUDGET_BYTES_PER_ENTRY: u64 = 2 << 10;
 /// The bytes of a moment's unit, as a power of two: 32 bits of KiB come round after 4 TiB.
 const MOMENT_SHIFT: u32 = 10;

@@ -23,6 +23,9 @@ use crate::vfs::{MappedBytes, Vfs, VfsFile};
 /// What is wrong with a handle whose block would end behind the file.
 const PAST_THE_FILE: &str = "a block handle reaches past the file";
 
+/// A walk that reads so much at once goes far, and what it will read next is announced.
+const FOLLOWED_BYTES_MIN: u64 = 128 << 10;
+
 /// Opens the files of one tablet.
 pub struct FileOpener {
     /// Where files come from.
@@ -354,7 +357,7 @@ impl BlockFile {
     }
 
     /// Reads a block and what lies beside it in the `direction` of the walk, about `length` bytes in all and the whole block
-    /// at least; less where memory is short.
+    /// at least; less where memory is short. Of a long walk the system reads as much again meanwhile, for the next such call.
     pub fn read_ahead(
         &self,
         handle: BlockHandle,
@@ -370,6 +373,15 @@ impl BlockFile {
         }
         let range = self.beside(handle, length, direction)?;
         let length = range.end - range.start;
+        if length >= FOLLOWED_BYTES_MIN {
+            let next = match direction {
+                Direction::Forward => range.end..range.end.saturating_add(length).min(self.file_bytes),
+                Direction::Backward => range.start.saturating_sub(length)..range.start,
+            };
+            let file = self.system_file()?;
+            file.will_need(range.clone());
+            file.will_need(next);
+        }
         let bytes = self.read(range.start, usize::try_from(length).unwrap_or(usize::MAX))?;
         let charge = self.cache.charge(length);
         Ok(Ahead { offset: range.start, bytes, _charge: charge })

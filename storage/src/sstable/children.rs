@@ -142,3 +142,28 @@ impl Home {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{Cached, LargeValue};
+
+    #[test]
+    fn the_cache_is_told_of_few_uses_and_of_fewer_while_it_lets_nothing_go() {
+        let cache = BlockCache::new(1 << 20);
+        let fill = |offsets: std::ops::Range<u64>| {
+            for offset in offsets {
+                let value = LargeValue::new(vec![0; 4_000], cache.charge(4_000));
+                cache.insert(1, offset, Cached::Value(Arc::new(value)));
+            }
+        };
+        let home = Home::default();
+        let told = || (0..2 * USES_TOLD).filter(|_| home.is_told(&cache)).count();
+        assert_eq!(told(), 1, "the first");
+        fill(0..100);
+        assert_eq!(told(), 0, "all fits");
+        fill(100..300);
+        assert_eq!(told(), 1, "some of it did not");
+        assert_eq!(told(), 0);
+    }
+}

@@ -32,6 +32,14 @@ pub struct Slot {
     used: AtomicBool,
 }
 
+/// Opens a file of blocks. What to read beside a block is known here better than to the system, which takes neighbours that happen
+/// to be in memory for the trace of a walk, and then reads half as much again as it is asked for.
+fn open_read(vfs: &dyn Vfs, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+    let file = vfs.open_read(path)?;
+    file.expect_any_order();
+    Ok(file)
+}
+
 impl Default for OpenFiles {
     fn default() -> Self {
         OpenFiles::new(OPEN_FILES_DEFAULT, None)
@@ -47,7 +55,7 @@ impl OpenFiles {
 
     /// Opens a file.
     pub fn open(&self, vfs: &dyn Vfs, path: &Path) -> io::Result<Arc<Slot>> {
-        let file = vfs.open_read(path)?;
+        let file = open_read(vfs, path)?;
         let slot = Arc::new(Slot {
             path: path.to_path_buf(),
             file: RwLock::new(Some(file)),
@@ -68,7 +76,7 @@ impl OpenFiles {
             if let Some(file) = &*held {
                 return Ok(Arc::clone(file));
             }
-            let file = vfs.open_read(&slot.path)?;
+            let file = open_read(vfs, &slot.path)?;
             *held = Some(Arc::clone(&file));
             file
         };

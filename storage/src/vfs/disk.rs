@@ -259,6 +259,12 @@ impl VfsFile for DiskFile {
     }
 
     #[cfg(target_os = "linux")]
+    fn expect_any_order(&self) {
+        // Where no advice is known, more is read than is wanted.
+        let _refused = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::Random);
+    }
+
+    #[cfg(target_os = "linux")]
     fn will_need(&self, bytes: Range<u64>) {
         let length = std::num::NonZero::new(bytes.end.saturating_sub(bytes.start));
         // A file system that knows no advice reads when it is asked to, which is what happens next.

@@ -398,6 +398,10 @@ impl VfsFile for FaultFile {
         self.base.len()
     }
 
+    fn expect_any_order(&self) {
+        self.base.expect_any_order();
+    }
+
     fn will_need(&self, bytes: Range<u64>) {
         self.faults.show("will_need", &self.path);
         self.base.will_need(bytes);

@@ -102,6 +102,8 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn map(&self) -> io::Result<Option<MappedBytes>> {
         Ok(None)
     }
+    /// Says that reads come in no order the system could guess: it is not to read more than it is asked for.
+    fn expect_any_order(&self) {}
     /// Says that these bytes will be wanted soon. Where the system can, it begins to read them; nothing is waited for.
     fn will_need(&self, _bytes: Range<u64>) {}
     /// Reads exactly `buffer.len()` bytes from `offset`; `UnexpectedEof` if the file is shorter.

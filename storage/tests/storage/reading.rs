@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sheaf_storage::{
-    FaultVfs, IterOptions, Keyspace, KeyspaceOptions, PrefixRule, Store, StoreOptions, Vfs, WriteBatch,
+    Compression, FaultVfs, IterOptions, Keyspace, KeyspaceOptions, PrefixRule, Store, StoreOptions, Vfs,
+    WriteBatch,
 };
 
 use crate::fixture::{Dice, memory, open, small_options};
@@ -227,6 +228,31 @@ fn a_seek_announces_the_blocks_of_all_tables_before_it_waits_for_one() {
         let calls = calls.lock().unwrap();
         let expected = [["will_need"; 4], ["read"; 4]].concat();
         assert_eq!(calls.get(..8), Some(expected.as_slice()), "backward: {backward}, {calls:?}");
+    }
+}
+
+#[test]
+fn a_long_walk_announces_what_it_reads_next_and_a_short_one_does_not() {
+    let options = StoreOptions {
+        memtable_bytes: 4 << 20,
+        cache_bytes: 16 << 10,
+        compression: StoreOptions::default().compression.map(|_| Compression::None),
+        ..large_tables()
+    };
+    const MANY: usize = 12_000;
+    let keys: Vec<_> = (0..MANY).map(key).collect();
+    for backward in [false, true] {
+        let (store, calls) = flushed(&options, std::slice::from_ref(&keys));
+        let count = |operation| calls.lock().unwrap().iter().filter(|call| **call == operation).count();
+        let mut iter = store.tablet().snapshot().iter(IterOptions::default()).unwrap();
+        calls.lock().unwrap().clear();
+        assert!(if backward { iter.seek_for_prev(&key(MANY - 1)) } else { iter.seek(&key(0)) }.unwrap());
+        let mut step = || if backward { iter.prev() } else { iter.next() }.unwrap();
+        assert!((0..200).all(|_| step()));
+        assert_eq!(count("will_need"), 1, "the seek's own; backward: {backward}");
+        assert_eq!((200..).take_while(|_| step()).count(), MANY - 201);
+        let (announced, reads) = (count("will_need"), count("read"));
+        assert!(announced > 4 && reads < 40, "{announced} announced, {reads} reads; backward: {backward}");
     }
 }
 

@@ -100,6 +100,10 @@ impl VfsFile for UnsyncedFile {
         self.0.map()
     }
 
+    fn expect_any_order(&self) {
+        self.0.expect_any_order();
+    }
+
     fn will_need(&self, bytes: Range<u64>) {
         self.0.will_need(bytes);
     }
