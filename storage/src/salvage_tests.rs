@@ -37,6 +37,7 @@ fn the_newest_version_of_a_key_is_found_first_wherever_it_is() {
         let newest = if in_log { "5" } else { "3" };
         if in_log {
             put(&store.tablet(), "k", "4");
+            store.tablet().inner.log().unwrap().rotate().unwrap();
             put(&store.tablet(), "k", "5");
         }
         drop(store);
@@ -90,4 +91,48 @@ fn a_record_that_does_not_decode_does_not_hide_those_behind_it() {
     assert!(matches!(report.lost.as_slice(), [Error::Corruption { .. }]), "{:?}", report.lost);
     assert_eq!(report.records, 2);
     assert!([b"a", b"b"].iter().all(|key| new.tablet().get(*key).unwrap().is_some()));
+}
+
+#[test]
+fn a_range_that_was_deleted_in_the_log_covers_what_is_older_alone() {
+    let disk = MemoryVfs::new();
+    let store = open(&disk);
+    let tablet = store.tablet();
+    put(&tablet, "a", "1");
+    tablet.flush().unwrap();
+    put(&tablet, "b", "1");
+    let mut batch = WriteBatch::new();
+    batch.delete_range("a", "z");
+    tablet.commit(batch, None).unwrap();
+    put(&tablet, "c", "1");
+    drop((tablet, store));
+    let (report, new) = salvaged(&disk);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+    let found = [b"a", b"b", b"c"].map(|key| new.tablet().get(key).unwrap().is_some());
+    assert_eq!(found, [false, false, true]);
+}
+
+#[test]
+fn a_table_that_is_missing_is_named_and_without_a_manifest_all_that_are_there_count() {
+    for without_manifest in [false, true] {
+        let disk = MemoryVfs::new();
+        let store = open(&disk);
+        for key in ["a", "b", "c"] {
+            put(&store.tablet(), key, "1");
+            store.tablet().flush().unwrap();
+        }
+        store.close().unwrap();
+        drop(store);
+        let named = |extension: &str| {
+            let files = disk.files().into_iter().map(|(path, _)| path);
+            files.filter(|path| path.extension().is_some_and(|e| e == extension)).min().unwrap()
+        };
+        let gone = if without_manifest { named("manifest") } else { named("sst") };
+        disk.remove(&gone).unwrap();
+        let (report, new) = salvaged(&disk);
+        assert_eq!(report.lost.len(), 1, "{:?}", report.lost);
+        assert!(report.lost[0].to_string().contains(gone.to_str().unwrap()), "{:?}", report.lost);
+        let found = [b"a", b"b", b"c"].map(|key| new.tablet().get(key).unwrap().is_some());
+        assert_eq!(found, [without_manifest, true, true]);
+    }
 }

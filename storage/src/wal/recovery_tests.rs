@@ -686,3 +686,18 @@ fn a_log_on_a_real_disk_has_all_that_was_synced_from_many_threads() {
     indexes.sort_unstable();
     assert_eq!(indexes, (0..THREADS * RECORDS).collect::<Vec<_>>());
 }
+
+#[test]
+fn records_are_not_compressed_from_a_sync_on_that_fails() {
+    let others = Syncs::default();
+    let of_hook = Arc::clone(&others);
+    let (poison, log) = log_with_sync(Some("fail sync *.wal once"), move |log| {
+        let log = Arc::clone(log);
+        of_hook.lock().unwrap().push(std::thread::spawn(move || log.allow_compression()));
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    });
+    assert!(matches!(log.sync(), Err(Error::Io { .. })));
+    assert!(matches!(outcome(&others), Err(Error::Poisoned(_))), "it went on to the next segment");
+    assert!(poison.check().is_err() && !log.may_compress());
+    assert_eq!(log.position().0, 1);
+}

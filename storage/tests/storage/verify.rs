@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sheaf_storage::{
     BackgroundWork, Durability, Error, MemoryVfs, Store, StoreOptions, TabletId, VerifyReport, Vfs,
-    WriteBatch,
+    WalCompression, WriteBatch,
 };
 
 use crate::fixture::{Dice, deep, encrypted_options, memory, open, small_options};
@@ -164,6 +164,24 @@ fn an_intact_file_of_another_moment_is_no_substitute() {
     let text = format!("{name} {:08x}\n", crc32c::crc32c(name.as_bytes()));
     let report = verify_with(&disk, &store, &current, text.into_bytes());
     assert!(report.problems.iter().any(|problem| is_of(problem, &current)), "{report:?}");
+}
+
+#[test]
+fn an_intact_head_of_another_store_or_list_of_other_tablets_is_named() {
+    let (disk, store) = two_tablets(small_options());
+    let head = Path::new("/db/STORE");
+    // As it would be in an earlier format version.
+    let options = StoreOptions { wal_compression: WalCompression::None, ..small_options() };
+    let other = two_tablets(options).0.contents(head).unwrap();
+    assert_ne!(other, disk.contents(head).unwrap());
+    let report = verify_with(&disk, &store, head, other);
+    assert!(report.problems.iter().any(|problem| is_of(problem, head)), "{report:?}");
+    let list = Path::new("/db/TABLETS");
+    let earlier = disk.contents(list).unwrap();
+    store.create_tablet(TabletId(50)).unwrap();
+    let report = verify_with(&disk, &store, list, earlier);
+    assert!(report.problems.iter().any(|problem| is_of(problem, list)), "{report:?}");
+    sound(&store.verify());
 }
 
 #[test]
