@@ -3,6 +3,7 @@
 //!
 //! Thresholds are so small that every commit or two seals a memtable, and that writers wait for the flush and for L0.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use crate::timestamp::Timestamp;
 use crate::vfs::{MemoryVfs, Vfs, VfsFile, VfsLock};
 use crate::wal::log::{Log, LogPosition, LogTail};
 use crate::wal::record::{RecordHead, RecordKind};
+use crate::wal::recovery::Replay;
 use crate::write_batch::WriteBatch;
 
 /// Schedules of each of the two: random ones, and ones with few changes of priority at random places.
@@ -555,5 +557,61 @@ fn nobody_syncs_again_what_could_not_be_synced() {
         let vfs = Yielding::failing("wal", thread_rng().gen_range(1..6));
         let first = thread_rng().gen_range(0..3);
         share_a_log(&vfs, &ACTS[first..]);
+    });
+}
+
+thread_local! {
+    /// Where records begin, by index from 1 on. The threads of a schedule are one of the system's.
+    static PLACES: RefCell<Vec<LogPosition>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Appends a record and notes where.
+fn append_noted(log: &Log) -> LogPosition {
+    let index = PLACES.with_borrow_mut(|places| {
+        places.push(LogPosition::default());
+        places.len()
+    });
+    let end = append(log, index as u64);
+    PLACES.with_borrow_mut(|places| places[index - 1] = LogPosition { offset: end.offset - 1, ..end });
+    end
+}
+
+/// Twice, so that the second finds room reserved and hands its record over outside of the lock.
+fn sync_two(log: &Log) -> Result<()> {
+    for _ in 0..2 {
+        let end = append_noted(log);
+        log.sync()?;
+        assert!(log.synced_position() >= end);
+    }
+    Ok(())
+}
+
+fn write_own(log: &Log) -> Result<()> {
+    append_noted(log);
+    log.write()
+}
+
+#[test]
+fn who_writes_beside_syncs_writes_behind_what_they_hand_over() {
+    const ACTS: [Act; 5] = [sync_two, sync_two, write_own, write_own, |log| log.rotate().map(drop)];
+    explore("writes beside syncs of a log", || {
+        PLACES.with_borrow_mut(Vec::clear);
+        let vfs = Yielding::new(NEVER);
+        let (log, results) = share_a_log(&vfs, &ACTS);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        log.sync().unwrap();
+        let (directory, promised, mut found) =
+            (Path::new("/log"), log.durable_position().unwrap(), Vec::new());
+        let memory = &vfs.memory;
+        let replay =
+            Replay { vfs: memory, directory, identity: 7, keys: None, first: 1, promised, until: None };
+        let replayed = replay.run(|place, record| {
+            found.push((record.head.index, place));
+            Ok(())
+        });
+        replayed.unwrap();
+        found.sort_unstable();
+        let noted = PLACES.with_borrow(|places| (1..).zip(places.iter().copied()).collect::<Vec<_>>());
+        assert_eq!((found.len(), found), (6, noted));
     });
 }
