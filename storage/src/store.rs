@@ -332,4 +332,4 @@ fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Sh
 
 #[cfg(all(test, shuttle))]
 #[path = "store_schedules.rs"]
-mod schedules;
+pub(crate) mod schedules;

@@ -125,7 +125,7 @@ mod tests {
         tablet.inner.shared.sync_written().unwrap();
         let next = ready(&tablet).unwrap();
         let bytes = next.memory_bytes() as u64;
-        assert!(bytes >= 12 * 8_192, "slots for those still to come: {bytes}");
+        assert!(bytes >= (4 + size_of::<usize>() as u64) * 8_192, "slots for those still to come: {bytes}");
         assert!(tablet.memory_report().active_memtable_bytes >= bytes + first.memory_bytes() as u64);
         assert!(Arc::ptr_eq(&first, &active(&tablet)));
         (0..25).for_each(|key| put(&tablet, key, 100 << 10));

@@ -565,6 +565,9 @@ fn create_segment(
     Ok(Inner::new(header, path, begun, synced))
 }
 
+#[cfg(all(test, shuttle))]
+#[path = "log_schedules.rs"]
+mod schedules;
 #[cfg(test)]
 mod tests {
     use super::*;
