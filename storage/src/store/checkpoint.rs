@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::manifest::{Progress, VersionRef};
@@ -76,9 +77,9 @@ pub(crate) fn write_checkpoint(
     let vfs = &shared.place.vfs;
     let identity = vfs.unique_id().map_err(|error| Error::io("draw an identity for", directory, error))?;
     let keys = shared.place.keys.clone();
-    let rung = shared.rung();
+    let compressed_records = shared.compressed_records.load(Ordering::Acquire);
     let (own_vfs, own_directory) = (Arc::clone(vfs), directory.to_path_buf());
-    let place = Place { vfs: own_vfs, directory: own_directory, identity, keys, rung };
+    let place = Place { vfs: own_vfs, directory: own_directory, identity, keys, compressed_records };
     create_directories(&place)?;
     require_empty(&place)?;
     if let Some(keys) = &place.keys {
@@ -93,7 +94,7 @@ pub(crate) fn write_checkpoint(
     let tail = LogTail { next_number: log_segment, ..LogTail::default() };
     let (log, keys) = (place.log_directory(), place.keys.clone());
     let poison = Arc::new(Poison::default());
-    Log::begin(Arc::clone(vfs), &log, identity, keys, tail, poison, rung)?;
+    Log::begin(Arc::clone(vfs), &log, identity, keys, tail, poison, compressed_records)?;
     for part in parts {
         // The log of the new store is another, and empty.
         let progress = Progress {
@@ -110,7 +111,7 @@ pub(crate) fn write_checkpoint(
         list.write(&**vfs, directory, identity)?;
     }
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
-    write_store_file(&place, list.is_some(), rung)
+    write_store_file(&place, list.is_some(), compressed_records)
 }
 
 /// Fails if there is something of a store in the directory.

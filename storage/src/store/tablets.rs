@@ -84,7 +84,8 @@ impl Shared {
     fn begin_list(&self) -> Result<TabletList> {
         let list = TabletList::default();
         self.write_list(&list)?;
-        let written = write_store_file(&self.place, true, self.rung());
+        let compressed_records = self.compressed_records.load(Ordering::Acquire);
+        let written = write_store_file(&self.place, true, compressed_records);
         written.map_err(|error| self.unknown_if_begun(error))?;
         Ok(list)
     }

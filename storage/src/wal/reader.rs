@@ -26,17 +26,6 @@ use crate::vfs::VfsFile;
 use crate::wal::chunk::{BLOCK_BYTES, CHUNK_HEADER_BYTES, ChunkContext, ChunkKind, parse};
 use crate::wal::head::first_chunk_offset;
 
-/// Where the log ends in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogEnd {
-    /// Nobody knows.
-    Unknown,
-    /// Here or before: what is behind was never part of it, and what is in front need not be durable.
-    AtMost(u64),
-    /// Here. All of it was durable once.
-    At(u64),
-}
-
 /// A log file being read.
 pub struct LogReader {
     /// The file.
@@ -64,21 +53,17 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Reads `file` from behind its head, and its key block if it has a `cipher`, to the `end` of the log in it.
+    /// Reads `file` from behind its head, and its key block if it has a `cipher`. `known_end` is where the log ends in it,
+    /// if that is known.
     pub fn new(
         file: Arc<dyn VfsFile>,
         path: &Path,
         context: ChunkContext,
         cipher: Option<FileCipher>,
-        end: LogEnd,
+        known_end: Option<u64>,
     ) -> Result<LogReader> {
         let length = file.len().map_err(|error| Error::io("measure", path, error))?;
-        let (readable, known_end) = match end {
-            LogEnd::Unknown => (length, None),
-            LogEnd::AtMost(end) => (length.min(end), None),
-            LogEnd::At(end) => (end, Some(end)),
-        };
-        if readable > length {
+        if known_end.is_some_and(|end| end > length) {
             return Err(Error::corruption(
                 path,
                 length,
@@ -91,7 +76,7 @@ impl LogReader {
             path: path.to_path_buf(),
             context,
             cipher,
-            length: readable,
+            length: known_end.unwrap_or(length),
             known_end,
             block: Vec::new(),
             block_offset: u64::MAX,
