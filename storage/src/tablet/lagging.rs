@@ -118,8 +118,11 @@ impl TabletInner {
             return Ok(());
         }
         if order.last_index > self.versions.progress().applied_index {
+            // The log may begin there for this tablet, so the segment has to be there.
+            let promise = self.log()?.durable_position()?;
             let edit = VersionEdit {
-                log_segment: Some(self.log()?.position().0),
+                log_segment: Some(promise.segment),
+                log_promise: Some(promise),
                 applied_index: Some(order.last_index),
                 last_timestamp: Some(order.last_timestamp),
                 ..VersionEdit::default()
@@ -232,6 +235,31 @@ mod tests {
                 assert!(tablet.get(b"k").unwrap().is_some());
             }
         }
+    }
+
+    #[test]
+    fn a_record_without_writes_from_before_an_open_is_not_missing_later() {
+        let disk = MemoryVfs::new();
+        let store = open(&disk);
+        let lagging = store.create_tablet(TabletId(2)).unwrap();
+        put(&lagging, "k", 10);
+        lagging.flush().unwrap();
+        lagging.commit(WriteBatch::new(), None).unwrap();
+        drop((lagging, store));
+        // It is in the log and nowhere else, and the next one follows it.
+        let store = open(&disk);
+        let lagging = store.tablet_by_id(TabletId(2)).unwrap();
+        put(&lagging, "after", 10);
+        let shared = Arc::clone(&lagging.inner.shared);
+        (0..3).for_each(|_| drop(shared.log().unwrap().rotate().unwrap()));
+        lagging.inner.bring_forward().unwrap();
+        let statistics = lagging.statistics();
+        assert!(statistics.records_again + statistics.flushes > 0, "it was brought forward, here or before");
+        put(&store.tablet(), "other", 10);
+        store.tablet().flush().unwrap();
+        let crashed = open(&disk.crash_clone(1, 0));
+        let found = crashed.tablet_by_id(TabletId(2)).unwrap();
+        assert!(found.get(b"k").unwrap().is_some() && found.get(b"after").unwrap().is_some());
     }
 
     #[test]

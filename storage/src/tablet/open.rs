@@ -158,9 +158,9 @@ pub(crate) fn assemble(
     // sstables is at or below the last timestamp, so history is complete from there on.
     let floor = versions.progress().history_floor.min(replayed.last_timestamp);
     let active_bytes = if replayed.active.is_empty() { 0 } else { replayed.active.memory_bytes() as u64 };
-    // Records of the time before are in the log only.
+    // Records of the time before are in the log only, those without writes as well.
     let mut tail = Tail::default();
-    if !replayed.active.is_empty() {
+    if replayed.active_since != NO_SEGMENT {
         tail.give_up();
     }
     TabletInner {
