@@ -502,18 +502,25 @@ fn a_segment_under_another_ones_name_is_corruption() {
     }
 }
 
+/// A log of one record, which is durable, over a disk that can be told to fail.
+fn one_synced_record() -> (MemoryVfs, FaultVfs, Arc<Poison>, Arc<Log>) {
+    let memory = MemoryVfs::new();
+    memory.create_dir(Path::new(DIRECTORY)).unwrap();
+    memory.sync_dir(Path::new("/")).unwrap();
+    let faults = FaultVfs::new(Arc::new(memory.clone()));
+    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
+    let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
+    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
+    let log = Arc::new(log.unwrap());
+    append(&log, 1);
+    log.sync().unwrap();
+    (memory, faults, poison, log)
+}
+
 #[test]
 fn a_preparation_that_fails_holds_up_nobody_and_stops_who_must_be() {
     for (rule, stops) in [("fail create 0000000002.wal errno 24 once", false), ("fail syncdir once", true)] {
-        let memory = MemoryVfs::new();
-        memory.create_dir(Path::new(DIRECTORY)).unwrap();
-        let faults = FaultVfs::new(Arc::new(memory.clone()));
-        let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
-        let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
-        let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
-        let log = Arc::new(log.unwrap());
-        append(&log, 1);
-        log.sync().unwrap();
+        let (memory, faults, poison, log) = one_synced_record();
         faults.add_rule(rule).unwrap();
         let prepared = log.prepare();
         assert_eq!((prepared.is_err(), poison.check().is_err()), (stops, stops), "{rule}: {prepared:?}");
@@ -562,16 +569,7 @@ fn log_with_room(
     rule: Option<&str>,
     during: impl Fn(&Arc<Log>) + Send + Sync + 'static,
 ) -> (MemoryVfs, Arc<Poison>, Arc<Log>) {
-    let memory = MemoryVfs::new();
-    memory.create_dir(Path::new(DIRECTORY)).unwrap();
-    memory.sync_dir(Path::new("/")).unwrap();
-    let faults = FaultVfs::new(Arc::new(memory.clone()));
-    let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
-    let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
-    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
-    let log = Arc::new(log.unwrap());
-    append(&log, 1);
-    log.sync().unwrap();
+    let (memory, faults, poison, log) = one_synced_record();
     append(&log, 2);
     rule.into_iter().for_each(|rule| faults.add_rule(rule).unwrap());
     let (of_hook, once) = (Arc::downgrade(&log), Mutex::new(true));
