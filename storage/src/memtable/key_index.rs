@@ -139,7 +139,6 @@ impl<T> Table<T> {
     }
 
     /// Where the slots begin that a hash looks at.
-    #[expect(clippy::cast_possible_truncation, reason = "below the number of slots, which is a usize")]
     fn first(&self, hash: u32) -> usize {
         ((u64::from(hash) * self.hashes.len() as u64) >> u32::BITS) as usize
     }
@@ -366,7 +365,9 @@ mod tests {
             let moved = writer.previous().map(|_| writer.moved_slots);
             index.insert(&mut writer, spread(key), &raw mut *node, relation);
             if let (Some(before), Some(previous)) = (moved, writer.previous()) {
-                assert!(before == writer.moved_slots.saturating_sub(MOVED_PER_INSERT) || writer.moved_slots == 0);
+                assert!(
+                    before == writer.moved_slots.saturating_sub(MOVED_PER_INSERT) || writer.moved_slots == 0
+                );
                 assert!(writer.moved_slots < previous.hashes.len());
                 moving += 1;
             }

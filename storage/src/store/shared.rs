@@ -294,6 +294,13 @@ impl Shared {
         log.sync()
     }
 
+    /// Has the disk begin with what the log has written. Needs nothing to be well: it promises nothing.
+    pub(crate) fn begin_write_back(&self) {
+        if let Some(log) = &self.log {
+            log.begin_write_back();
+        }
+    }
+
     /// Calls `step` on the tablet where it is most urgent, until it returned `false` for each or failed for want of memory or
     /// files: what one tablet cannot get does not stop the others.
     fn in_turn<U: Ord>(

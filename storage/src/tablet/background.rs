@@ -17,6 +17,11 @@ const IDLE_WAIT: Duration = Duration::from_secs(1);
 const STALL_MAX: Duration = Duration::from_secs(60);
 /// How long it waits at most between two looks. Progress wakes it earlier; this is for what does not call itself progress.
 const STALL_STEP: Duration = Duration::from_millis(100);
+/// How much lower than others' a flushing thread's priority is, in the steps of `nice`; and a compacting one's. On a machine whose processors are
+/// all busy a commit would else wait for the end of their slices of time, some milliseconds each. Neither is so low that it
+/// falls behind for ever: who writes faster than they work is delayed.
+const FLUSH_NICE: i32 = 2;
+const COMPACTION_NICE: i32 = 5;
 /// How often it does the work itself, where there are no threads for it, before it is refused.
 const STALL_ROUNDS_MAX: u32 = 600;
 
@@ -27,6 +32,8 @@ pub(crate) struct WorkSignal {
     counts: Mutex<(u64, u64)>,
     /// Whether the syncing thread is not to wait for its time.
     sync_asked: AtomicBool,
+    /// Whether it is to have the disk begin with what is to be synced then.
+    write_back_asked: AtomicBool,
     /// Signalled when work is announced.
     wanted: Condvar,
     /// Signalled when some is done.
@@ -44,6 +51,17 @@ impl WorkSignal {
     pub(crate) fn ask_sync(&self) {
         let counts = lock(&self.counts);
         self.sync_asked.store(true, Ordering::Release);
+        drop(counts);
+        self.wanted.notify_all();
+    }
+
+    /// Has the syncing thread tell the disk to begin with what the log has written.
+    pub(crate) fn ask_write_back(&self) {
+        if self.write_back_asked.load(Ordering::Acquire) {
+            return;
+        }
+        let counts = lock(&self.counts);
+        self.write_back_asked.store(true, Ordering::Release);
         drop(counts);
         self.wanted.notify_all();
     }
@@ -169,13 +187,27 @@ impl Drop for PanicGuard<'_> {
 }
 
 impl Workers {
-    /// Starts a thread.
-    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    /// Starts a thread, whose priority is lower than that of the caller by `nice`.
+    fn start(&mut self, name: &str, nice: i32, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let run = move || {
+            lower_priority(nice);
+            run();
+        };
         let thread = Builder::new().name(name.into()).spawn(run);
         let thread = thread.map_err(|error| Error::io("start a thread named", name.as_ref(), error))?;
         self.threads.push(thread);
         Ok(())
     }
+}
+
+/// Lowers the priority of the calling thread. Where that cannot be, or would be the whole process's, it stays.
+fn lower_priority(nice: i32) {
+    #[cfg(target_os = "linux")]
+    if nice != 0 {
+        let _not_allowed = rustix::process::nice(nice);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _of_processes_only = nice;
 }
 
 /// Starts the threads the options ask for: one that only flushes, so that a long compaction never holds up memory;
@@ -187,32 +219,54 @@ pub(crate) fn start_workers(shared: &Arc<Shared>) -> Result<Workers> {
         return Ok(workers);
     }
     let compactors = shared.options.compaction_threads_max;
-    let jobs = std::iter::once(("sheaf-flush", Shared::flush_round as Job))
-        .chain(std::iter::repeat_n(("sheaf-compact", Shared::compact_round as Job), compactors));
-    for (name, job) in jobs {
+    let jobs = std::iter::once(("sheaf-flush", FLUSH_NICE, Shared::flush_round as Job)).chain(
+        std::iter::repeat_n(("sheaf-compact", COMPACTION_NICE, Shared::compact_round as Job), compactors),
+    );
+    for (name, nice, job) in jobs {
         let shared = Arc::clone(shared);
-        workers.start(name, move || work_loop(&shared, IDLE_WAIT, false, job))?;
+        workers.start(name, nice, move || work_loop(&shared, job))?;
     }
     let (syncing, removing) = (Arc::clone(shared), Arc::clone(&shared.open_files));
-    let interval = shared.options.async_interval;
-    workers.start("sheaf-sync", move || work_loop(&syncing, interval, true, Shared::sync_written))?;
+    workers.start("sheaf-sync", 0, move || sync_loop(&syncing))?;
     removing.removals.begin();
-    workers.start("sheaf-remove", move || removing.removals.serve())?;
+    workers.start("sheaf-remove", 0, move || removing.removals.serve())?;
     Ok(workers)
 }
 
 /// Runs a job whenever work is announced, until the store stops.
-fn work_loop(shared: &Shared, patience: Duration, by_timer: bool, job: Job) {
+fn work_loop(shared: &Shared, job: Job) {
     let _guard = PanicGuard { shared };
     let mut seen = 0;
     while !shared.stop.load(Ordering::Acquire) {
-        if by_timer {
-            shared.work.wait_for_sync(&shared.stop, patience);
-        } else {
-            seen = shared.work.wait_for_work(seen, patience);
-        }
+        seen = shared.work.wait_for_work(seen, IDLE_WAIT);
         shared.run_job(job);
     }
+}
+
+/// Syncs what was written whenever its time has come or somebody asks, until the store stops, and has the disk begin earlier with
+/// what is much.
+fn sync_loop(shared: &Shared) {
+    let _guard = PanicGuard { shared };
+    let (clock, interval) = (&shared.options.clock, shared.options.async_interval);
+    while !shared.stop.load(Ordering::Acquire) {
+        let since_micros = clock.monotonic_micros();
+        let mut left = interval;
+        while !left.is_zero() && shared.work.wait_for_sync(&shared.stop, left) == SyncWanted::WriteBack {
+            shared.begin_write_back();
+            let waited = Duration::from_micros(clock.monotonic_micros().saturating_sub(since_micros));
+            left = interval.saturating_sub(waited);
+        }
+        shared.run_job(Shared::sync_written);
+    }
+}
+
+/// What the syncing thread is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SyncWanted {
+    /// A sync: it is time, or somebody has asked, or the store stops.
+    Sync,
+    /// To have the disk begin.
+    WriteBack,
 }
 
 impl WorkSignal {
@@ -223,14 +277,21 @@ impl WorkSignal {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The same for the syncing thread, which may be asked to come earlier.
-    fn wait_for_sync(&self, stop: &AtomicBool, interval: Duration) {
+    /// The same for the syncing thread, which may be asked to come earlier, and for less than a sync.
+    fn wait_for_sync(&self, stop: &AtomicBool, interval: Duration) -> SyncWanted {
         let counts = lock(&self.counts);
+        let mut wanted = None;
         let idle = |_: &mut (u64, u64)| {
-            !stop.load(Ordering::Acquire) && !self.sync_asked.swap(false, Ordering::AcqRel)
+            if stop.load(Ordering::Acquire) || self.sync_asked.swap(false, Ordering::AcqRel) {
+                wanted = Some(SyncWanted::Sync);
+            } else if self.write_back_asked.swap(false, Ordering::AcqRel) {
+                wanted = Some(SyncWanted::WriteBack);
+            }
+            wanted.is_none()
         };
         let waited = self.wanted.wait_timeout_while(counts, interval, idle);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
+        wanted.unwrap_or(SyncWanted::Sync)
     }
 }
 

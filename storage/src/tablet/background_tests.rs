@@ -189,15 +189,17 @@ fn all_come_back(wait: impl Fn(&WorkSignal) + Send + Sync + 'static, end: impl F
     })
 }
 
+/// Longer than any test.
+const HOUR: Duration = Duration::from_secs(3_600);
+
 #[test]
 fn all_who_wait_are_woken_and_not_one_of_them() {
-    const LONG: Duration = Duration::from_secs(3_600);
-    assert!(all_come_back(|signal| _ = signal.wait_for_work(0, LONG), WorkSignal::wake), "workers");
-    let done = |signal: &WorkSignal| _ = signal.wait_for_progress(0, LONG);
+    assert!(all_come_back(|signal| _ = signal.wait_for_work(0, HOUR), WorkSignal::wake), "workers");
+    let done = |signal: &WorkSignal| _ = signal.wait_for_progress(0, HOUR);
     assert!(all_come_back(done, WorkSignal::report_progress), "writers");
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
-    let paces = move |signal: &WorkSignal| signal.wait_for_stop(&stop, LONG);
+    let paces = move |signal: &WorkSignal| signal.wait_for_stop(&stop, HOUR);
     let stops = move |signal: &WorkSignal| {
         stopping.store(true, Ordering::Release);
         signal.wake();
@@ -209,7 +211,7 @@ fn all_who_wait_are_woken_and_not_one_of_them() {
 fn who_sleeps_until_the_next_sync_is_woken_by_who_asks_for_one() {
     let (signal, stop) = (Arc::new(WorkSignal::default()), Arc::new(AtomicBool::new(false)));
     let (of_thread, until) = (Arc::clone(&signal), Arc::clone(&stop));
-    let thread = std::thread::spawn(move || of_thread.wait_for_sync(&until, Duration::from_secs(3_600)));
+    let thread = std::thread::spawn(move || of_thread.wait_for_sync(&until, HOUR));
     std::thread::park_timeout(Duration::from_millis(50));
     signal.ask_sync();
     let came = (0..2_000).any(|_| {
@@ -249,6 +251,76 @@ fn a_sync_that_is_asked_for_does_not_wait_for_its_time() {
     assert!(!signal.sync_asked.load(Ordering::Acquire), "it is answered once");
     stop.store(true, Ordering::Release);
     signal.wait_for_sync(&stop, Duration::from_secs(60));
+}
+
+#[test]
+fn who_is_woken_for_write_back_only_sleeps_on_until_the_sync_is_due() {
+    let (signal, stop) = (WorkSignal::default(), AtomicBool::new(false));
+    let wait = |interval| signal.wait_for_sync(&stop, interval);
+    signal.ask_write_back();
+    signal.ask_write_back();
+    assert_eq!(wait(Duration::from_secs(60)), SyncWanted::WriteBack);
+    assert_eq!(wait(Duration::from_millis(1)), SyncWanted::Sync, "answered once, and time is over");
+    signal.ask_write_back();
+    signal.ask_sync();
+    assert_eq!(wait(Duration::from_secs(60)), SyncWanted::Sync, "which is the more urgent");
+    assert_eq!(wait(Duration::from_secs(60)), SyncWanted::WriteBack, "and not forgotten for it");
+    stop.store(true, Ordering::Release);
+    assert_eq!(wait(Duration::from_secs(60)), SyncWanted::Sync);
+    stop.store(false, Ordering::Release);
+}
+
+#[test]
+fn the_disk_begins_with_what_much_is_written_long_before_it_is_synced() {
+    let disk = FaultVfs::new(Arc::new(MemoryVfs::new()));
+    let begun = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = Arc::clone(&begun);
+    disk.set_hook(move |call| _ = seen.fetch_or(call.operation == "begin_write_back", Ordering::AcqRel));
+    let wal_compression = WalCompression::None;
+    let options = StoreOptions { async_interval: HOUR, wal_compression, ..StoreOptions::default() };
+    let store = Store::open(Arc::new(disk), "/db".as_ref(), options).unwrap();
+    let tablet = store.tablet();
+    (0..8).for_each(|number| put(&tablet, &format!("{number}"), 200 << 10));
+    let began = (0..2_000).any(|_| {
+        std::thread::park_timeout(Duration::from_millis(5));
+        begun.load(Ordering::Acquire)
+    });
+    assert!(began);
+    let segment = tablet.inner.log().unwrap();
+    assert!(segment.synced_position().offset < 200 << 10, "not synced");
+    store.close().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_flush_and_compact_let_others_go_first() {
+    fn nice_of(task: &Path) -> Option<(String, i32)> {
+        let name = std::fs::read_to_string(task.join("comm")).ok()?;
+        let stat = std::fs::read_to_string(task.join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; the 17th field behind it is the priority.
+        let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()?;
+        Some((name.trim().to_owned(), nice))
+    }
+    let own = nice_of("/proc/thread-self".as_ref()).unwrap().1;
+    let store = open(StoreOptions::default());
+    let lowered = |name: &str, by: i32| {
+        (0..2_000).any(|_| {
+            std::thread::park_timeout(Duration::from_millis(5));
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+            let mut of_name = tasks.filter_map(|task| nice_of(&task.path())).filter(|task| task.0 == name);
+            // Other tests' threads are among them, some of them just begun.
+            let (mut seen, nice) = (false, (own + by).min(19));
+            let all = of_name.all(|task| {
+                seen = true;
+                task.1 == nice
+            });
+            all && seen
+        })
+    };
+    assert!(lowered("sheaf-flush", FLUSH_NICE));
+    assert!(lowered("sheaf-compact", COMPACTION_NICE));
+    assert!(lowered("sheaf-sync", 0));
+    store.close().unwrap();
 }
 
 #[test]

@@ -259,6 +259,14 @@ impl VfsFile for DiskFile {
     }
 
     #[cfg(target_os = "linux")]
+    fn begin_write_back(&self, bytes: Range<u64>) {
+        // What is not wanted any more the system begins to write, if it has to be, and else forgets. (`sync_file_range` would do
+        // the first only; no safe interface to it is at hand.)
+        let length = std::num::NonZero::new(bytes.end.saturating_sub(bytes.start));
+        let _refused = rustix::fs::fadvise(&self.file, bytes.start, length, rustix::fs::Advice::DontNeed);
+    }
+
+    #[cfg(target_os = "linux")]
     fn expect_any_order(&self) {
         // Where no advice is known, more is read than is wanted.
         let _refused = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::Random);

@@ -398,6 +398,11 @@ impl VfsFile for FaultFile {
         self.base.len()
     }
 
+    fn begin_write_back(&self, bytes: Range<u64>) {
+        self.faults.show("begin_write_back", &self.path);
+        self.base.begin_write_back(bytes);
+    }
+
     fn expect_any_order(&self) {
         self.base.expect_any_order();
     }

@@ -90,6 +90,9 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     fn write_back(&self) -> io::Result<()> {
         Ok(())
     }
+    /// Has the system begin to write these bytes, which were appended, and waits for nothing. Promises nothing: what goes wrong is
+    /// told by the next sync. Where there is no such thing, nothing happens.
+    fn begin_write_back(&self, _bytes: Range<u64>) {}
     /// Makes all bytes appended so far durable.
     fn sync(&self) -> io::Result<()>;
     /// The length in bytes.

@@ -44,6 +44,11 @@ const RESERVE_BYTES: RangeInclusive<u64> = 4 << 10..=256 << 10;
 const RESERVE_SYNC_BYTES_MAX: u64 = 8 << 10;
 /// Where room ends: at a page, so that the disk's units are whole.
 const RESERVE_ALIGNMENT_BYTES: u64 = 4 << 10;
+/// What was written and not synced the disk begins with when it is so much: what it has begun with a sync need not wait for, and who
+/// appends waits for a sync when both want the same page, or the file's map of blocks.
+const WRITE_BACK_BYTES: u64 = 1 << 20;
+/// So much of it is left alone: the pages that the next append may want.
+const WRITE_BACK_TAIL_BYTES: u64 = 64 << 10;
 
 /// The write-ahead log of a store.
 #[derive(Debug)]
@@ -109,6 +114,8 @@ struct Inner {
     written: u64,
     /// Bytes known to be durable; 0 while the head is not.
     synced: u64,
+    /// To where the system was told to begin writing to the disk.
+    write_back_end: u64,
     /// How far room was reserved.
     reserved: u64,
     /// Framed records not yet handed over. What is taken of them, who syncs hands over now.
@@ -265,6 +272,26 @@ impl Log {
             return Ok(());
         }
         inner.write().map_err(|error| self.poison.set(error))
+    }
+
+    /// Whether so much was written since the last sync that the disk had better begin with it.
+    pub fn is_write_back_due(&self) -> bool {
+        self.lock().not_begun() >= WRITE_BACK_BYTES
+    }
+
+    /// Has the disk begin with what was written since the last sync, if that is much, and waits for nothing.
+    pub fn begin_write_back(&self) {
+        let mut inner = self.lock();
+        if inner.syncing || inner.not_begun() < WRITE_BACK_BYTES {
+            return;
+        }
+        let begin = inner.write_back_end.max(inner.synced);
+        // Who appends next would wait for the disk at the last page of those that are on their way.
+        let end = inner.written - WRITE_BACK_TAIL_BYTES;
+        inner.write_back_end = end;
+        let file = Arc::clone(&inner.file);
+        drop(inner);
+        file.begin_write_back(begin..end);
     }
 
     /// Makes everything appended so far durable. One caller at a time syncs, for all whose records are appended by then; who
@@ -500,6 +527,7 @@ impl Inner {
             path,
             written: length,
             synced,
+            write_back_end: 0,
             reserved: length,
             buffers: Buffers::default(),
             older: Vec::new(),
@@ -513,6 +541,11 @@ impl Inner {
     /// Its length in bytes, those that are not yet handed over included.
     fn length(&self) -> u64 {
         self.written + self.buffers.length()
+    }
+
+    /// How much was written that is neither durable nor, as far as the system was told, on its way.
+    fn not_begun(&self) -> u64 {
+        self.written.saturating_sub(self.write_back_end.max(self.synced))
     }
 
     /// Whether a sync has nothing to do but for what has gathered, and room for it was reserved and synced.
@@ -607,6 +640,39 @@ mod tests {
         assert!((3..12).contains(&lengths.len()), "{lengths:?}");
         assert!(length(&vfs) <= 2 * log.position().1 + RESERVE_BYTES.start(), "as much again at most");
         assert_eq!(log.durable_position().unwrap().offset, log.position().1);
+    }
+
+    #[test]
+    fn much_that_is_written_and_not_synced_the_disk_begins_with() {
+        let (_, log) = log();
+        let begun = || log.lock().write_back_end;
+        append(&log, 1, 1_000_000);
+        log.write().unwrap();
+        log.begin_write_back();
+        assert_eq!((log.is_write_back_due(), begun()), (false, 0), "too little");
+        append(&log, 2, 100_000);
+        assert!(!log.is_write_back_due(), "not written");
+        log.write().unwrap();
+        assert!(log.is_write_back_due());
+        log.lock().syncing = true;
+        log.begin_write_back();
+        assert_eq!(begun(), 0, "who syncs does it");
+        log.lock().syncing = false;
+        log.begin_write_back();
+        assert_eq!(begun(), log.position().1 - WRITE_BACK_TAIL_BYTES);
+        assert!(!log.is_write_back_due());
+        append(&log, 3, 900_000);
+        log.sync().unwrap();
+        let synced = log.position().1;
+        append(&log, 4, 1_000_000);
+        log.write().unwrap();
+        assert!(!log.is_write_back_due(), "counted from what is synced");
+        log.rotate().unwrap();
+        assert_eq!(begun(), 0, "another file");
+        append(&log, 5, 1_100_000);
+        log.write().unwrap();
+        log.begin_write_back();
+        assert!((1..synced).contains(&begun()));
     }
 
     #[test]
