@@ -20,8 +20,8 @@ const STALL_STEP: Duration = Duration::from_millis(100);
 /// How much lower than others' a flushing thread's priority is, in the steps of `nice`; and a compacting one's. On a machine whose processors are
 /// all busy a commit would else wait for the end of their slices of time, some milliseconds each. Neither is so low that it
 /// falls behind for ever: who writes faster than they work is delayed.
-const FLUSH_NICE: i32 = 2;
-const COMPACTION_NICE: i32 = 5;
+const FLUSH_NICE: i32 = 5;
+const COMPACTION_NICE: i32 = 10;
 /// How often it does the work itself, where there are no threads for it, before it is refused.
 const STALL_ROUNDS_MAX: u32 = 600;
 
