@@ -121,7 +121,7 @@ pub struct StoreOptions {
     pub sealed_memtables_max: usize,
     /// Size at which a log segment is closed and the next begun.
     pub wal_segment_bytes: u64,
-    /// Whether records of the log are compressed. A store that is made with another choice than none gets format version 4; an
+    /// Whether records of the log are compressed. A store that is made with another choice than none gets format version 5; an
     /// older one writes plain records until [`Store::raise_format_version`](crate::Store::raise_format_version).
     pub wal_compression: WalCompression,
     /// Segments of the log that the unflushed records of one tablet among several may hold back. One that holds back more is

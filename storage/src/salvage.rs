@@ -13,7 +13,7 @@
 //! no range deletion covers into the new store at its own timestamp, which refuses what is older than what it has. Deletes are such
 //! versions, too, and stay until all is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
 use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
-use crate::wal::header::{LogKind, segment_number, segment_path};
-use crate::wal::reader::LogReader;
+use crate::wal::header::{LogKind, LogRung, segment_number, segment_path};
+use crate::wal::reader::{LogEnd, LogReader, holds_promise};
 use crate::wal::record::{Record, decode};
 use crate::write_batch::{Operation, WriteBatch};
 
@@ -93,7 +93,7 @@ pub fn salvage(
         directory: damaged.to_path_buf(),
         identity: 0,
         keys: None,
-        compressed_records: false,
+        rung: LogRung::Plain,
     };
     // Whatever STORE says, if it can be read at all: without the keys nothing of an encrypted store can.
     if vfs.len(&damaged.join(KEYS_FILE)).is_ok() {
@@ -237,6 +237,7 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
     numbers.sort_unstable();
     let mut records = Vec::new();
+    let mut ends = BTreeMap::new();
     for number in numbers {
         let path = segment_path(&directory, number);
         let file = place.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
@@ -244,7 +245,16 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
         if file.len().map_err(|error| Error::io("measure", &path, error))? == 0 {
             continue;
         }
+        let context = ChunkContext::new(place.identity, number);
         let cipher = match head::read(&*file, &path, place.keys.as_deref()) {
+            // It was begun early, and the power went before the one in front of it was durable to its end: it is no part of the log.
+            Ok(Some((header, _)))
+                if header.begun_early
+                    && ends.get(&header.previous).is_some_and(|&end| end < header.previous_end)
+                    && !holds_promise(&*file, &path, context)? =>
+            {
+                continue;
+            }
             Ok(Some((_, cipher))) => cipher,
             // Without a key block the head is of no use to the reader, which checks every chunk.
             Ok(None) if place.keys.is_none() => None,
@@ -257,8 +267,7 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
                 continue;
             }
         };
-        let context = ChunkContext::new(place.identity, number);
-        let mut reader = LogReader::new(file, &path, context, cipher, None)?;
+        let mut reader = LogReader::new(file, &path, context, cipher, LogEnd::Unknown)?;
         loop {
             match reader.next_record() {
                 Ok(Some((offset, bytes))) => match decode(bytes) {
@@ -267,7 +276,10 @@ fn read_log(place: &Place, report: &mut SalvageReport) -> Result<Vec<Record>> {
                         report.lost.push(Error::corruption(&path, offset, "a log record does not decode"))
                     }
                 },
-                Ok(None) => break,
+                Ok(None) => {
+                    ends.insert(number, reader.end());
+                    break;
+                }
                 Err(error) => {
                     report.lost.push(error);
                     break;

@@ -31,7 +31,7 @@ use crate::tablet::open::Place;
 use crate::tablet::{MemoryReport, Tablet, TabletId, Workers, lock, memory_report, start_workers};
 use crate::vfs::{Vfs, VfsLock};
 use crate::wal::head::first_chunk_offset;
-use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, segment_number, segment_path};
+use crate::wal::header::{HEADER_BYTES, LogHeader, LogKind, LogRung, segment_number, segment_path};
 
 pub(crate) use checkpoint::{Part, write_checkpoint};
 pub(crate) use shared::Shared;
@@ -76,7 +76,7 @@ impl Store {
             directory: directory.to_path_buf(),
             identity: 0,
             keys: None,
-            compressed_records: options.wal_compression != WalCompression::None,
+            rung: rung_of_new(&options),
         };
         let exists = exists(&*place.vfs, &directory.join(STORE_FILE))?;
         if !exists && (options.read_only || !options.create_if_missing) {
@@ -121,8 +121,7 @@ impl Store {
     pub fn format_version(&self) -> u32 {
         let shared = &self.inner.shared;
         let of_tablets = lock(&shared.list).is_some();
-        let compressed_records = shared.compressed_records.load(Ordering::Acquire);
-        store_head(&shared.place, of_tablets, compressed_records).format_version()
+        store_head(&shared.place, of_tablets, shared.rung()).format_version()
     }
 
     /// Brings the store to the newest format version, durably. Builds that do not know it refuse the store from then on; there
@@ -131,12 +130,12 @@ impl Store {
         let shared = &self.inner.shared;
         let list = lock(&shared.list);
         shared.check_writable()?;
-        if !shared.compressed_records.load(Ordering::Acquire) {
-            let written = write_store_file(&shared.place, list.is_some(), true);
+        if shared.rung() != LogRung::NEWEST {
+            let written = write_store_file(&shared.place, list.is_some(), LogRung::NEWEST);
             written.map_err(|error| shared.unknown_if_begun(error))?;
-            shared.compressed_records.store(true, Ordering::Release);
+            shared.rung.store(LogRung::NEWEST.to_byte(), Ordering::Release);
         }
-        shared.log()?.allow_compression()
+        shared.log()?.raise()
     }
 
     /// Wraps the store's key with another master key, which opens the store from now on; the one before no longer does.
@@ -230,13 +229,21 @@ pub(crate) fn create_directories(place: &Place) -> Result<()> {
 }
 
 /// Writes the file that makes the directory a store, of one tablet or of those that `TABLETS` names.
-pub(crate) fn write_store_file(place: &Place, of_tablets: bool, compressed_records: bool) -> Result<()> {
-    let head = store_head(place, of_tablets, compressed_records);
+pub(crate) fn write_store_file(place: &Place, of_tablets: bool, rung: LogRung) -> Result<()> {
+    let head = store_head(place, of_tablets, rung);
     write_by_rename(&*place.vfs, &place.directory, STORE_FILE, &head.encode())
 }
 
+/// What the log of a store that is made with these options may have.
+fn rung_of_new(options: &StoreOptions) -> LogRung {
+    match options.wal_compression {
+        WalCompression::None => LogRung::Plain,
+        WalCompression::Lz4 { .. } => LogRung::NEWEST,
+    }
+}
+
 /// What is in the file.
-fn store_head(place: &Place, of_tablets: bool, compressed_records: bool) -> LogHeader {
+fn store_head(place: &Place, of_tablets: bool, rung: LogRung) -> LogHeader {
     LogHeader {
         kind: if of_tablets { LogKind::StoreOfTablets } else { LogKind::Store },
         number: 0,
@@ -244,7 +251,8 @@ fn store_head(place: &Place, of_tablets: bool, compressed_records: bool) -> LogH
         previous: 0,
         previous_end: 0,
         encrypted: place.keys.is_some(),
-        compressed_records,
+        rung,
+        begun_early: false,
     }
 }
 
@@ -257,7 +265,7 @@ fn open_new(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>
         place.keys = Some(Arc::new(StoreKeys::create(&*place.vfs, &place.directory, encryption)?));
     }
     let shared = recover::create(&place, options)?;
-    let written = write_store_file(&place, false, place.compressed_records);
+    let written = write_store_file(&place, false, place.rung);
     if written.is_err() {
         shared.release();
     }
@@ -312,7 +320,7 @@ pub(crate) fn read_store_file(place: &Place) -> Result<LogHeader> {
 fn open_existing(mut place: Place, options: &Arc<StoreOptions>) -> Result<Arc<Shared>> {
     let head = read_store_file(&place)?;
     place.identity = head.identity;
-    place.compressed_records = head.compressed_records;
+    place.rung = head.rung;
     place.keys = match (&options.encryption, head.encrypted) {
         (None, false) => None,
         (Some(_), false) => {

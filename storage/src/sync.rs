@@ -27,14 +27,14 @@ pub(crate) mod ordered {
 
 #[cfg(shuttle)]
 pub(crate) mod scheduled {
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use shuttle::thread::{Builder, JoinHandle, yield_now};
 }
 /// What shuttle takes the place of.
 #[cfg(not(shuttle))]
 pub(crate) mod scheduled {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
     pub(crate) use std::thread::{Builder, JoinHandle, yield_now};
 }

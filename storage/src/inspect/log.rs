@@ -14,8 +14,8 @@ use crate::manifest::{TableMeta, VersionEdit, edit_codec};
 use crate::vfs::VfsFile;
 use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
-use crate::wal::header::{LogHeader, LogKind};
-use crate::wal::reader::LogReader;
+use crate::wal::header::{LogHeader, LogKind, LogRung};
+use crate::wal::reader::{LogEnd, LogReader};
 use crate::wal::record::{self, Record, RecordKind, encode_head, encode_operations};
 use crate::write_batch::Operation;
 
@@ -33,7 +33,12 @@ pub(super) fn inspect(
     let header = LogHeader::decode(first_bytes, path)?.ok_or_else(damaged)?;
     let identity = header.identity;
     let encrypted = if header.encrypted { ", encrypted" } else { "" };
-    let compressed = if header.compressed_records { ", records may be compressed" } else { "" };
+    let compressed = match header.rung {
+        LogRung::Plain => "",
+        LogRung::Compressed => ", records may be compressed",
+        LogRung::Early => ", records may be compressed and segments begun early",
+    };
+    let early = if header.begun_early { ", begun early" } else { "" };
     match header.kind {
         LogKind::Store => {
             return put(out, path, format_args!("store {identity:032x}{encrypted}{compressed}"));
@@ -46,7 +51,7 @@ pub(super) fn inspect(
             out,
             path,
             format_args!(
-                "log segment {} of store {identity:032x}, after segment {} ending at {}{encrypted}{compressed}",
+                "log segment {} of store {identity:032x}, after segment {} ending at {}{encrypted}{compressed}{early}",
                 header.number, header.previous, header.previous_end
             ),
         )?,
@@ -58,7 +63,7 @@ pub(super) fn inspect(
     let context = ChunkContext::new(identity, header.number);
     let (_, cipher) = head::read(&*file, path, keys)?.ok_or_else(damaged)?;
     let first = head::first_chunk_offset(cipher.is_some());
-    let mut reader = LogReader::new(file, path, context, cipher, None)?;
+    let mut reader = LogReader::new(file, path, context, cipher, LogEnd::Unknown)?;
     while let Some((offset, bytes)) = reader.next_record()? {
         if header.kind == LogKind::Manifest {
             let wrong = || Error::corruption(path, offset, "a manifest record is no version edit");

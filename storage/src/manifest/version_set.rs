@@ -29,9 +29,9 @@ use crate::timestamp::Timestamp;
 use crate::vfs::VfsFile;
 use crate::wal::chunk::{ChunkContext, frame, record_offset};
 use crate::wal::head::{self, first_chunk_offset};
-use crate::wal::header::{LogHeader, LogKind};
+use crate::wal::header::{LogHeader, LogKind, LogRung};
 use crate::wal::log::LogPosition;
-use crate::wal::reader::LogReader;
+use crate::wal::reader::{LogEnd, LogReader};
 
 /// What a tablet knows beside its files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -370,7 +370,8 @@ impl Manifest {
             previous: 0,
             previous_end: 0,
             encrypted: opener.keys.is_some(),
-            compressed_records: false,
+            rung: LogRung::Plain,
+            begun_early: false,
         };
         let begun = head::begin(&*opener.vfs, &path, &header, opener.keys.as_deref())?;
         let head::Begun { file, cipher, length } = begun;
@@ -436,7 +437,8 @@ pub(super) fn read_edits(
         ));
     }
     let first = first_chunk_offset(cipher.is_some());
-    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), cipher, written)?;
+    let end = written.map_or(LogEnd::Unknown, LogEnd::At);
+    let mut reader = LogReader::new(file, &path, ChunkContext::new(identity, id.0), cipher, end)?;
     let mut edits = Vec::new();
     while let Some((offset, bytes)) = reader.next_record()? {
         let edit = edit_codec::decode(bytes);

@@ -8,7 +8,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::manifest::{Progress, VersionRef};
@@ -77,9 +76,9 @@ pub(crate) fn write_checkpoint(
     let vfs = &shared.place.vfs;
     let identity = vfs.unique_id().map_err(|error| Error::io("draw an identity for", directory, error))?;
     let keys = shared.place.keys.clone();
-    let compressed_records = shared.compressed_records.load(Ordering::Acquire);
+    let rung = shared.rung();
     let (own_vfs, own_directory) = (Arc::clone(vfs), directory.to_path_buf());
-    let place = Place { vfs: own_vfs, directory: own_directory, identity, keys, compressed_records };
+    let place = Place { vfs: own_vfs, directory: own_directory, identity, keys, rung };
     create_directories(&place)?;
     require_empty(&place)?;
     if let Some(keys) = &place.keys {
@@ -94,7 +93,7 @@ pub(crate) fn write_checkpoint(
     let tail = LogTail { next_number: log_segment, ..LogTail::default() };
     let (log, keys) = (place.log_directory(), place.keys.clone());
     let poison = Arc::new(Poison::default());
-    Log::begin(Arc::clone(vfs), &log, identity, keys, tail, poison, compressed_records)?;
+    Log::begin(Arc::clone(vfs), &log, identity, keys, tail, poison, rung)?;
     for part in parts {
         // The log of the new store is another, and empty.
         let progress = Progress {
@@ -111,7 +110,7 @@ pub(crate) fn write_checkpoint(
         list.write(&**vfs, directory, identity)?;
     }
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
-    write_store_file(&place, list.is_some(), compressed_records)
+    write_store_file(&place, list.is_some(), rung)
 }
 
 /// Fails if there is something of a store in the directory.

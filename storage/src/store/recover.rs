@@ -117,7 +117,7 @@ pub(super) fn recover(
 fn begin_log(place: &Place, tail: LogTail, poison: &Arc<Poison>) -> Result<Log> {
     let (vfs, keys) = (Arc::clone(&place.vfs), place.keys.clone());
     let (directory, poison) = (place.log_directory(), Arc::clone(poison));
-    Log::begin(vfs, &directory, place.identity, keys, tail, poison, place.compressed_records)
+    Log::begin(vfs, &directory, place.identity, keys, tail, poison, place.rung)
 }
 
 /// Takes a tablet in.

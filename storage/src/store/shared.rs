@@ -20,10 +20,11 @@ use crate::planted::{Bug, planted};
 use crate::poison::Poison;
 use crate::sstable::open_files::OpenFiles;
 use crate::store::tablet_list::TabletList;
-use crate::sync::scheduled::{AtomicBool, AtomicU64, Mutex, RwLock};
+use crate::sync::scheduled::{AtomicBool, AtomicU8, AtomicU64, Mutex, RwLock};
 use crate::tablet::background::WorkSignal;
 use crate::tablet::open::Place;
 use crate::tablet::{TabletId, TabletInner, lock};
+use crate::wal::header::LogRung;
 use crate::wal::log::Log;
 
 /// What the tablets of a store share.
@@ -51,8 +52,8 @@ pub(crate) struct Shared {
     /// What `TABLETS` says; held by who creates or drops a tablet, or needs that nobody does.
     /// `None`: there is no such file, and has not been one.
     pub(crate) list: Mutex<Option<TabletList>>,
-    /// Whether `STORE` says that records of the log may be compressed. The log says so itself, a step later.
-    pub(crate) compressed_records: AtomicBool,
+    /// What `STORE` says that the log may have: a [`LogRung`]. The log says so itself, a step later.
+    pub(crate) rung: AtomicU8,
     /// How often a segment of the log could not be removed.
     pub(super) failed_segment_removals: AtomicU64,
     /// How many tablets there are.
@@ -71,7 +72,7 @@ impl Shared {
         list: Option<TabletList>,
     ) -> Shared {
         let (poison, cache, open_files) = parts;
-        let compressed_records = AtomicBool::new(place.compressed_records);
+        let rung = AtomicU8::new(place.rung.to_byte());
         Shared {
             options: Arc::clone(options),
             place,
@@ -84,7 +85,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             tablets: RwLock::default(),
             list: Mutex::new(list),
-            compressed_records,
+            rung,
             failed_segment_removals: AtomicU64::new(0),
             count: AtomicU64::new(0),
             active_bytes: AtomicU64::new(0),
@@ -140,6 +141,11 @@ impl Shared {
     /// Whether there is more than one tablet.
     pub(crate) fn has_several(&self) -> bool {
         self.count.load(Ordering::Acquire) > 1
+    }
+
+    /// What `STORE` says that the log may have.
+    pub(crate) fn rung(&self) -> LogRung {
+        LogRung::from_byte(self.rung.load(Ordering::Acquire))
     }
 
     /// Fails if nothing can be written.
@@ -199,8 +205,8 @@ impl Shared {
         Ok(held > self.options.log_segments_max)
     }
 
-    /// Ends the open segment for a memtable that is sealed, so that its records are durable and in no later one. Of several
-    /// tablets a small memtable does not make a small segment: it goes on, and its records so far are synced.
+    /// Ends the open segment for a memtable that is sealed, so that its records are in no later one, and durable once anything of the
+    /// next is. Of several tablets a small memtable does not make a small segment: it goes on, and its records so far are synced.
     pub(crate) fn end_segment(&self) -> Result<u64> {
         let log = self.log()?;
         if !self.has_several() {
@@ -285,10 +291,8 @@ impl Shared {
     /// handed over.
     pub(crate) fn sync_written(&self) -> Result<()> {
         let log = self.log()?;
-        // All of them: each makes its own ready.
-        let nearly_full = self.tablets().iter().filter(|tablet| tablet.prepare_next()).count();
         // A log that has gone on once will do so again.
-        if nearly_full > 0 || log.has_gone_on() {
+        if self.prepare_next()? || log.has_gone_on() {
             log.prepare()?;
         }
         log.sync()
@@ -299,6 +303,16 @@ impl Shared {
         if let Some(log) = &self.log {
             log.begin_write_back();
         }
+    }
+
+    /// Makes ready what nearly full memtables are followed by; whether there is any.
+    fn prepare_next(&self) -> Result<bool> {
+        // All of them: each makes its own ready.
+        let nearly_full = self.tablets().iter().filter(|tablet| tablet.prepare_next()).count();
+        if nearly_full > 0 {
+            self.log()?.prepare()?;
+        }
+        Ok(nearly_full > 0)
     }
 
     /// Calls `step` on the tablet where it is most urgent, until it returned `false` for each or failed for want of memory or
@@ -330,6 +344,7 @@ impl Shared {
 
     /// What the threads would do, on the calling thread.
     pub(crate) fn work_inline(&self) {
+        self.run_job(|shared| shared.prepare_next().map(drop));
         self.run_job(Shared::flush_round);
         self.run_job(Shared::compact_round);
     }

@@ -84,8 +84,7 @@ impl Shared {
     fn begin_list(&self) -> Result<TabletList> {
         let list = TabletList::default();
         self.write_list(&list)?;
-        let compressed_records = self.compressed_records.load(Ordering::Acquire);
-        let written = write_store_file(&self.place, true, compressed_records);
+        let written = write_store_file(&self.place, true, self.rung());
         written.map_err(|error| self.unknown_if_begun(error))?;
         Ok(list)
     }

@@ -50,7 +50,7 @@ impl Shared {
     fn verify_small_files(&self, report: &mut VerifyReport) {
         let (place, list) = (&self.place, lock(&self.list));
         let path = place.directory.join(STORE_FILE);
-        let expected = store_head(place, list.is_some(), self.compressed_records.load(Ordering::Acquire));
+        let expected = store_head(place, list.is_some(), self.rung());
         let head = read_store_file(place).and_then(|head| match head == expected {
             true => Ok(head),
             false => Err(Error::corruption(&path, 0, "it is the head of another store")),

@@ -256,7 +256,7 @@ impl TabletInner {
     pub(crate) fn seal(&self, order: &mut Order) -> Result<()> {
         let log_segment = self.shared.end_segment()?;
         self.seal_before(order, log_segment);
-        // The new segment's head may have to become durable.
+        // What was written last before it, and the new segment's head, may have to become durable.
         self.shared.work.ask_sync();
         Ok(())
     }
@@ -268,7 +268,7 @@ impl TabletInner {
         if order.active.is_empty() { Ok(()) } else { self.seal(order) }
     }
 
-    /// Seals the memtable, whose records are synced, and to which no record in `log_segment` or after will belong.
+    /// Seals the memtable, whose records are written, and to which no record in `log_segment` or after will belong.
     pub(crate) fn seal_before(&self, order: &mut Order, log_segment: u64) {
         let next = self.take_next(order.active.entries());
         let sealed = SealedMemtable {

@@ -2,8 +2,8 @@
 //!
 //! A commit that finds the active memtable full seals it and goes on in an empty one and in a new segment of the log. Making both
 //! takes milliseconds: a table of slots for as many keys as there will be, each page of it touched for the first time; a
-//! file, its name, and the sync of what the segment before still has to write. So when little room is left the syncing
-//! thread is asked to do all of it beforehand. If it comes too late the commit does it, as it does where there are no threads.
+//! file, and its name. So when little room is left the syncing thread is asked to do all of it beforehand; where there are no
+//! threads the commit does that at its end. If it comes too late the seal does it.
 
 use std::sync::Arc;
 
@@ -32,8 +32,10 @@ impl TabletInner {
     /// Asks for the next memtable if the active one, which takes `bytes`, is nearly full.
     pub(crate) fn ask_for_next(&self, bytes: usize) {
         let left = self.options.memtable_bytes.saturating_sub(bytes);
-        let much = left > (self.options.memtable_bytes / PART_LEFT).max(BYTES_LEFT);
-        if much || self.options.background == BackgroundWork::Inline {
+        let part = self.options.memtable_bytes / PART_LEFT;
+        // Who does it at once needs no time for it.
+        let at_once = self.options.background == BackgroundWork::Inline;
+        if left > if at_once { part } else { part.max(BYTES_LEFT) } {
             return;
         }
         let mut next = lock(&self.next);
@@ -141,8 +143,14 @@ mod tests {
     fn a_seal_before_it_is_ready_makes_its_own() {
         let store = open(BackgroundWork::Inline);
         let tablet = store.tablet();
+        let first = active(&tablet);
         (0..30).for_each(|key| put(&tablet, key, 100 << 10));
-        assert!(matches!(*lock(&tablet.inner.next), Next::NotWanted), "without threads nobody is asked");
+        assert!(ready(&tablet).is_none(), "there is room");
+        let is_made = (30..60).any(|key| {
+            put(&tablet, key, 100 << 10);
+            ready(&tablet).is_some()
+        });
+        assert!(is_made && Arc::ptr_eq(&first, &active(&tablet)), "without threads by the commit itself");
         *lock(&tablet.inner.next) = Next::Wanted;
         tablet.flush().unwrap();
         assert!(matches!(*lock(&tablet.inner.next), Next::NotWanted));

@@ -23,7 +23,7 @@ use crate::tablet::watermark::Watermark;
 use crate::tablet::{Order, SealedMemtable, TabletId, TabletInner};
 use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
-use crate::wal::header::segment_path;
+use crate::wal::header::{LogRung, segment_path};
 use crate::wal::record::{Record, RecordKind};
 
 /// Where a store is.
@@ -37,8 +37,8 @@ pub(crate) struct Place {
     pub(crate) identity: u128,
     /// Wraps the files' keys; `None` when they have none.
     pub(crate) keys: Option<Arc<StoreKeys>>,
-    /// Whether records of the log may be compressed, as `STORE` says when the store is opened.
-    pub(crate) compressed_records: bool,
+    /// What the log may have, as `STORE` says when the store is opened.
+    pub(crate) rung: LogRung,
 }
 
 impl Place {

@@ -8,8 +8,10 @@ use crate::error::{Error, Result};
 /// The first bytes of every log file.
 pub const MAGIC: [u8; 8] = *b"SHEAFLOG";
 /// The newest format version this build reads.
-pub const FORMAT_VERSION: u32 = 4;
-/// The format version this build writes into `STORE` and segments of a store whose records may be compressed.
+pub const FORMAT_VERSION: u32 = 5;
+/// The format version this build writes into `STORE` and segments of a store whose segments may be begun early.
+const FORMAT_VERSION_EARLY: u32 = 5;
+/// The one it writes into those of another store whose records may be compressed.
 const FORMAT_VERSION_COMPRESSED: u32 = 4;
 /// The one it writes into `STORE` of another store with several tablets, and into every `TABLETS`.
 pub const FORMAT_VERSION_TABLETS: u32 = 3;
@@ -22,8 +24,45 @@ pub const FORMAT_VERSION_OLDEST: u32 = 1;
 /// Bytes of the head; the first chunk follows.
 pub const HEADER_BYTES: usize = 64;
 const AES_256_GCM: u8 = 1;
+/// Where a head says that its segment was begun early.
+const BEGUN_EARLY: usize = 14;
 /// The bytes of the head that mean nothing yet.
-const RESERVED: [usize; 6] = [14, 15, 56, 57, 58, 59];
+const RESERVED: [usize; 5] = [15, 56, 57, 58, 59];
+
+/// What a log may have beyond what every log has; each rung has what those before it have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogRung {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Records that are compressed.
+    Compressed,
+    /// Segments that are begun before the one before them is durable.
+    Early,
+}
+
+impl LogRung {
+    /// The newest.
+    pub const NEWEST: LogRung = LogRung::Early;
+
+    /// Its place, from 0 on, for who keeps it in an atomic number.
+    pub fn to_byte(self) -> u8 {
+        match self {
+            LogRung::Plain => 0,
+            LogRung::Compressed => 1,
+            LogRung::Early => 2,
+        }
+    }
+
+    /// The rung at a place; the newest if there is none.
+    pub fn from_byte(place: u8) -> LogRung {
+        match place {
+            0 => LogRung::Plain,
+            1 => LogRung::Compressed,
+            _ => LogRung::Early,
+        }
+    }
+}
 
 /// What a log file is. The number is the one stored on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +92,22 @@ pub struct LogHeader {
     pub previous_end: u64,
     /// Whether the records are encrypted; a key block then follows the head. In `STORE`: whether all files are.
     pub encrypted: bool,
-    /// Whether records may be compressed. In `STORE`: whether those of segments begun from now on may be. Never in a manifest.
-    pub compressed_records: bool,
+    /// What the segment may have. In `STORE`: what those begun from now on may have. Nothing in a manifest.
+    pub rung: LogRung,
+    /// Whether the segment before may not have been durable to its end when this head was written. Then this segment holds nothing
+    /// durable until it promises something; see [`crate::wal::recovery`].
+    pub begun_early: bool,
 }
 
 impl LogHeader {
     /// The format version of a file with this head.
     pub fn format_version(&self) -> u32 {
-        match (self.compressed_records, self.kind, self.encrypted) {
-            (true, _, _) => FORMAT_VERSION_COMPRESSED,
-            (false, LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
-            (false, _, true) => FORMAT_VERSION_ENCRYPTED,
-            (false, _, false) => FORMAT_VERSION_OPEN,
+        match (self.rung, self.kind, self.encrypted) {
+            (LogRung::Early, _, _) => FORMAT_VERSION_EARLY,
+            (LogRung::Compressed, _, _) => FORMAT_VERSION_COMPRESSED,
+            (LogRung::Plain, LogKind::StoreOfTablets, _) => FORMAT_VERSION_TABLETS,
+            (LogRung::Plain, _, true) => FORMAT_VERSION_ENCRYPTED,
+            (LogRung::Plain, _, false) => FORMAT_VERSION_OPEN,
         }
     }
 
@@ -79,7 +122,8 @@ impl LogHeader {
             LogKind::Store => 3,
             LogKind::StoreOfTablets => 4,
         });
-        out.extend_from_slice(&[if self.encrypted { AES_256_GCM } else { 0 }, 0, 0]);
+        out.push(if self.encrypted { AES_256_GCM } else { 0 });
+        out.extend_from_slice(&[u8::from(self.begun_early), 0]);
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.identity.to_le_bytes());
         out.extend_from_slice(&self.previous.to_le_bytes());
@@ -98,7 +142,14 @@ impl LogHeader {
             return Ok(None);
         }
         let Some((version, header)) = decode_fields(covered) else { return Ok(None) };
-        let reserved = RESERVED.into_iter().find(|&at| covered.get(at).is_some_and(|&byte| byte != 0));
+        let is_segment = header.is_some_and(|header| header.kind == LogKind::Segment);
+        let early_max = u8::from(is_segment && version == FORMAT_VERSION_EARLY);
+        let meaningless = |at: usize| match covered.get(at) {
+            Some(&byte) if at == BEGUN_EARLY => byte > early_max,
+            Some(&byte) => byte != 0,
+            None => false,
+        };
+        let reserved = [BEGUN_EARLY].into_iter().chain(RESERVED).find(|&at| meaningless(at));
         if !(FORMAT_VERSION_OLDEST..=FORMAT_VERSION).contains(&version) {
             return Err(Error::FormatVersion {
                 file: file.to_path_buf(),
@@ -133,8 +184,13 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
     };
     let cipher = take_u8(&mut rest)?;
     let encrypted = (cipher <= AES_256_GCM).then_some(cipher == AES_256_GCM);
-    let compressed_records = version == FORMAT_VERSION_COMPRESSED;
-    take(&mut rest, 2)?;
+    let rung = match version {
+        FORMAT_VERSION_EARLY => LogRung::Early,
+        FORMAT_VERSION_COMPRESSED => LogRung::Compressed,
+        _ => LogRung::Plain,
+    };
+    let begun_early = take_u8(&mut rest)?;
+    take(&mut rest, 1)?;
     let number = take_u64(&mut rest)?;
     let (low, high) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
     let identity = (u128::from(high) << 64) | u128::from(low);
@@ -146,12 +202,13 @@ fn decode_fields(covered: &[u8]) -> Option<(u32, Option<LogHeader>)> {
         previous,
         previous_end,
         encrypted,
-        compressed_records,
+        rung,
+        begun_early: begun_early == 1,
     });
     // A version is what the other fields call for, or the head is none that was ever written.
     let manifest = |header: &LogHeader| header.kind == LogKind::Manifest;
     let header = header
-        .filter(|header| header.format_version() == version && !(compressed_records && manifest(header)));
+        .filter(|header| header.format_version() == version && !(rung > LogRung::Plain && manifest(header)));
     Some((version, header))
 }
 
@@ -179,7 +236,8 @@ mod tests {
             previous: 8,
             previous_end: 777,
             encrypted: false,
-            compressed_records: false,
+            rung: LogRung::Plain,
+            begun_early: false,
         };
         let bytes = header.encode();
         assert_eq!(bytes.len(), HEADER_BYTES);
@@ -191,11 +249,15 @@ mod tests {
             let of_tablets = LogHeader { kind: LogKind::StoreOfTablets, encrypted, ..header };
             assert_eq!(LogHeader::decode(&of_tablets.encode(), file).unwrap(), Some(of_tablets));
             for kind in [LogKind::Segment, LogKind::Store, LogKind::StoreOfTablets] {
-                let compressed = LogHeader { kind, encrypted, compressed_records: true, ..header };
-                assert_eq!(compressed.format_version(), 4);
-                assert_eq!(LogHeader::decode(&compressed.encode(), file).unwrap(), Some(compressed));
+                for (rung, version) in [(LogRung::Compressed, 4), (LogRung::Early, 5)] {
+                    let raised = LogHeader { kind, encrypted, rung, ..header };
+                    assert_eq!(raised.format_version(), version);
+                    assert_eq!(LogHeader::decode(&raised.encode(), file).unwrap(), Some(raised));
+                }
             }
         }
+        let early = LogHeader { rung: LogRung::Early, begun_early: true, ..header };
+        assert_eq!(LogHeader::decode(&early.encode(), file).unwrap(), Some(early));
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -203,7 +265,7 @@ mod tests {
         }
     }
 
-    fn head(kind: LogKind, encrypted: bool, compressed_records: bool) -> LogHeader {
+    fn head(kind: LogKind, encrypted: bool, rung: LogRung) -> LogHeader {
         LogHeader {
             kind,
             number: 1,
@@ -211,7 +273,8 @@ mod tests {
             previous: 0,
             previous_end: 0,
             encrypted,
-            compressed_records,
+            rung,
+            begun_early: false,
         }
     }
 
@@ -235,17 +298,18 @@ mod tests {
             let decoded = LogHeader::decode(&with_byte(&header, 8, version), Path::new("x"));
             assert!(matches!(decoded, Err(Error::Corruption { offset: 12, .. })), "{header:?} as {version}");
         };
-        refused(head(LogKind::Segment, false, false), 2);
-        refused(head(LogKind::Segment, true, false), 1);
-        refused(head(LogKind::Segment, false, false), 3);
-        refused(head(LogKind::StoreOfTablets, true, false), 2);
-        refused(head(LogKind::StoreOfTablets, false, true), 1);
-        refused(head(LogKind::Manifest, false, false), 4);
+        refused(head(LogKind::Segment, false, LogRung::Plain), 2);
+        refused(head(LogKind::Segment, true, LogRung::Plain), 1);
+        refused(head(LogKind::Segment, false, LogRung::Plain), 3);
+        refused(head(LogKind::StoreOfTablets, true, LogRung::Plain), 2);
+        refused(head(LogKind::StoreOfTablets, false, LogRung::Compressed), 1);
+        refused(head(LogKind::Manifest, false, LogRung::Plain), 4);
+        refused(head(LogKind::Manifest, false, LogRung::Plain), 5);
     }
 
     #[test]
     fn another_format_version_is_named() {
-        let bytes = with_byte(&head(LogKind::Manifest, false, false), 8, 99);
+        let bytes = with_byte(&head(LogKind::Manifest, false, LogRung::Plain), 8, 99);
         let error = LogHeader::decode(&bytes, Path::new("x")).unwrap_err();
         assert!(matches!(error, Error::FormatVersion { found: 99, .. }), "{error}");
     }
@@ -253,7 +317,7 @@ mod tests {
     #[test]
     fn a_byte_that_means_nothing_must_be_zero() {
         for kind in [LogKind::Segment, LogKind::Manifest, LogKind::Store] {
-            let header = head(kind, false, false);
+            let header = head(kind, false, LogRung::Plain);
             for at in RESERVED {
                 assert_eq!(header.encode()[at], 0);
                 let mut bytes = with_byte(&header, at, 1);
@@ -266,6 +330,39 @@ mod tests {
                 let newer = LogHeader::decode(&bytes, Path::new("x"));
                 assert!(matches!(newer, Err(Error::FormatVersion { found: 99, .. })), "{newer:?}");
             }
+        }
+    }
+
+    #[test]
+    fn only_segments_of_the_version_that_has_it_are_begun_early() {
+        let rungs = [LogRung::Plain, LogRung::Compressed, LogRung::Early];
+        for (kind, rung) in
+            [LogKind::Segment, LogKind::Store].into_iter().flat_map(|kind| rungs.map(|rung| (kind, rung)))
+        {
+            for byte in 0..4 {
+                let decoded = LogHeader::decode(
+                    &with_byte(&head(kind, false, rung), BEGUN_EARLY, byte),
+                    Path::new("x"),
+                );
+                let early = kind == LogKind::Segment && rung == LogRung::Early && byte == 1;
+                match decoded {
+                    Ok(Some(header)) => {
+                        assert!(header.begun_early == early && (byte == 0 || early), "{header:?} {byte}")
+                    }
+                    decoded => assert!(
+                        byte > 0 && !early && matches!(decoded, Err(Error::Corruption { offset: 14, .. })),
+                        "{decoded:?}"
+                    ),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rung_comes_back_from_its_place() {
+        for rung in [LogRung::Plain, LogRung::Compressed, LogRung::Early] {
+            assert_eq!(LogRung::from_byte(rung.to_byte()), rung);
+            assert!(rung <= LogRung::NEWEST);
         }
     }
 

@@ -10,45 +10,35 @@
 //! written behind them until they are there.
 //!
 //! Who goes on to the next segment makes commits wait for three syncs: of what the last one still has to write, of the next
-//! one's name, and of its head. `prepare` does most of it beforehand: it makes the next file, empty, and its name durable,
-//! and the caller syncs the current one. What is left to `rotate` is the sync of what was written since. A head in a
-//! prepared file is synced with the first records behind it, until when `synced` is 0 and nothing is promised; the log is
-//! not said to begin in such a segment before (see `durable_position`).
+//! one's name, and of its head. `prepare` does the second beforehand: it makes the next file, empty, and its name durable. The
+//! others are left to the next sync, which whoever goes on asks for: it makes the segment before durable to its end, and then
+//! the open one with its head. Until then `synced` is 0 and nothing is promised; a head says that it was begun so early, and
+//! the log is not said to begin in such a segment (see `durable_position`). At most one segment waits for that: who
+//! goes on once more makes it durable first.
 //!
 //! A failed call poisons the store: what the file holds then is unknown.
 //!
 //! A sync that makes a file longer has two things to write, the bytes and the file system's record of the length, one after
 //! the other. So before a small sync room is reserved for those to come; it reads as zeros, which end a log like a torn tail.
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::clock::Clock;
-use crate::encryption::{FileCipher, StoreKeys};
+use crate::encryption::StoreKeys;
 use crate::error::{Error, Result};
 use crate::histogram::DurationHistogram;
 use crate::poison::Poison;
-use crate::sync::scheduled::{AtomicBool, Condvar, Mutex, MutexGuard};
+use crate::sync::scheduled::{AtomicU8, Condvar, Mutex, MutexGuard};
 use crate::vfs::{Vfs, VfsFile};
-use crate::wal::buffers::Buffers;
-use crate::wal::chunk::{ChunkContext, frame, record_offset};
+use crate::wal::chunk::{frame, record_offset};
 use crate::wal::head;
-use crate::wal::header::{LogHeader, LogKind, segment_path};
+use crate::wal::header::{LogHeader, LogKind, LogRung, segment_path};
+use crate::wal::open_segment::{
+    Before, OpenSegment, Prepared, WRITE_BACK_BYTES, WRITE_BACK_TAIL_BYTES, create_segment,
+};
 use crate::wal::record::{RecordHead, encode_head};
-
-/// Room reserved at a time for syncs to come, in bytes: as much as the segment has already, within these bounds.
-const RESERVE_BYTES: RangeInclusive<u64> = 4 << 10..=256 << 10;
-/// Syncs of more than this are not worth reserving for: their bytes take longer than the length.
-const RESERVE_SYNC_BYTES_MAX: u64 = 8 << 10;
-/// Where room ends: at a page, so that the disk's units are whole.
-const RESERVE_ALIGNMENT_BYTES: u64 = 4 << 10;
-/// What was written and not synced the disk begins with when it is so much: what it has begun with a sync need not wait for, and who
-/// appends waits for a sync when both want the same page, or the file's map of blocks.
-const WRITE_BACK_BYTES: u64 = 1 << 20;
-/// So much of it is left alone: the pages that the next append may want.
-const WRITE_BACK_TAIL_BYTES: u64 = 64 << 10;
 
 /// The write-ahead log of a store.
 #[derive(Debug)]
@@ -61,25 +51,16 @@ pub struct Log {
     identity: u128,
     /// Wraps the segments' keys; `None` when they have none.
     keys: Option<Arc<StoreKeys>>,
-    /// Whether records may be compressed in the open segment, and so in all after it. It never goes back.
-    compressed_records: AtomicBool,
+    /// What the open segment may have, and so all after it: a [`LogRung`]. It never goes back.
+    rung: AtomicU8,
     /// Stops the store after a failure.
     poison: Arc<Poison>,
     /// What syncs are timed by.
     clock: Option<Arc<dyn Clock>>,
     /// The open segment.
-    inner: Mutex<Inner>,
+    inner: Mutex<OpenSegment>,
     /// Signalled when a sync or a preparation ends.
     sync_ended: Condvar,
-}
-
-/// The file of the next segment, empty, with a durable name.
-#[derive(Debug)]
-struct Prepared {
-    /// Its number.
-    number: u64,
-    /// The file.
-    file: Arc<dyn VfsFile>,
 }
 
 /// What the log has done since it was opened.
@@ -95,41 +76,6 @@ pub struct LogStatistics {
     pub segments: u64,
     /// How long the syncs took that commits waited for.
     pub sync_times: DurationHistogram,
-}
-
-/// The open segment.
-#[derive(Debug)]
-struct Inner {
-    /// Its number.
-    number: u64,
-    /// The file.
-    file: Arc<dyn VfsFile>,
-    /// Its path, for errors.
-    path: PathBuf,
-    /// What its chunks belong to.
-    context: ChunkContext,
-    /// What encrypts its records.
-    cipher: Option<FileCipher>,
-    /// Bytes handed to the system.
-    written: u64,
-    /// Bytes known to be durable; 0 while the head is not.
-    synced: u64,
-    /// To where the system was told to begin writing to the disk.
-    write_back_end: u64,
-    /// How far room was reserved.
-    reserved: u64,
-    /// Framed records not yet handed over. What is taken of them, who syncs hands over now.
-    buffers: Buffers,
-    /// Segments before this one whose files are still there.
-    older: Vec<u64>,
-    /// Whether somebody syncs. Only that one changes it back, and the segment stays the open one until then.
-    syncing: bool,
-    /// The next segment's file, if it has been made.
-    prepared: Option<Prepared>,
-    /// Whether somebody makes it now. Only that one changes it back.
-    preparing: bool,
-    /// Counters.
-    statistics: LogStatistics,
 }
 
 /// A place in the log.
@@ -148,6 +94,8 @@ pub struct LogTail {
     pub number: u64,
     /// How many of its bytes are part of the log.
     pub end: u64,
+    /// The segment before, if it may not be durable to its end.
+    pub before: Option<u64>,
     /// The number the next segment gets.
     pub next_number: u64,
     /// Segments whose files are there.
@@ -155,8 +103,7 @@ pub struct LogTail {
 }
 
 impl Log {
-    /// Begins a new segment behind `tail`. `compressed_records`: whether records may be compressed, which the format version
-    /// of the store says.
+    /// Begins a new segment behind `tail`, which is durable. `rung`: what the format version of the store says.
     pub fn begin(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
@@ -164,7 +111,7 @@ impl Log {
         keys: Option<Arc<StoreKeys>>,
         tail: LogTail,
         poison: Arc<Poison>,
-        compressed_records: bool,
+        rung: LogRung,
     ) -> Result<Log> {
         let header = LogHeader {
             kind: LogKind::Segment,
@@ -173,15 +120,16 @@ impl Log {
             previous: tail.number,
             previous_end: tail.end,
             encrypted: keys.is_some(),
-            compressed_records,
+            rung,
+            begun_early: false,
         };
         let mut inner = create_segment(&*vfs, directory, &header, keys.as_deref())?;
         inner.older = tail.segments;
         let inner = Mutex::new(inner);
         let sync_ended = Condvar::new();
         let (directory, clock) = (directory.to_path_buf(), None);
-        let compressed_records = AtomicBool::new(compressed_records);
-        Ok(Log { vfs, directory, identity, keys, compressed_records, poison, clock, inner, sync_ended })
+        let rung = AtomicU8::new(rung.to_byte());
+        Ok(Log { vfs, directory, identity, keys, rung, poison, clock, inner, sync_ended })
     }
 
     /// The same log, whose syncs are timed.
@@ -189,23 +137,28 @@ impl Log {
         Log { clock: Some(clock), ..self }
     }
 
-    /// Whether a record that is appended from now on may be compressed.
-    pub fn may_compress(&self) -> bool {
-        self.compressed_records.load(Ordering::Acquire)
+    /// What the open segment may have.
+    fn rung(&self) -> LogRung {
+        LogRung::from_byte(self.rung.load(Ordering::Acquire))
     }
 
-    /// Lets records be compressed from now on: in a new segment, whose head says so. The `STORE` file must say so before, or
-    /// a build that does not know of it would open the store.
-    pub fn allow_compression(&self) -> Result<()> {
+    /// Whether a record that is appended from now on may be compressed.
+    pub fn may_compress(&self) -> bool {
+        self.rung() >= LogRung::Compressed
+    }
+
+    /// Lets the log have all that this build knows of from now on: in a new segment, whose head says so. The `STORE` file must
+    /// say so before, or a build that does not know of it would open the store.
+    pub fn raise(&self) -> Result<()> {
         self.poison.check()?;
         let mut inner = self.lock_to_rotate(0);
         self.poison.check()?;
-        if self.may_compress() {
+        if self.rung() == LogRung::NEWEST {
             return Ok(());
         }
         // Poisoned before the lock is free: who waits for it must not sync once more what could not be synced.
-        self.rotate_locked(&mut inner, true).map_err(|error| self.keep(error))?;
-        self.compressed_records.store(true, Ordering::Release);
+        self.rotate_locked(&mut inner, LogRung::NEWEST).map_err(|error| self.keep(error))?;
+        self.rung.store(LogRung::NEWEST.to_byte(), Ordering::Release);
         Ok(())
     }
 
@@ -219,7 +172,7 @@ impl Log {
     }
 
     /// Locks the open segment.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, OpenSegment> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -299,12 +252,12 @@ impl Log {
     pub fn sync(&self) -> Result<()> {
         self.poison.check()?;
         let mut inner = self.lock();
-        let (number, target) = (inner.number, inner.length());
-        while inner.syncing && inner.number == number && inner.synced < target {
+        let target = LogPosition { segment: inner.number, offset: inner.length() };
+        while inner.syncing && !inner.is_durable(target) {
             inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        // Of the file before, which is synced when the next is begun, or by somebody else.
-        if inner.number != number || inner.synced >= target {
+        // By somebody else.
+        if inner.is_durable(target) {
             return Ok(());
         }
         self.poison.check()?;
@@ -317,19 +270,25 @@ impl Log {
         };
         inner.syncing = true;
         let (file, target) = (Arc::clone(&inner.file), inner.written + inner.buffers.taken());
+        let (before, path) = (inner.before.clone(), inner.path.clone());
         drop(inner);
         // Not under the lock: others append, and write unless this one does, while the disk works.
         let started = self.micros();
-        let synced = if taken.is_empty() { file.sync() } else { file.append_durably(&taken) };
+        let first = before.as_ref().map_or(Ok(()), Before::sync);
+        let synced = first.and_then(|()| {
+            let synced = if taken.is_empty() { file.sync() } else { file.append_durably(&taken) };
+            synced.map_err(|error| Error::io("sync", &path, error))
+        });
         let micros = self.micros().saturating_sub(started);
         let mut inner = self.lock();
         inner.syncing = false;
-        let synced = synced.map_err(|error| self.poison.set(Error::io("sync", &inner.path, error)));
+        let synced = synced.map_err(|error| self.poison.set(error));
         if synced.is_ok() {
             if !taken.is_empty() {
                 inner.note_written(taken.len() as u64);
             }
-            inner.statistics.syncs += 1;
+            inner.before = None;
+            inner.statistics.syncs += 1 + u64::from(before.is_some());
             inner.statistics.sync_times.note(micros);
             inner.synced = inner.synced.max(target);
         }
@@ -387,7 +346,7 @@ impl Log {
     /// Locks the open segment, and if it has `bytes` or more, at a time when nobody makes the file of the next, and nobody
     /// syncs: of two syncs of a file at once the system may tell only one that it has failed, and those who wait would take
     /// the other's word.
-    fn lock_to_rotate(&self, bytes: u64) -> MutexGuard<'_, Inner> {
+    fn lock_to_rotate(&self, bytes: u64) -> MutexGuard<'_, OpenSegment> {
         let mut inner = self.lock();
         while (inner.preparing || inner.syncing) && inner.length() >= bytes {
             inner = self.sync_ended.wait(inner).unwrap_or_else(PoisonError::into_inner);
@@ -410,30 +369,37 @@ impl Log {
             return Ok(inner.number);
         }
         // Nobody is to be woken: the sync or preparation that others wait for has ended before, and told them.
-        self.rotate_locked(&mut inner, self.may_compress()).map_err(|error| self.keep(error))
+        self.rotate_locked(&mut inner, self.rung()).map_err(|error| self.keep(error))
     }
 
-    /// As `rotate`, with the lock held, and while nobody syncs. `compressed_records`: whether those of the new segment may be
-    /// compressed.
-    fn rotate_locked(&self, inner: &mut Inner, compressed_records: bool) -> Result<u64> {
+    /// As `rotate`, with the lock held, and while nobody syncs. `rung`: what the new segment may have.
+    fn rotate_locked(&self, inner: &mut OpenSegment, rung: LogRung) -> Result<u64> {
         inner.write()?;
-        if inner.synced < inner.written {
+        let number = inner.number + 1;
+        let prepared = inner.prepared.take().filter(|prepared| prepared.number == number);
+        inner.sync_before()?;
+        // A head that is synced at once must not be durable before what it continues. By the rung of the open one: what is
+        // below does not know segments that were begun early.
+        let is_early = self.rung() >= LogRung::Early && prepared.is_some();
+        if inner.synced < inner.written && !is_early {
             inner.file.sync().map_err(|error| Error::io("sync", &inner.path, error))?;
             inner.synced = inner.written;
         }
+        let begun_early = inner.synced < inner.written;
         let header = LogHeader {
             kind: LogKind::Segment,
-            number: inner.number + 1,
+            number,
             identity: self.identity,
             previous: inner.number,
             previous_end: inner.written,
             encrypted: self.keys.is_some(),
-            compressed_records,
+            rung,
+            begun_early,
         };
-        let prepared = inner.prepared.take().filter(|prepared| prepared.number == header.number);
         let mut next = self.begin_segment(&header, prepared)?;
         next.older = std::mem::take(&mut inner.older);
         next.older.push(inner.number);
+        next.before = begun_early.then(|| inner.to_before());
         next.statistics = LogStatistics {
             segments: inner.statistics.segments + 1,
             syncs: inner.statistics.syncs + 1,
@@ -444,14 +410,14 @@ impl Log {
     }
 
     /// A segment whose name is durable, and its head as well unless the file was prepared.
-    fn begin_segment(&self, header: &LogHeader, prepared: Option<Prepared>) -> Result<Inner> {
+    fn begin_segment(&self, header: &LogHeader, prepared: Option<Prepared>) -> Result<OpenSegment> {
         let keys = self.keys.as_deref();
         let Some(Prepared { file, .. }) = prepared else {
             return create_segment(&*self.vfs, &self.directory, header, keys);
         };
         let path = segment_path(&self.directory, header.number);
         let begun = head::begin_in(&*self.vfs, &path, header, keys, || Ok(file))?;
-        Ok(Inner::new(header, path, begun, 0))
+        Ok(OpenSegment::new(header, path, begun, 0))
     }
 
     /// How far the log is known to be on disk: behind the head of the open segment at least, which is synced if it has
@@ -471,7 +437,10 @@ impl Log {
     /// its head included.
     pub fn synced_position(&self) -> LogPosition {
         let inner = self.lock();
-        LogPosition { segment: inner.number, offset: inner.synced }
+        match &inner.before {
+            Some(before) => LogPosition { segment: before.number, offset: before.synced },
+            None => LogPosition { segment: inner.number, offset: inner.synced },
+        }
     }
 
     /// Removes the files of segments below `number`. A file that cannot be removed is tried again next time.
@@ -515,89 +484,6 @@ impl Log {
     }
 }
 
-impl Inner {
-    /// A segment with nothing but its head, `synced` bytes of which are durable.
-    fn new(header: &LogHeader, path: PathBuf, begun: head::Begun, synced: u64) -> Inner {
-        let head::Begun { file, cipher, length } = begun;
-        Inner {
-            number: header.number,
-            context: ChunkContext::new(header.identity, header.number),
-            cipher,
-            file,
-            path,
-            written: length,
-            synced,
-            write_back_end: 0,
-            reserved: length,
-            buffers: Buffers::default(),
-            older: Vec::new(),
-            syncing: false,
-            prepared: None,
-            preparing: false,
-            statistics: LogStatistics::default(),
-        }
-    }
-
-    /// Its length in bytes, those that are not yet handed over included.
-    fn length(&self) -> u64 {
-        self.written + self.buffers.length()
-    }
-
-    /// How much was written that is neither durable nor, as far as the system was told, on its way.
-    fn not_begun(&self) -> u64 {
-        self.written.saturating_sub(self.write_back_end.max(self.synced))
-    }
-
-    /// Whether a sync has nothing to do but for what has gathered, and room for it was reserved and synced.
-    fn can_take(&self) -> bool {
-        !self.buffers.gathering.is_empty() && self.synced == self.written && self.length() <= self.reserved
-    }
-
-    /// Reserves room for syncs to come, if they are small and it is used up.
-    fn reserve(&mut self) {
-        if self.written > self.reserved && self.written - self.synced <= RESERVE_SYNC_BYTES_MAX {
-            let bytes = self.written.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
-            let end = self.written + bytes;
-            self.reserved = end - end % RESERVE_ALIGNMENT_BYTES;
-            // Where there is none to be had, appends make the file longer as ever, and say so if they cannot.
-            let _only_a_hint = self.file.reserve(self.reserved - self.written);
-        }
-    }
-
-    /// Hands the buffer to the system.
-    fn write(&mut self) -> Result<()> {
-        if self.buffers.gathering.is_empty() {
-            return Ok(());
-        }
-        self.file.append(&self.buffers.gathering).map_err(|error| Error::io("write", &self.path, error))?;
-        self.note_written(self.buffers.gathering.len() as u64);
-        self.buffers.gathering.clear();
-        Ok(())
-    }
-
-    /// Counts what was handed over in one call.
-    fn note_written(&mut self, bytes: u64) {
-        self.written += bytes;
-        self.statistics.written_bytes += bytes;
-        self.statistics.writes += 1;
-    }
-}
-
-/// Creates a segment whose head and name are durable.
-fn create_segment(
-    vfs: &dyn Vfs,
-    directory: &Path,
-    header: &LogHeader,
-    keys: Option<&StoreKeys>,
-) -> Result<Inner> {
-    let path = segment_path(directory, header.number);
-    let begun = head::begin(vfs, &path, header, keys)?;
-    begun.file.sync().map_err(|error| Error::io("sync", &path, error))?;
-    vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))?;
-    let synced = begun.length;
-    Ok(Inner::new(header, path, begun, synced))
-}
-
 #[cfg(all(test, shuttle))]
 #[path = "log_schedules.rs"]
 mod schedules;
@@ -606,6 +492,7 @@ mod tests {
     use super::*;
     use crate::timestamp::Timestamp;
     use crate::vfs::MemoryVfs;
+    use crate::wal::open_segment::RESERVE_BYTES;
     use crate::wal::record::RecordKind;
 
     fn log() -> (MemoryVfs, Log) {
@@ -613,7 +500,7 @@ mod tests {
         vfs.create_dir(Path::new("/log")).unwrap();
         let shared: Arc<dyn Vfs> = Arc::new(vfs.clone());
         let tail = LogTail { next_number: 1, ..LogTail::default() };
-        (vfs, Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::default(), false).unwrap())
+        (vfs, Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::default(), LogRung::Plain).unwrap())
     }
 
     fn append(log: &Log, index: u64, bytes: usize) {

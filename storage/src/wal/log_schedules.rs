@@ -12,6 +12,7 @@ use crate::poison::Poison;
 use crate::store::schedules::{NEVER, Yielding, explore};
 use crate::timestamp::Timestamp;
 use crate::vfs::Vfs;
+use crate::wal::header::LogRung;
 use crate::wal::log::{Log, LogPosition, LogTail};
 use crate::wal::record::{RecordHead, RecordKind};
 use crate::wal::recovery::Replay;
@@ -32,7 +33,8 @@ fn share_a_log(vfs: &Yielding, acts: &[Act]) -> (Arc<Log>, Vec<Result<()>>) {
     vfs.memory.create_dir(Path::new("/log")).unwrap();
     let (shared, poison) = (Arc::new(vfs.clone()), Arc::new(Poison::default()));
     let tail = LogTail { next_number: 1, ..LogTail::default() };
-    let log = Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::clone(&poison), false).unwrap();
+    let rung = [LogRung::Compressed, LogRung::Early][thread_rng().gen_range(0..2)];
+    let log = Log::begin(shared, Path::new("/log"), 7, None, tail, Arc::clone(&poison), rung).unwrap();
     let log = Arc::new(log);
     let start = |act: &Act| {
         let (log, act) = (Arc::clone(&log), *act);
@@ -61,7 +63,7 @@ const ACTS: [Act; 5] = [
         log.prepare()?;
         log.rotate_past(1).map(drop)
     },
-    |log| log.allow_compression(),
+    |log| log.raise(),
 ];
 
 #[test]
@@ -116,7 +118,8 @@ fn write_own(log: &Log) -> Result<()> {
 
 #[test]
 fn who_writes_beside_syncs_writes_behind_what_they_hand_over() {
-    const ACTS: [Act; 5] = [sync_two, sync_two, write_own, write_own, |log| log.rotate().map(drop)];
+    const ACTS: [Act; 6] =
+        [sync_two, sync_two, write_own, write_own, Log::prepare, |log| log.rotate().map(drop)];
     explore("writes beside syncs of a log", || {
         PLACES.with_borrow_mut(Vec::clear);
         let vfs = Yielding::new(NEVER);

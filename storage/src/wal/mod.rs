@@ -13,6 +13,7 @@ pub mod compression;
 pub mod head;
 pub mod header;
 pub mod log;
+mod open_segment;
 pub mod reader;
 pub mod record;
 pub mod recovery;

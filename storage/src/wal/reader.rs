@@ -26,6 +26,17 @@ use crate::vfs::VfsFile;
 use crate::wal::chunk::{BLOCK_BYTES, CHUNK_HEADER_BYTES, ChunkContext, ChunkKind, parse};
 use crate::wal::head::first_chunk_offset;
 
+/// Where the log ends in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEnd {
+    /// Nobody knows.
+    Unknown,
+    /// Here or before: what is behind was never part of it, and what is in front need not be durable.
+    AtMost(u64),
+    /// Here. All of it was durable once.
+    At(u64),
+}
+
 /// A log file being read.
 pub struct LogReader {
     /// The file.
@@ -53,17 +64,21 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Reads `file` from behind its head, and its key block if it has a `cipher`. `known_end` is where the log ends in it,
-    /// if that is known.
+    /// Reads `file` from behind its head, and its key block if it has a `cipher`, to the `end` of the log in it.
     pub fn new(
         file: Arc<dyn VfsFile>,
         path: &Path,
         context: ChunkContext,
         cipher: Option<FileCipher>,
-        known_end: Option<u64>,
+        end: LogEnd,
     ) -> Result<LogReader> {
         let length = file.len().map_err(|error| Error::io("measure", path, error))?;
-        if known_end.is_some_and(|end| end > length) {
+        let (readable, known_end) = match end {
+            LogEnd::Unknown => (length, None),
+            LogEnd::AtMost(end) => (length.min(end), None),
+            LogEnd::At(end) => (end, Some(end)),
+        };
+        if readable > length {
             return Err(Error::corruption(
                 path,
                 length,
@@ -76,7 +91,7 @@ impl LogReader {
             path: path.to_path_buf(),
             context,
             cipher,
-            length: known_end.unwrap_or(length),
+            length: readable,
             known_end,
             block: Vec::new(),
             block_offset: u64::MAX,

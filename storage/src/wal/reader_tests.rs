@@ -35,7 +35,8 @@ fn read(bytes: Vec<u8>, known_end: Option<u64>) -> Result<(Vec<Vec<u8>>, u64)> {
     vfs.create_dir(Path::new("/")).unwrap();
     vfs.create(path).unwrap().append(&bytes).unwrap();
     let context = ChunkContext::new(CONTEXT.0, CONTEXT.1);
-    let mut reader = LogReader::new(vfs.open_read(path).unwrap(), path, context, None, known_end)?;
+    let end = known_end.map_or(LogEnd::Unknown, LogEnd::At);
+    let mut reader = LogReader::new(vfs.open_read(path).unwrap(), path, context, None, end)?;
     let mut records = Vec::new();
     while let Some((_, record)) = reader.next_record()? {
         records.push(record.to_vec());

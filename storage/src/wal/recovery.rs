@@ -5,6 +5,12 @@
 //! whose head never reached the disk holds nothing durable (the head is synced with the first records at the latest) and is
 //! not part of the chain; if a chunk is found in it that promises anything, the head was damaged later.
 //!
+//! A segment may have been begun early: before the one in front of it was durable. Both were written, so when only the process
+//! has ended both are whole. When the power went, the one in front may end before the place that the head names, or be without
+//! a head. Then nothing of what follows is part of the log, for what is kept is what was written first. That it may be so has its
+//! proof: the segment that was begun early promises nothing, nobody has gone on from it (the one in front is made durable before),
+//! and no manifest says that the log was on disk up to it. Otherwise it is corruption.
+//!
 //! Nothing is truncated, removed or rewritten here. What lies behind the end of the last segment stays as evidence; the
 //! next segment's head says that it is not part of the log.
 
@@ -17,9 +23,9 @@ use crate::error::{Error, Result};
 use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::ChunkContext;
 use crate::wal::head;
-use crate::wal::header::{LogHeader, LogKind, segment_number, segment_path};
+use crate::wal::header::{LogHeader, LogKind, LogRung, segment_number, segment_path};
 use crate::wal::log::{LogPosition, LogTail};
-use crate::wal::reader::{LogReader, holds_promise};
+use crate::wal::reader::{LogEnd, LogReader, holds_promise};
 use crate::wal::record::{Record, decode};
 
 /// A segment to replay.
@@ -34,8 +40,8 @@ struct Link {
     cipher: Option<FileCipher>,
     /// Whether its records may be compressed.
     compressed_records: bool,
-    /// Where the log ends in it; `None` for the last.
-    known_end: Option<u64>,
+    /// Where the log ends in it.
+    end: LogEnd,
 }
 
 /// Where the log is and which part of it is wanted.
@@ -68,11 +74,18 @@ impl Replay<'_> {
         segments.sort_unstable();
         let chain = self.chain(&segments)?;
         let next_number = segments.last().map_or(self.first, |last| last + 1).max(self.first).max(1);
-        let mut tail = LogTail { number: 0, end: 0, next_number, segments };
-        for link in chain {
+        let mut tail = LogTail { next_number, segments, ..LogTail::default() };
+        let mut chain = chain.into_iter().peekable();
+        while let Some(link) = chain.next() {
             tail.number = link.number;
             tail.end = self.replay_segment(&link, &mut apply)?;
             self.check_promise(&link, tail.end)?;
+            let LogEnd::AtMost(end) = link.end else { continue };
+            if tail.end < end {
+                self.require_no_promise(chain.peek(), &link.path, tail.end)?;
+                break;
+            }
+            tail.before = Some(link.number);
         }
         let known = self.until.unwrap_or_default().max(self.promised);
         if tail.number < known.segment {
@@ -88,24 +101,34 @@ impl Replay<'_> {
             segments.iter().filter(|&&number| number >= self.first).map(|&number| (number, ())).collect();
         let mut links = Vec::new();
         let until = self.until.filter(|until| segments.last() == Some(&until.segment));
-        let mut known_end = until.map(|until| until.offset);
+        let mut end = until.map_or(LogEnd::Unknown, |until| LogEnd::At(until.offset));
         while let Some((number, ())) = wanted.pop_last() {
             let path = segment_path(self.directory, number);
             let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
             let Some((header, cipher)) = self.read_header(&*file, &path, number)? else {
-                // The one after it was begun once this one's records, and so its head, were synced.
-                if known_end.is_some() {
+                // The one after it was begun once this one's records, and so its head, were synced,
+                if matches!(end, LogEnd::At(_)) {
                     return Err(Error::corruption(
                         &path,
                         0,
                         "the head is damaged, a segment continues this one",
                     ));
                 }
+                // or early, and is not part of the log either.
+                if matches!(end, LogEnd::AtMost(_)) {
+                    self.require_no_promise(links.pop().as_ref(), &path, 0)?;
+                    end = LogEnd::Unknown;
+                }
                 continue;
             };
-            let compressed_records = header.compressed_records;
-            links.push(Link { number, path: path.clone(), file, cipher, compressed_records, known_end });
-            known_end = Some(header.previous_end);
+            let compressed_records = header.rung >= LogRung::Compressed;
+            links.push(Link { number, path: path.clone(), file, cipher, compressed_records, end });
+            let known = self.until.unwrap_or_default().max(self.promised);
+            let is_durable = links.len() > 1 || known > LogPosition { segment: number, offset: 0 };
+            end = match header.previous_end {
+                at if header.begun_early && !is_durable => LogEnd::AtMost(at),
+                at => LogEnd::At(at),
+            };
             if header.previous < self.first {
                 return self.finish_chain(links, &wanted);
             }
@@ -140,14 +163,27 @@ impl Replay<'_> {
         Ok(links)
     }
 
-    /// Fails if a segment outside the chain has an intact head.
+    /// Fails if a segment outside the chain has an intact head, unless it was begun early and promises nothing.
     fn require_empty(&self, number: u64) -> Result<()> {
         let path = segment_path(self.directory, number);
         let file = self.vfs.open_read(&path).map_err(|error| Error::io("open", &path, error))?;
-        match self.read_header(&*file, &path, number)? {
-            None => Ok(()),
-            Some(_) => Err(Error::corruption(&path, 0, "the segments after this one do not continue it")),
+        let Some((header, _)) = self.read_header(&*file, &path, number)? else { return Ok(()) };
+        let context = ChunkContext::new(self.identity, number);
+        if header.begun_early && !holds_promise(&*file, &path, context)? {
+            return Ok(());
         }
+        Err(Error::corruption(&path, 0, "the segments after this one do not continue it"))
+    }
+
+    /// Fails if a segment that was begun early promises anything: then the one in front of it was durable, which ends at `end`.
+    fn require_no_promise(&self, early: Option<&Link>, front: &Path, end: u64) -> Result<()> {
+        let Some(early) = early else { return Ok(()) };
+        let context = ChunkContext::new(self.identity, early.number);
+        if holds_promise(&*early.file, &early.path, context)? {
+            let detail = format!("the log ends here; segment {} says that it had been synced", early.number);
+            return Err(Error::corruption(front, end, detail));
+        }
+        Ok(())
     }
 
     /// A segment's head; `None` if it never reached the disk.
@@ -192,7 +228,7 @@ impl Replay<'_> {
     ) -> Result<u64> {
         let context = ChunkContext::new(self.identity, link.number);
         let mut reader =
-            LogReader::new(Arc::clone(&link.file), &link.path, context, link.cipher.clone(), link.known_end)?;
+            LogReader::new(Arc::clone(&link.file), &link.path, context, link.cipher.clone(), link.end)?;
         while let Some((offset, bytes)) = reader.next_record()? {
             let record = decode(bytes).ok_or_else(|| {
                 Error::corruption(&link.path, offset, "an intact record does not say what a record says")
@@ -213,12 +249,17 @@ pub fn sync_tail(vfs: &dyn Vfs, directory: &Path, tail: &LogTail) -> Result<()> 
     if tail.number == 0 {
         return Ok(());
     }
-    let path = segment_path(directory, tail.number);
-    let file = vfs.open_append(&path).map_err(|error| Error::io("open", &path, error))?;
-    file.sync().map_err(|error| Error::io("sync", &path, error))?;
+    for number in tail.before.into_iter().chain([tail.number]) {
+        let path = segment_path(directory, number);
+        let file = vfs.open_append(&path).map_err(|error| Error::io("open", &path, error))?;
+        file.sync().map_err(|error| Error::io("sync", &path, error))?;
+    }
     vfs.sync_dir(directory).map_err(|error| Error::io("sync", directory, error))
 }
 
+#[cfg(test)]
+#[path = "early_tests.rs"]
+mod early_tests;
 #[cfg(test)]
 #[path = "recovery_tests.rs"]
 mod tests;

@@ -17,7 +17,7 @@ const IDENTITY: u128 = 7;
 
 fn begin(vfs: &Arc<dyn Vfs>, tail: LogTail) -> Log {
     let poison = Arc::new(Poison::default());
-    Log::begin(Arc::clone(vfs), Path::new(DIRECTORY), IDENTITY, None, tail, poison, false).unwrap()
+    Log::begin(Arc::clone(vfs), Path::new(DIRECTORY), IDENTITY, None, tail, poison, LogRung::Plain).unwrap()
 }
 
 fn append(log: &Log, index: u64) {
@@ -87,7 +87,7 @@ fn a_segment_that_the_next_does_not_continue_is_named() {
     let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
     // As if somebody had opened the store without seeing segments 2 and 3.
     let end = memory.len(&segment_path(Path::new(DIRECTORY), 1)).unwrap();
-    begin(&vfs, LogTail { number: 1, end, next_number: 4, segments: Vec::new() });
+    begin(&vfs, LogTail { number: 1, end, next_number: 4, ..LogTail::default() });
     let none = LogPosition::default();
     assert!(matches!(replay(&memory, 1, none), Err(Error::Corruption { .. })));
     // The same where nothing older is wanted than the segments that are left over.
@@ -277,8 +277,8 @@ fn compressed_records_belong_in_segments_that_say_so() {
     append_operation(&log, 1, large, WalCompression::None);
     let plain = log.position().1;
     assert!(!log.may_compress());
-    log.allow_compression().unwrap();
-    log.allow_compression().unwrap();
+    log.raise().unwrap();
+    log.raise().unwrap();
     assert!(log.may_compress());
     assert_eq!(log.segments(), [1, 2], "a new segment, once");
     append_operation(&log, 2, large, WalCompression::default());
@@ -289,7 +289,7 @@ fn compressed_records_belong_in_segments_that_say_so() {
     assert_eq!(replay(&memory, 1, log.durable_position().unwrap()).unwrap(), [1, 2, 3]);
 
     // Where the head does not say so, it is a record that no build has written there.
-    let log = begin(&vfs, LogTail { number: 3, end: log.position().1, next_number: 4, segments: Vec::new() });
+    let log = begin(&vfs, LogTail { number: 3, end: log.position().1, next_number: 4, ..LogTail::default() });
     append_operation(&log, 4, large, WalCompression::default());
     log.sync().unwrap();
     let outcome = replay(&memory, 1, LogPosition::default());
@@ -303,7 +303,7 @@ fn a_record_that_does_not_decompress_is_corruption_with_its_place() {
     memory.create_dir(Path::new(DIRECTORY)).unwrap();
     let vfs: Arc<dyn Vfs> = Arc::new(memory.clone());
     let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
-    log.allow_compression().unwrap();
+    log.raise().unwrap();
     append(&log, 1);
     let at = log.position().1;
     let head = RecordHead {
@@ -336,7 +336,8 @@ fn log_with_sync(
     let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
     let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
     let log =
-        Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false).unwrap();
+        Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), LogRung::Plain)
+            .unwrap();
     let log = Arc::new(log);
     append(&log, 1);
     rule.into_iter().for_each(|rule| faults.add_rule(rule).unwrap());
@@ -510,7 +511,8 @@ fn one_synced_record() -> (MemoryVfs, FaultVfs, Arc<Poison>, Arc<Log>) {
     let faults = FaultVfs::new(Arc::new(memory.clone()));
     let vfs: Arc<dyn Vfs> = Arc::new(faults.clone());
     let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::new(Poison::default()));
-    let log = Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), false);
+    let log =
+        Log::begin(vfs, Path::new(DIRECTORY), IDENTITY, None, tail, Arc::clone(&poison), LogRung::Plain);
     let log = Arc::new(log.unwrap());
     append(&log, 1);
     log.sync().unwrap();
@@ -548,10 +550,10 @@ fn a_segment_in_which_records_may_be_compressed_that_cannot_be_begun_changes_not
     let log = begin(&vfs, LogTail { next_number: 1, ..LogTail::default() });
     append(&log, 1);
     faults.add_rule("fail create *.wal errno 24 once").unwrap();
-    assert!(matches!(log.allow_compression(), Err(Error::TooManyOpenFiles { .. })));
+    assert!(matches!(log.raise(), Err(Error::TooManyOpenFiles { .. })));
     assert!(!log.may_compress(), "the open segment does not say so");
     append(&log, 2);
-    log.allow_compression().unwrap();
+    log.raise().unwrap();
     assert!(log.may_compress());
     log.sync().unwrap();
     // And what begins a file and does not end well stops writes.
@@ -559,7 +561,7 @@ fn a_segment_in_which_records_may_be_compressed_that_cannot_be_begun_changes_not
     append(&log, 3);
     assert!(log.rotate().is_err());
     assert!(matches!(log.sync(), Err(Error::Poisoned(_))));
-    assert!(matches!(log.allow_compression(), Err(Error::Poisoned(_))));
+    assert!(matches!(log.raise(), Err(Error::Poisoned(_))));
     assert_eq!(replay(&memory, 1, LogPosition::default()).unwrap()[..2], [1, 2]);
 }
 
@@ -650,7 +652,8 @@ fn a_log_on_a_real_disk_has_all_that_was_synced_from_many_threads() {
     let directory = tempfile::tempdir().unwrap();
     let vfs: Arc<dyn Vfs> = Arc::new(crate::vfs::DiskVfs);
     let (tail, poison) = (LogTail { next_number: 1, ..LogTail::default() }, Arc::default());
-    let log = Log::begin(Arc::clone(&vfs), directory.path(), IDENTITY, None, tail, poison, false).unwrap();
+    let log =
+        Log::begin(Arc::clone(&vfs), directory.path(), IDENTITY, None, tail, poison, LogRung::Plain).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let log = &log;
@@ -691,7 +694,7 @@ fn records_are_not_compressed_from_a_sync_on_that_fails() {
     let of_hook = Arc::clone(&others);
     let (poison, log) = log_with_sync(Some("fail sync *.wal once"), move |log| {
         let log = Arc::clone(log);
-        of_hook.lock().unwrap().push(std::thread::spawn(move || log.allow_compression()));
+        of_hook.lock().unwrap().push(std::thread::spawn(move || log.raise()));
         std::thread::park_timeout(std::time::Duration::from_millis(50));
     });
     assert!(matches!(log.sync(), Err(Error::Io { .. })));

@@ -9,7 +9,7 @@ use sheaf_storage::manifest::{BlobMeta, TableBound, TableMeta, VersionEdit, edit
 use sheaf_storage::wal::chunk::{ChunkContext, frame};
 use sheaf_storage::wal::compression::{EncodedOperations, compress};
 use sheaf_storage::wal::header::LogHeader;
-use sheaf_storage::wal::reader::LogReader;
+use sheaf_storage::wal::reader::{LogEnd, LogReader};
 use sheaf_storage::wal::record::{Record, RecordHead, RecordKind, decode, encode_head, encode_operations};
 use sheaf_storage::{Timestamp, WalCompression, WriteBatch};
 
@@ -118,9 +118,10 @@ fn read_damaged_log(dice: &mut Dice) {
     let (_, vfs) = memory();
     let path = Path::new("/log");
     vfs.create(path).unwrap().append(&bytes).unwrap();
-    let known_end = (dice.below(2) == 0).then(|| dice.below(bytes.len() as u64 + 10));
+    let near = dice.below(bytes.len() as u64 + 10);
+    let end = [LogEnd::Unknown, LogEnd::At(near), LogEnd::AtMost(near)][dice.below(3) as usize];
     let file = Arc::clone(&vfs).open_read(path).unwrap();
-    let Ok(mut reader) = LogReader::new(file, path, context, None, known_end) else { return };
+    let Ok(mut reader) = LogReader::new(file, path, context, None, end) else { return };
     while let Ok(Some(_)) = reader.next_record() {
         assert!(reader.end() <= bytes.len() as u64);
     }

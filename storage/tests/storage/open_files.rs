@@ -92,7 +92,9 @@ fn a_shortage_after_a_segment_was_created_stops_writes() {
     let mut numbers = 0;
     let error = (0..500)
         .find_map(|number| tablet.commit(put(number), Some(Durability::Sync)).map(|_| numbers += 1).err());
-    assert!(matches!(&error, Some(Error::TooManyOpenFiles { .. })), "{error:?}");
+    // Whether the commit or what is done ahead of it has met it.
+    let named = |error: &Error| error.to_string().contains("too many open files");
+    assert!(error.as_ref().is_some_and(named), "{error:?}");
     assert!(matches!(tablet.commit(put(numbers), None), Err(Error::Poisoned(_))));
     faults.clear_rules();
     drop((tablet, store));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sheaf_storage::wal::chunk::{ChunkContext, frame};
 use sheaf_storage::wal::compression::compress;
 use sheaf_storage::wal::header::LogHeader;
-use sheaf_storage::wal::reader::LogReader;
+use sheaf_storage::wal::reader::{LogEnd, LogReader};
 use sheaf_storage::wal::record::{Record, decode, encode_head, encode_operations};
 
 use super::choices::{Choices, file};
@@ -55,12 +55,16 @@ pub fn run(data: &[u8]) {
             }
         }
     }
-    let known_end = (choices.byte() % 2 == 1).then(|| choices.short() as u64);
+    let end = match choices.byte() % 3 {
+        0 => LogEnd::Unknown,
+        1 => LogEnd::At(choices.short() as u64),
+        _ => LogEnd::AtMost(choices.short() as u64),
+    };
     let vfs = file(path, &bytes);
     let Ok(opened) = Arc::clone(&vfs).open_read(path) else { return };
     let head = bytes.get(..64).unwrap_or_default();
     let _ = LogHeader::decode(head, path);
-    let Ok(mut reader) = LogReader::new(opened, path, context, None, known_end) else { return };
+    let Ok(mut reader) = LogReader::new(opened, path, context, None, end) else { return };
     let mut read = 0;
     while let Ok(Some((_, record))) = reader.next_record() {
         if damage == 0 {
