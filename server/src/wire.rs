@@ -28,6 +28,7 @@ mod message;
 mod reply;
 mod turn;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use sheaf_command::Commands;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
@@ -112,16 +114,16 @@ impl Door {
     pub async fn serve(self, listener: TcpListener, stopping: Shutdown, drain: Duration) {
         let places = Arc::new(Semaphore::new(self.limits.connections_max));
         let mut connections = JoinSet::new();
-        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-        let stop = stopping.clone().requested();
-        tokio::pin!(stop);
+        let (stop, sweeps) = (stopping.clone().requested(), self.sweeps());
+        tokio::pin!(stop, sweeps);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 // Finished tasks are taken out, so that the set holds only connections that are there.
                 Some(_) = connections.join_next() => {}
-                _ = sweep.tick() => self.sweep().await,
+                // Goes on beside the rest: a sweep waits for its turn on the pool, and nobody waits for a sweep.
+                never = &mut sweeps => match never {},
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
@@ -147,12 +149,17 @@ impl Door {
         }
     }
 
-    /// Ends what nobody has used for long.
-    async fn sweep(&self) {
-        let commands = self.commands.clone();
-        // A pool that is too busy leaves it to the next time.
-        if let Err(error) = self.pool.run(move || commands.expire_idle()).await {
-            tracing::debug!(%error, "idle cursors were not looked for");
+    /// Ends what nobody has used for long, time and again.
+    async fn sweeps(&self) -> Infallible {
+        let mut turn = tokio::time::interval(SWEEP_INTERVAL);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            let commands = self.commands.clone();
+            // A pool that is too busy leaves it to the next time.
+            if let Err(error) = self.pool.run(move || commands.expire_idle()).await {
+                tracing::debug!(%error, "idle cursors were not looked for");
+            }
         }
     }
 

@@ -327,6 +327,18 @@ fn what_others_wait_for_does_not_wait() {
 }
 
 #[test]
+fn a_door_takes_clients_and_ends_while_its_pool_is_busy() {
+    let (mut door, occupied) = WireDoor::behind_a_busy_pool();
+    // By now it looks for idle cursors the first time, which waits for its turn on the pool, and nobody for that.
+    std::thread::sleep(Duration::from_millis(50));
+    let begun = Instant::now();
+    door.connect().ping();
+    door.end();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    drop(occupied);
+}
+
+#[test]
 fn clients_that_wait_for_documents_leave_room_for_others() {
     let door = WireDoor::open();
     let mut other = door.connect();

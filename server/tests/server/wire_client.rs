@@ -45,16 +45,25 @@ impl WireDoor {
         Self::start(Limits::default(), Some("rs0".to_owned()))
     }
 
+    /// A door whose pool is busy from before it opened, until what is returned beside it is dropped, or for half a minute.
+    pub fn behind_a_busy_pool() -> (Self, Vec<Sender<()>>) {
+        let (runtime, pool) = (runtime(), StoragePool::new(2));
+        let held = occupy_all(&runtime, &pool);
+        (Self::serve(runtime, pool, Limits::default(), None), held)
+    }
+
     fn start(limits: Limits, replica_set: Option<String>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .thread_stack_size(sheaf_server::storage_pool::STACK_BYTES)
-            .build()
-            .unwrap();
+        Self::serve(runtime(), StoragePool::new(2), limits, replica_set)
+    }
+
+    fn serve(
+        runtime: tokio::runtime::Runtime,
+        pool: StoragePool,
+        limits: Limits,
+        replica_set: Option<String>,
+    ) -> Self {
         let database = Database::in_memory(DatabaseOptions::default()).unwrap();
         let commands = Commands::new(database, Identity { replica_set, ..Identity::default() });
-        let pool = StoragePool::new(2);
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = shutdown::channel();
@@ -77,33 +86,53 @@ impl WireDoor {
 
     /// Keeps every thread of the pool busy until what is returned is dropped, or for half a minute. Returns when all are.
     pub fn occupy_all(&self) -> Vec<Sender<()>> {
-        let (begun, has_begun) = channel();
-        let holds: Vec<_> = (0..2)
-            .map(|_| {
-                let (hold, held) = channel::<()>();
-                let (pool, begun) = (self.pool.clone(), begun.clone());
-                let work = move || {
-                    begun.send(()).unwrap();
-                    // Ends when the other side is dropped.
-                    let _ended = held.recv_timeout(Duration::from_secs(30));
-                };
-                self.runtime.spawn(async move { pool.run(work).await });
-                hold
-            })
-            .collect();
-        holds.iter().for_each(|_| has_begun.recv().unwrap());
-        holds
+        occupy_all(&self.runtime, &self.pool)
     }
 
     pub fn begin_to_stop(&self) {
         self.stop.as_ref().unwrap().fire();
     }
 
-    /// Stops and waits for the end.
-    pub fn stop(mut self) {
+    /// Stops and waits for the end of the door; work on its pool may go on.
+    pub fn end(&mut self) {
         self.begin_to_stop();
         self.runtime.block_on(self.served.take().unwrap()).unwrap();
     }
+
+    /// Stops and waits for the end, that of all work included.
+    pub fn stop(mut self) {
+        self.end();
+    }
+}
+
+/// Two threads for a door.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .thread_stack_size(sheaf_server::storage_pool::STACK_BYTES)
+        .build()
+        .unwrap()
+}
+
+/// As [`WireDoor::occupy_all`].
+fn occupy_all(runtime: &tokio::runtime::Runtime, pool: &StoragePool) -> Vec<Sender<()>> {
+    let (begun, has_begun) = channel();
+    let holds: Vec<_> = (0..pool.threads_max())
+        .map(|_| {
+            let (hold, held) = channel::<()>();
+            let (pool, begun) = (pool.clone(), begun.clone());
+            let work = move || {
+                begun.send(()).unwrap();
+                // Ends when the other side is dropped.
+                let _ended = held.recv_timeout(Duration::from_secs(30));
+            };
+            runtime.spawn(async move { pool.run(work).await });
+            hold
+        })
+        .collect();
+    holds.iter().for_each(|_| has_begun.recv().unwrap());
+    holds
 }
 
 impl Drop for WireDoor {
