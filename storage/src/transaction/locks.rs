@@ -30,8 +30,10 @@ pub(crate) struct LockTable {
 }
 
 /// Who holds and who waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LockState {
+    /// So many keys may be locked.
+    keys_max: usize,
     /// The last transaction named.
     last: u64,
     /// Locked keys.
@@ -59,6 +61,12 @@ pub(crate) struct HeldLocks {
     keys: Vec<Vec<u8>>,
     /// How long to wait for one.
     patience: Duration,
+}
+
+impl Default for LockState {
+    fn default() -> LockState {
+        LockState { keys_max: LOCKS_MAX, last: 0, keys: HashMap::new(), waits: HashMap::new() }
+    }
 }
 
 impl LockState {
@@ -114,8 +122,8 @@ impl HeldLocks {
         match state.keys.get(key).map(|held| held.holder) {
             Some(holder) if holder == self.holder => return Ok(false),
             Some(_) => self.wait(state, key)?,
-            None if state.keys.len() >= LOCKS_MAX => {
-                return Err(Error::MemoryExceeded(format!("{LOCKS_MAX} keys are locked")));
+            None if state.keys.len() >= state.keys_max => {
+                return Err(Error::MemoryExceeded(format!("{} keys are locked", state.keys_max)));
             }
             None => {
                 state.keys.insert(key.to_vec(), KeyLock { holder: self.holder, queue: VecDeque::new() });
@@ -201,5 +209,28 @@ mod tests {
             assert!(next.is_none_or(|next| !state.waits.contains_key(&next)));
         }
         assert!(state.waits.is_empty());
+    }
+
+    #[test]
+    fn no_more_keys_are_locked_than_the_limit_says_and_nothing_is_kept_of_one_refused() {
+        let disk = Arc::new(crate::vfs::MemoryVfs::new());
+        let store = crate::store::Store::open(disk, "/db".as_ref(), Default::default()).unwrap();
+        let tablet = store.tablet();
+        assert_eq!(lock(&tablet.inner.locks.state).keys_max, LOCKS_MAX);
+        lock(&tablet.inner.locks.state).keys_max = 3;
+        let patience = Duration::from_secs(5);
+        let mut first = HeldLocks::new(tablet.clone(), patience);
+        let mut second = HeldLocks::new(tablet.clone(), patience);
+        assert!(first.acquire(b"a").unwrap() && first.acquire(b"b").unwrap());
+        assert!(second.acquire(b"c").unwrap());
+        for locks in [&mut first, &mut second] {
+            let refused = locks.acquire(b"d");
+            assert!(matches!(&refused, Err(Error::MemoryExceeded(_))), "{refused:?}");
+        }
+        assert!(!first.acquire(b"a").unwrap(), "it has that one");
+        drop(second);
+        assert!(first.acquire(b"d").unwrap());
+        drop(first);
+        assert!(lock(&tablet.inner.locks.state).keys.is_empty());
     }
 }
