@@ -62,3 +62,7 @@ fn differing_level(left: &Version, right: &Version) -> Option<usize> {
     };
     (0..left.levels.len()).find(|&level| tables(left, level) != tables(right, level))
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@ use super::*;
 use crate::keyspace::PrefixRule;
 use crate::options::Compression;
 use crate::range_tombstone::RangeTombstone;
+use crate::sstable::block::BlockBytes;
+use crate::sstable::block_builder::BlockBuilder;
 use crate::sstable::filter::{Filter, FilterBuilder};
 use crate::sstable::table_tests::opener;
 use crate::sstable::writer::{TableFormat, TableWriter};
@@ -182,5 +184,73 @@ fn entries_out_of_order_or_elsewhere_than_the_index_says_are_named() {
         let mut behind = walk(&reader, &mut resolve);
         behind.separator = Some((b"k0000".to_vec(), Timestamp(1)));
         names(go(&mut behind), "not where the index says");
+    }
+}
+
+/// An index block as `index`, its ends changed one by one.
+fn index_with(
+    index: &Block,
+    mut change: impl FnMut(usize, Vec<u8>, Timestamp) -> (Vec<u8>, Timestamp),
+) -> Block {
+    let mut builder = BlockBuilder::new();
+    for at in 0..index.entries() {
+        let mut key = Vec::new();
+        index.append_key(at, &mut key);
+        let (key, timestamp) = change(at, key, index.timestamp(at));
+        builder.add(&key, timestamp, ValueKind::Put, index.value(at));
+    }
+    let mut bytes = Vec::new();
+    builder.finish(&mut bytes).unwrap();
+    Block::parse(BlockBytes::Heap(bytes.into())).unwrap().into_index()
+}
+
+#[test]
+fn an_index_whose_ends_lie_before_what_they_end_or_elsewhere_than_the_root_says_is_named() {
+    for (part_bytes, what) in
+        [(1 << 20, "not where the index says"), (300, "ends elsewhere than its root says")]
+    {
+        let (reader, _) = table(part_bytes);
+        let footer = *reader.footer();
+        let root = reader.index_root();
+        let second = |at: usize| at == 1;
+        let mut changed: Vec<(Block, bool)> = Vec::new();
+        changed.push((index_with(root, |_, key, timestamp| (key, timestamp)), true));
+        // The end of one block or part, nearer by a timestamp or by a byte of its key.
+        changed.push((
+            index_with(root, |at, mut key, timestamp| {
+                if second(at) {
+                    key.pop();
+                }
+                (key, timestamp)
+            }),
+            false,
+        ));
+        if part_bytes == 300 {
+            changed.push((
+                index_with(root, |at, key, timestamp| {
+                    (key, if second(at) { Timestamp(timestamp.0 + 1) } else { timestamp })
+                }),
+                false,
+            ));
+            changed.push((
+                index_with(root, |at, mut key, timestamp| {
+                    if second(at) {
+                        key.push(0);
+                    }
+                    (key, timestamp)
+                }),
+                false,
+            ));
+        }
+        for (index, is_right) in changed {
+            let mut resolve = |_: &BlobReference| Ok(());
+            let mut walk = walk(&reader, &mut resolve);
+            let walked = walk.index(&index, footer.index, footer.index_levels);
+            if is_right {
+                walked.unwrap();
+            } else {
+                names(walked, what);
+            }
+        }
     }
 }

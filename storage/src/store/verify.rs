@@ -170,3 +170,7 @@ fn first_needed(tablets: &BTreeMap<u64, Progress>) -> u64 {
     let begin = tablets.values().map(|progress| progress.log_begin).max().unwrap_or_default();
     needed.max(begin)
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

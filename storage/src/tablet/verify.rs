@@ -148,3 +148,56 @@ pub(super) fn check_file(vfs: &dyn Vfs, path: &Path, size_bytes: u64, checksum: 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::{Keyspace, KeyspaceOptions};
+    use crate::manifest::{TableMeta, VersionEdit, VersionRef};
+    use crate::options::{BackgroundWork, StoreOptions};
+    use crate::store::Store;
+    use crate::vfs::MemoryVfs;
+    use crate::write_batch::WriteBatch;
+
+    #[test]
+    fn more_bytes_alive_in_a_blob_file_than_were_written_are_named() {
+        let separates = KeyspaceOptions { blob_threshold_bytes: Some(100), ..KeyspaceOptions::default() };
+        let options = StoreOptions {
+            background: BackgroundWork::Inline,
+            keyspaces: [(Keyspace(b'd'), separates)].into(),
+            ..StoreOptions::default()
+        };
+        let store = Store::open(std::sync::Arc::new(MemoryVfs::new()), Path::new("/db"), options).unwrap();
+        let tablet = store.tablet();
+        let mut batch = WriteBatch::new();
+        batch.put("d", vec![1; 200]);
+        tablet.commit(batch, None).unwrap();
+        tablet.flush().unwrap();
+        let inner = &*tablet.inner;
+        let version = inner.versions.version();
+        let meta = version.level(0).first().unwrap().meta.clone();
+        let blob = version.blobs.values().next().unwrap().meta.clone();
+        assert_eq!(meta.blob_references, [(blob.file_id, blob.value_bytes)]);
+        let path = blob.file_id.blob_path(&inner.versions.opener().directory);
+        for (more, is_named) in [(0, false), (1, true)] {
+            // As a writer that counts a reference twice would have it.
+            let references = vec![(blob.file_id, blob.value_bytes + more)];
+            let current = inner.versions.version().level(0).first().unwrap().meta.clone();
+            let edit = VersionEdit {
+                removed_tables: vec![(0, current.file_id)],
+                added_tables: vec![(0, TableMeta { blob_references: references, ..current })],
+                ..VersionEdit::default()
+            };
+            let publish = |version: &VersionRef| {
+                inner.change_view(|view| view.version = VersionRef::clone(version));
+            };
+            inner.versions.install(edit, publish).unwrap();
+            let problems = store.verify().problems;
+            let named = problems.iter().any(|problem| {
+                matches!(problem, Error::Corruption { file, detail, .. }
+                    if *file == path && detail.contains("were written"))
+            });
+            assert_eq!(named, is_named, "{problems:?}");
+        }
+    }
+}
