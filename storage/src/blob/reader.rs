@@ -94,3 +94,51 @@ impl BlobReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::blob::BlobWriter;
+    use crate::options::Compression;
+    use crate::sstable::footer::BlockHandle;
+    use crate::sstable::table_tests::opener;
+    use crate::vfs::{MemoryVfs, Vfs};
+
+    #[test]
+    fn a_reference_to_anything_but_a_value_of_its_length_is_an_error() {
+        let vfs = MemoryVfs::new();
+        vfs.create_dir(Path::new("t")).unwrap();
+        let opener = opener(&vfs);
+        let mut writer = BlobWriter::create(&opener, FileId(7), Compression::None, None).unwrap();
+        let values = [vec![1; 100], vec![2; 200]];
+        let references = values.each_ref().map(|value| writer.add(value).unwrap());
+        let meta = writer.finish().unwrap();
+        let reader = BlobReader::open(&opener, FileId(7), meta.size_bytes).unwrap();
+        let [first, second] = references;
+        let wrong = [
+            (BlobReference { file_id: FileId(8), ..first }, "another blob file"),
+            (BlobReference { value_bytes: 99, ..first }, "another length"),
+            (BlobReference { value_bytes: 200, ..first }, "another length"),
+            (BlobReference { record: second.record, ..first }, "another length"),
+            (BlobReference { record: BlockHandle { length: 9, ..first.record }, ..first }, ""),
+            (BlobReference { record: BlockHandle { offset: 33, ..first.record }, ..first }, ""),
+            (BlobReference { record: BlockHandle { offset: u64::MAX, length: 1 }, ..first }, "past the file"),
+        ];
+        for caching in [Caching::Past, Caching::Through] {
+            for (reference, what) in &wrong {
+                let refused = reader.get(reference, caching);
+                assert!(
+                    matches!(&refused, Err(Error::Corruption { file, detail, .. })
+                        if file.ends_with("0000000007.blob") && detail.contains(what)),
+                    "{what}: {:?}",
+                    refused.map(|value| value.len())
+                );
+            }
+            for (reference, value) in [first, second].iter().zip(&values) {
+                assert_eq!(*reader.get(reference, caching).unwrap(), **value);
+            }
+        }
+    }
+}

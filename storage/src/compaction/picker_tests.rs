@@ -336,3 +336,33 @@ fn debt_is_what_levels_have_beyond_their_targets_and_l0_from_its_trigger_on() {
         assert_eq!(debt_bytes(&tree.version, &tree.options), 5_000 - target, "L{level}");
     }
 }
+
+#[test]
+fn blob_garbage_is_collected_from_every_level_below_l0() {
+    for level in 1..LEVELS {
+        let mut referring = meta(1, "b", "c", 10);
+        referring.blob_references = vec![(FileId(9), 40)];
+        let mut tree = Tree::new().with(level, referring);
+        let blob = BlobMeta { file_id: FileId(9), size_bytes: 110, checksum: 0, values: 2, value_bytes: 100 };
+        let handle = BlobRef::new(BlobHandle::new(blob, Arc::clone(&tree.opener)));
+        tree.version.blobs.insert(FileId(9), handle);
+        let Tree { version, options, load, busy, dense, history, .. } = &tree;
+        let input = PickInput { version, options, load: *load, busy, dense, history, ranges: None };
+        let picker = Picker { input: &input, targets: LevelTargets::new(version, options) };
+        assert_eq!(picker.blob_garbage(), Some(merge(&[(level, 1)], level, Reason::BlobGarbage)));
+    }
+}
+
+#[test]
+fn a_table_whose_entries_have_expired_stays_as_long_as_it_hides_older_ones_by_range() {
+    let lives = crate::keyspace::KeyspaceOptions { expire_after_seconds: Some(10), ..Default::default() };
+    let expiry = crate::expiry::Expiry::new(&[(Keyspace(b't'), lives)].into());
+    let expired = |range_tombstones| {
+        let mut tree = Tree::new().with(6, TableMeta { range_tombstones, ..meta(1, "t1", "t9", 100) });
+        let now = Timestamp::from_parts(1_000, 1);
+        tree.history = History::new([], now).expiring(Arc::new(expiry.clone()));
+        tree.choice()
+    };
+    assert_eq!(expired(0), Choice::Drop { tables: vec![(6, FileId(1))] });
+    assert_eq!(expired(1), Choice::Nothing);
+}

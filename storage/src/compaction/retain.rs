@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn what_has_expired_for_the_oldest_reader_goes_whatever_it_is() {
+        let lives = crate::keyspace::KeyspaceOptions { expire_after_seconds: Some(10), ..Default::default() };
+        let expiry = Arc::new(Expiry::new(&[(crate::keyspace::Keyspace(b'k'), lives)].into()));
+        let at = |seconds| Timestamp::from_parts(seconds, 1).0;
+        for (snapshots, expected) in [(vec![], vec![at(95)]), (vec![Timestamp(at(98))], vec![at(95), at(88)])]
+        {
+            let history = History::new(snapshots, Timestamp(at(100))).expiring(Arc::clone(&expiry));
+            for kind in [ValueKind::Put, ValueKind::BlobHandle, ValueKind::Delete] {
+                for version in [95, 88, 80] {
+                    let is_kept = !kept(&history, &[(at(version), kind)], true).is_empty();
+                    assert_eq!(is_kept, expected.contains(&at(version)), "{version}, {kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_delete_goes_when_nothing_lies_below() {
         let history = History::new([Timestamp(10)], Timestamp(20));
         let versions = [(15, ValueKind::Delete), (9, ValueKind::Delete), (5, ValueKind::Put)];

@@ -127,4 +127,17 @@ mod tests {
             assert!(open(&cipher, 4096, b"type", &sealed[..length]).is_err());
         }
     }
+
+    #[test]
+    fn no_two_places_of_a_file_are_encrypted_alike_however_far_apart() {
+        let cipher = FileCipher::new(&[3; KEY_BYTES]);
+        let places = (0..64).map(|bit| 1_u64 << bit).chain([0, u64::MAX]);
+        let sealed = places.map(|place| {
+            let mut bytes = b"the same everywhere".to_vec();
+            cipher.encrypt(place, &[], &mut bytes, 0).unwrap();
+            bytes
+        });
+        let sealed: std::collections::BTreeSet<Vec<u8>> = sealed.collect();
+        assert_eq!(sealed.len(), 66);
+    }
 }

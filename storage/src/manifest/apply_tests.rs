@@ -94,3 +94,26 @@ fn an_edit_names_only_what_is_there() {
     let empty = version.apply(&removing(2, 1), &opener).unwrap();
     assert!(empty.blobs.is_empty(), "a blob file goes with the last table that refers to it");
 }
+
+#[test]
+fn the_live_bytes_of_a_blob_file_are_those_of_all_tables_that_refer_to_it() {
+    let (none, opener) = (Version::default(), opener());
+    let blob = |id| BlobMeta { file_id: FileId(id), size_bytes: 9, checksum: 0, values: 1, value_bytes: 90 };
+    let referring = |id, key: &str, references: &[(u64, u64)]| {
+        let blob_references = references.iter().map(|&(id, bytes)| (FileId(id), bytes)).collect();
+        TableMeta { blob_references, ..table(id, key, key, id) }
+    };
+    let edit = VersionEdit {
+        added_blobs: vec![blob(10), blob(11)],
+        ..adding([
+            (0, referring(1, "a", &[(10, 3)])),
+            (3, referring(2, "b", &[(10, 5), (11, 7)])),
+            (3, referring(3, "c", &[(10, 20)])),
+        ])
+    };
+    let version = none.apply(&edit, &opener).unwrap();
+    assert_eq!(version.blob_live_bytes(), [(FileId(10), 28), (FileId(11), 7)].into());
+    let without = VersionEdit { removed_tables: vec![(3, FileId(2))], ..VersionEdit::default() };
+    let version = version.apply(&without, &opener).unwrap();
+    assert_eq!(version.blob_live_bytes(), [(FileId(10), 23)].into(), "and the other file is gone");
+}

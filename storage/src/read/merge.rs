@@ -261,4 +261,43 @@ mod tests {
             }
         }
     }
+
+    /// Where it stands after so many steps.
+    fn after(merge: &mut MergeCursor, steps: usize) -> Option<(Vec<u8>, u64)> {
+        (0..steps).for_each(|_| merge.step().unwrap());
+        merge.position().map(|position| (position.key.to_vec(), position.timestamp.0))
+    }
+
+    #[test]
+    fn a_seek_in_the_middle_of_a_walk_begins_a_new_one() {
+        // Each source has a stretch of its own and a few keys of the others', so that the runner-up changes.
+        let memtables: Vec<_> = (0..5_u64).map(|_| Memtable::new()).collect();
+        let mut expected = Vec::new();
+        for (number, memtable) in memtables.iter().enumerate() {
+            for step in 0..40_u64 {
+                let key = if step % 5 == 0 { step * 5 } else { 40 * number as u64 + step };
+                let key = key.to_be_bytes();
+                let timestamp = 1 + step * 5 + number as u64;
+                memtable.insert(&key, Timestamp(timestamp), ValueKind::Put, b"");
+                expected.push((key.to_vec(), timestamp));
+            }
+        }
+        expected.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        let mut merge = MergeCursor::new(memtables.iter().map(|m| Source::Memtable(m.cursor())).collect());
+        for round in 0..4_000_u64 {
+            let random = key_hash(&round.to_le_bytes());
+            let (key, steps) = ((random % 210).to_be_bytes(), (random >> 32) as usize % 12);
+            let target = Position { key: &key, timestamp: Timestamp((random >> 16) % 210) };
+            let split =
+                expected.partition_point(|e| Position { key: &e.0, timestamp: Timestamp(e.1) } < target);
+            if random >> 63 == 0 {
+                merge.seek(target, Reach::End).unwrap();
+                assert_eq!(after(&mut merge, steps).as_ref(), expected.get(split + steps), "{round}");
+            } else {
+                merge.seek_before(target, Reach::End).unwrap();
+                let at = split.checked_sub(1 + steps);
+                assert_eq!(after(&mut merge, steps).as_ref(), at.map(|at| &expected[at]), "{round}");
+            }
+        }
+    }
 }

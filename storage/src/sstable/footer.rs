@@ -195,4 +195,46 @@ mod tests {
             assert!(read(&bytes[..length], 12).is_err());
         }
     }
+
+    #[test]
+    fn a_footer_whose_checksum_is_right_must_make_sense_as_well() {
+        let handle = |offset| BlockHandle { offset, length: 30 };
+        let right = Footer {
+            file_id: 12,
+            index: handle(0),
+            filter: handle(30),
+            range_tombstones: BlockHandle::default(),
+            properties: handle(60),
+            index_levels: 2,
+            encrypted: false,
+        };
+        let read = |footer: &Footer, file_id| {
+            let mut bytes = Vec::new();
+            footer.put(&mut bytes);
+            Footer::read(&bytes, Path::new("f"), 90 + FOOTER_BYTES as u64, file_id)
+        };
+        assert_eq!(read(&right, 12).unwrap(), right);
+        let beyond = BlockHandle { offset: 61, length: 30 };
+        let endless = BlockHandle { offset: u64::MAX, length: 2 };
+        let none = BlockHandle::default();
+        let wrong = [
+            (Footer { index_levels: 0, ..right }, "unknown fields"),
+            (Footer { index_levels: 3, ..right }, "unknown fields"),
+            (Footer { index: none, ..right }, "absent"),
+            (Footer { properties: none, ..right }, "absent"),
+            (Footer { index: beyond, ..right }, "past the footer"),
+            (Footer { filter: beyond, ..right }, "past the footer"),
+            (Footer { range_tombstones: endless, ..right }, "past the footer"),
+            (Footer { properties: endless, ..right }, "past the footer"),
+            // The key block lies where the last block is.
+            (Footer { encrypted: true, ..right }, "past the footer"),
+        ];
+        for (footer, what) in wrong {
+            let error = read(&footer, 12).unwrap_err().to_string();
+            assert!(error.contains(what), "{what}: {error}");
+        }
+        for (footer, file_id) in [(right, 13), (Footer { file_id: 13, ..right }, 12)] {
+            assert!(matches!(read(&footer, file_id), Err(Error::Corruption { .. })));
+        }
+    }
 }

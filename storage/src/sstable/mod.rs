@@ -24,4 +24,4 @@ pub mod write_back;
 pub mod writer;
 
 #[cfg(test)]
-mod table_tests;
+pub(crate) mod table_tests;

@@ -40,7 +40,7 @@ fn format(block_bytes: usize, compression: Compression) -> TableFormat {
 }
 
 /// Of the directory `t`, which is to be there.
-pub(super) fn opener(vfs: &MemoryVfs) -> FileOpener {
+pub(crate) fn opener(vfs: &MemoryVfs) -> FileOpener {
     FileOpener {
         vfs: Arc::new(vfs.clone()),
         directory: "t".into(),
@@ -377,5 +377,64 @@ fn a_file_counts_as_open_until_it_is_closed() {
         drop(reader);
         assert!(opener.cache.has_room());
         assert_eq!(opener.cache.statistics().pinned_bytes, 0);
+    }
+}
+
+#[test]
+fn keys_that_begin_with_the_one_before_are_found_where_blocks_end_between_them() {
+    // A block, and from there on a part of the index, ends between any two keys.
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    for first in b"abc" {
+        for length in 1..9 {
+            let stem = vec![*first; length];
+            keys.extend([stem.clone(), [&stem[..], b"\0"].concat(), [&stem[..], b"~"].concat()]);
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    let entries: Vec<Entry> =
+        keys.iter().map(|key| (key.clone(), 5, ValueKind::Put, b"value".to_vec())).collect();
+    for (block_bytes, index_part_bytes) in [(1, 1 << 20), (1, 1), (60, 1 << 20), (60, 100)] {
+        for restart_interval in [1, 2, 16] {
+            let format =
+                TableFormat { index_part_bytes, restart_interval, ..format(block_bytes, Compression::None) };
+            let (vfs, meta) = write(format, &entries, &[]);
+            let reader = Arc::new(TableReader::open(&opener(&vfs), FileId(7), meta.size_bytes).unwrap());
+            let mut cursor = TableCursor::new(Arc::clone(&reader), Caching::Through);
+            for (at, key) in keys.iter().enumerate() {
+                assert!(reader.get(key, Timestamp(9)).unwrap().is_some(), "{key:?}");
+                assert!(reader.get(key, Timestamp(4)).unwrap().is_none(), "{key:?}");
+                for absent in [[key, &b"\x01"[..]].concat(), [key, &b"}"[..]].concat()] {
+                    assert!(reader.get(&absent, Timestamp(9)).unwrap().is_none(), "{absent:?}");
+                }
+                let target = Position { key, timestamp: Timestamp(4) };
+                cursor.seek(target).unwrap();
+                let next = cursor.valid().then(|| cursor.position().key.to_vec());
+                assert_eq!(next.as_ref(), keys.get(at + 1));
+                cursor.seek_before(Position { key, timestamp: Timestamp::MAX }).unwrap();
+                let before = cursor.valid().then(|| cursor.position().key.to_vec());
+                assert_eq!(before.as_ref(), at.checked_sub(1).map(|at| &keys[at]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_with_many_tombstones_is_dense_though_more_is_alive_in_it() {
+    for (tombstones, alive, expected) in [(100, 250, 1), (99, 250, 0), (10, 10, 1), (10, 11, 0), (0, 5, 0)] {
+        let entries: Vec<Entry> = (0..tombstones + alive)
+            .map(|number| {
+                let kind = if number < tombstones { ValueKind::Delete } else { ValueKind::Put };
+                (format!("k{number:04}").into_bytes(), 5, kind, Vec::new())
+            })
+            .collect();
+        let (vfs, meta) = write(format(1 << 20, Compression::None), &entries, &[]);
+        let reader = TableReader::open(&opener(&vfs), FileId(7), meta.size_bytes).unwrap();
+        let properties = reader.properties();
+        assert_eq!(
+            (properties.data_blocks, properties.dense_blocks),
+            (1, expected),
+            "{tombstones} of {alive}"
+        );
     }
 }

@@ -153,3 +153,57 @@ fn lowest_free_level(version: &Version, meta: &TableMeta, base: usize) -> usize 
     let lowest = (0..LEVELS).take_while(free).last().unwrap_or_default();
     if lowest < base { 0 } else { lowest }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file_id::FileId;
+    use crate::manifest::TableBound;
+    use crate::sstable::table_tests::opener;
+    use crate::vfs::MemoryVfs;
+
+    fn table(id: u64, smallest: &str, largest: &str) -> TableMeta {
+        TableMeta {
+            file_id: FileId(id),
+            size_bytes: 1,
+            checksum: 0,
+            smallest: smallest.into(),
+            largest: TableBound { key: largest.into(), exclusive: false },
+            entries: 1,
+            tombstones: 0,
+            range_tombstones: 0,
+            oldest: Timestamp(1),
+            newest: Timestamp(1),
+            epoch: id,
+            fixed_timestamp: None,
+            blob_references: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_goes_above_all_it_overlaps_and_not_between_l0_and_the_base() {
+        let opener = Arc::new(opener(&MemoryVfs::new()));
+        let edit = VersionEdit {
+            added_tables: vec![(6, table(1, "a", "c")), (4, table(2, "e", "g")), (0, table(3, "k", "m"))],
+            ..VersionEdit::default()
+        };
+        let version = Version::default().apply(&edit, &opener).unwrap();
+        // Its first and last key, the base, and where it goes.
+        let cases = [
+            ("d", "d", 6, 6),
+            ("b", "b", 6, 0),
+            ("c", "d", 5, 5),
+            ("c", "d", 6, 0),
+            ("f", "f", 3, 3),
+            ("f", "f", 4, 0),
+            ("b", "f", 2, 3),
+            ("l", "l", 1, 0),
+            ("a", "z", 1, 0),
+            ("n", "z", 4, 6),
+        ];
+        for (smallest, largest, base, expected) in cases {
+            let level = lowest_free_level(&version, &table(9, smallest, largest), base);
+            assert_eq!(level, expected, "{smallest} to {largest}, base {base}");
+        }
+    }
+}

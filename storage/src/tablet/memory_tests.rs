@@ -95,6 +95,8 @@ fn what_tablets_take_beside_each_other_is_given_back() {
     let second = store.create_tablet(TabletId(2)).unwrap();
     (0..5).for_each(|number| put(&second, &format!("k{number}"), 2_000));
     assert!(second.inner.tail_bytes.load(Ordering::Relaxed) > 10_000, "to be appended again");
+    let tail = second.inner.tail_bytes.load(Ordering::Relaxed);
+    assert_eq!(memory_report(shared).log_buffer_bytes, shared.log_buffer_bytes() + tail);
     let active = second.inner.active_bytes.load(Ordering::Relaxed);
     assert!(active > 10_000 && shared.active_bytes() == active);
     second.flush().unwrap();

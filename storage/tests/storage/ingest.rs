@@ -212,3 +212,20 @@ fn files_ingested_during_a_compaction_stay_above_what_it_writes() {
     tablet.compact_all().unwrap();
     assert_eq!(forward(&mut tablet.snapshot().iter(IterOptions::default()).unwrap()), all);
 }
+
+#[test]
+fn what_was_committed_before_an_ingestion_is_as_durable_as_it_is() {
+    for durability in [Durability::None, Durability::Async] {
+        let (disk, vfs) = memory();
+        let store = open(&vfs, small_options()).unwrap();
+        let tablet = store.tablet();
+        let pairs = |key: &str| vec![(key.as_bytes().to_vec(), b"value".to_vec())];
+        tablet.commit(as_batch(&pairs("a")), Some(durability)).unwrap();
+        tablet.ingest(pairs("z")).unwrap();
+        // The power goes, and nothing that was not synced is there.
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.crash_clone(1, 0));
+        let after = open(&vfs, small_options()).unwrap().tablet();
+        let found = [b"a", b"z"].map(|key| after.get(key).unwrap().is_some());
+        assert_eq!(found, [true, true], "{durability:?}");
+    }
+}

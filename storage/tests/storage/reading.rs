@@ -358,3 +358,165 @@ fn a_scan_past_the_cache_leaves_what_is_read_often() {
     (0..20).for_each(|number| assert!(tablet.get(&key(number * 200 + 107)).unwrap().is_some()));
     assert!(reads.load(Ordering::Relaxed) - start >= 15, "the cache had room for all");
 }
+
+#[test]
+fn every_key_of_a_level_of_many_tables_is_found_from_both_sides() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let keys = 1_200;
+    for start in (0..keys).step_by(100) {
+        let mut batch = WriteBatch::new();
+        (start..start + 100).for_each(|number| batch.put(key(number), vec![number as u8; 60]));
+        tablet.commit(batch, None).unwrap();
+    }
+    tablet.compact_all().unwrap();
+    let levels = tablet.statistics().levels;
+    assert!(levels.iter().any(|level| level.tables > 20), "{levels:?}");
+    let snapshot = tablet.snapshot();
+    let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+    let behind = |number: usize| [key(number), b"x".to_vec()].concat();
+    for number in 0..keys {
+        assert!(iter.seek_for_prev(&key(number)).unwrap() && iter.key() == key(number), "{number}");
+        assert!(iter.seek(&key(number)).unwrap() && iter.key() == key(number), "{number}");
+        assert!(iter.seek_for_prev(&behind(number)).unwrap() && iter.key() == key(number), "{number}");
+        assert_eq!(iter.seek(&behind(number)).unwrap(), number + 1 < keys, "{number}");
+        assert!(!iter.valid() || iter.key() == key(number + 1), "{number}");
+    }
+    // Any number of tables between the bounds, with one of them and with both.
+    for (from, to) in [(0, keys), (3, 30), (100, 400), (1, keys - 1), (555, 556), (700, 700)] {
+        for (has_lower, has_upper) in [(true, true), (true, false), (false, true)] {
+            let (lower, upper) = (has_lower.then(|| key(from)), has_upper.then(|| key(to)));
+            let bounds = IterOptions { lower, upper, keys_only: false };
+            let (first, end) = (if has_lower { from } else { 0 }, if has_upper { to } else { keys });
+            let expected: Vec<_> = (first..end).map(key).collect();
+            let mut iter = snapshot.iter(bounds).unwrap();
+            let mut found = Vec::new();
+            let mut more = iter.seek_to_first().unwrap();
+            while more {
+                found.push(iter.key().to_vec());
+                more = iter.next().unwrap();
+            }
+            assert!(found == expected, "{from} to {to}: {} of {}", found.len(), expected.len());
+            found.clear();
+            more = iter.seek_to_last().unwrap();
+            while more {
+                found.push(iter.key().to_vec());
+                more = iter.prev().unwrap();
+            }
+            found.reverse();
+            assert!(found == expected, "{from} to {to}: {} of {}", found.len(), expected.len());
+        }
+    }
+}
+
+#[test]
+fn a_seek_lands_within_the_bounds_also_where_it_names_a_bound() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    for (round, keys) in [["a", "c", "e"], ["b", "d", "f"]].into_iter().enumerate() {
+        let mut batch = WriteBatch::new();
+        keys.iter().for_each(|key| batch.put(key, "value"));
+        tablet.commit(batch, None).unwrap();
+        if round == 0 {
+            tablet.flush().unwrap();
+        }
+    }
+    let bounds = IterOptions { lower: Some(b"b".to_vec()), upper: Some(b"e".to_vec()), keys_only: false };
+    let mut iter = tablet.snapshot().iter(bounds).unwrap();
+    let expected = [
+        // What is asked for, the first key from there on, and the last up to there.
+        ("", Some("b"), None),
+        ("a", Some("b"), None),
+        ("aa", Some("b"), None),
+        ("b", Some("b"), Some("b")),
+        ("bb", Some("c"), Some("b")),
+        ("d", Some("d"), Some("d")),
+        ("dd", None, Some("d")),
+        ("e", None, Some("d")),
+        ("ee", None, Some("d")),
+        ("z", None, Some("d")),
+    ];
+    for (target, from, to) in expected {
+        let found = iter.seek(target.as_bytes()).unwrap().then(|| iter.key().to_vec());
+        assert_eq!(found.as_deref(), from.map(str::as_bytes), "from {target:?}");
+        let found = iter.seek_for_prev(target.as_bytes()).unwrap().then(|| iter.key().to_vec());
+        assert_eq!(found.as_deref(), to.map(str::as_bytes), "up to {target:?}");
+    }
+}
+
+#[test]
+fn a_filter_of_prefixes_is_asked_only_for_ranges_that_lie_within_one() {
+    let mut options = StoreOptions { filter_part_bytes: 1 << 20, ..small_options() };
+    let with_prefix = KeyspaceOptions { prefix: PrefixRule::Fixed(2), ..KeyspaceOptions::default() };
+    options.keyspaces.insert(Keyspace(b'i'), with_prefix);
+    // Of a prefix that is not there, the range up to any bound behind it.
+    for keys in [["ib", "ibx"], ["ic", "icy"], ["ib\u{7f}", "ic"]] {
+        for level in [false, true] {
+            let (_, vfs) = memory();
+            let store = open(&vfs, options.clone()).unwrap();
+            let mut batch = WriteBatch::new();
+            keys.iter().for_each(|key| batch.put(key, "value"));
+            store.tablet().commit(batch, None).unwrap();
+            store.tablet().flush().unwrap();
+            if level {
+                store.tablet().compact_all().unwrap();
+            }
+            for (lower, upper) in [
+                ("ia", "ib"),
+                ("ia", "ib0"),
+                ("ia", "ibx"),
+                ("ia", "ibxx"),
+                ("ia", "ic"),
+                ("ia", "icz"),
+                ("ia5", "id"),
+                ("iax", "j"),
+                ("ia", "ia9"),
+                ("ib", "ic"),
+                ("ibx", "ic0"),
+                ("i", "j"),
+            ] {
+                let bounds =
+                    IterOptions { lower: Some(lower.into()), upper: Some(upper.into()), keys_only: false };
+                let mut iter = store.tablet().snapshot().iter(bounds).unwrap();
+                let mut found = Vec::new();
+                let mut more = iter.seek_to_first().unwrap();
+                while more {
+                    found.push(String::from_utf8(iter.key().to_vec()).unwrap());
+                    more = iter.next().unwrap();
+                }
+                let expected: Vec<_> = keys.into_iter().filter(|key| (lower..upper).contains(key)).collect();
+                assert_eq!(found, expected, "{lower:?} to {upper:?} of {keys:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_at_the_time_of_the_oldest_entry_of_a_table_sees_it() {
+    let (_, vfs) = memory();
+    let retention = std::time::Duration::from_secs(1 << 20);
+    let store = open(&vfs, StoreOptions { retention, ..small_options() }).unwrap();
+    let tablet = store.tablet();
+    let mut times = Vec::new();
+    for value in ["1", "2", "3"] {
+        for _ in 0..2 {
+            let mut batch = WriteBatch::new();
+            batch.put("k", value);
+            times.push((tablet.commit(batch, None).unwrap(), value));
+        }
+        tablet.flush().unwrap();
+    }
+    for is_compacted in [false, true] {
+        for &(timestamp, value) in &times {
+            let snapshot = tablet.snapshot_at(timestamp).unwrap();
+            assert_eq!(snapshot.get(b"k").unwrap().as_deref(), Some(value.as_bytes()));
+            assert_eq!(snapshot.multi_get(&[b"k"]).unwrap()[0].as_deref(), Some(value.as_bytes()));
+            let mut iter = snapshot.iter(IterOptions::default()).unwrap();
+            assert!(iter.seek_to_first().unwrap() && iter.value() == value.as_bytes(), "{is_compacted}");
+            assert!(iter.seek_to_last().unwrap() && iter.value() == value.as_bytes(), "{is_compacted}");
+        }
+        tablet.compact_all().unwrap();
+    }
+}

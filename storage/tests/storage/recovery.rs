@@ -59,10 +59,15 @@ fn an_open_leaves_no_file_that_nobody_needs() {
     let wrecks = std::mem::take(&mut *wrecks.lock().unwrap());
     let mut left_over = 0;
     for wreck in &wrecks {
+        // As a step that was interrupted leaves it, beside a file that is none of ours.
+        let [step, foreign] =
+            ["tablet-1/other.tmp", "tablet-1/notes"].map(|name| Path::new(DIRECTORY).join(name));
+        [&step, &foreign].into_iter().for_each(|path| drop(wreck.create(path).unwrap()));
         let before = wreck.files().len();
         let vfs: Arc<dyn Vfs> = Arc::new(wreck.clone());
         let store = open(&vfs, small_options()).unwrap();
         check_files(wreck, &store);
+        assert!(wreck.len(&step).is_err() && wreck.len(&foreign).is_ok());
         // Every open begins one segment and one manifest.
         left_over += usize::from(before > wreck.files().len());
         // What is removed at first, and needed all the same, would be missed here.
@@ -331,20 +336,22 @@ fn a_manifest_is_written_anew_when_it_has_doubled_and_the_one_before_goes() {
 
 #[test]
 fn history_is_kept_for_as_long_as_the_options_say_to_the_second() {
-    let (_, vfs) = memory();
-    let clock = Arc::new(ManualClock::new(1_000));
-    let retention = Duration::from_secs(60);
-    let store = open(&vfs, StoreOptions { clock: clock.clone(), retention, ..small_options() }).unwrap();
-    let tablet = store.tablet();
-    let early = tablet.commit(put("i1", b"old"), None).unwrap();
-    clock.advance_micros(60_000_000);
-    tablet.commit(put("i1", b"new"), None).unwrap();
-    tablet.compact_all().unwrap();
-    assert_eq!(tablet.snapshot_at(early).unwrap().get(b"i1").unwrap().as_deref(), Some(&b"old"[..]));
-    clock.advance_micros(1_000_000);
-    tablet.commit(put("i2", b"new"), None).unwrap();
-    tablet.compact_all().unwrap();
-    assert!(matches!(tablet.snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+    // A part of a second is kept as a whole one.
+    for retention in [Duration::from_secs(60), Duration::from_millis(59_001)] {
+        let (_, vfs) = memory();
+        let clock = Arc::new(ManualClock::new(1_000));
+        let store = open(&vfs, StoreOptions { clock: clock.clone(), retention, ..small_options() }).unwrap();
+        let tablet = store.tablet();
+        let early = tablet.commit(put("i1", b"old"), None).unwrap();
+        clock.advance_micros(60_000_000);
+        tablet.commit(put("i1", b"new"), None).unwrap();
+        tablet.compact_all().unwrap();
+        assert_eq!(tablet.snapshot_at(early).unwrap().get(b"i1").unwrap().as_deref(), Some(&b"old"[..]));
+        clock.advance_micros(1_000_000);
+        tablet.commit(put("i2", b"new"), None).unwrap();
+        tablet.compact_all().unwrap();
+        assert!(matches!(tablet.snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+    }
 }
 
 #[test]
@@ -387,4 +394,48 @@ fn a_manifest_that_may_have_an_edit_or_not_stops_writes_until_the_store_is_opene
         store.tablet().flush().unwrap();
         assert!(store.verify().problems.is_empty());
     }
+}
+
+#[test]
+fn a_checkpoint_goes_only_where_nothing_of_a_store_is() {
+    let (disk, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    store.tablet().commit(put("i1", b"value"), None).unwrap();
+    disk.create_dir(Path::new("/to")).unwrap();
+    for (name, is_taken) in
+        [("STORE", true), ("tablet-1/0000000001.sst", true), ("tablet-1/CURRENT", true), ("notes", false)]
+    {
+        let target = Path::new("/to").join(name.replace('/', "-"));
+        let path = target.join(name);
+        disk.create_dir(&target).unwrap();
+        disk.create_dir(path.parent().unwrap()).unwrap();
+        disk.create(&path).unwrap().append(b"somebody's").unwrap();
+        let before: Vec<_> = disk.files().into_iter().filter(|(path, _)| path.starts_with(&target)).collect();
+        let written = store.checkpoint(&target);
+        if is_taken {
+            assert!(matches!(&written, Err(Error::InvalidInput(_))), "{name}: {written:?}");
+            let after = disk.files().into_iter().filter(|(path, _)| path.starts_with(&target));
+            assert_eq!(after.collect::<Vec<_>>(), before, "{name}");
+        } else {
+            written.unwrap();
+        }
+        assert_eq!(disk.contents(&path).unwrap(), b"somebody's");
+    }
+}
+
+#[test]
+fn history_that_was_dropped_is_refused_by_a_checkpoint_too() {
+    let (_, vfs) = memory();
+    let store = open(&vfs, small_options()).unwrap();
+    let tablet = store.tablet();
+    let early = tablet.commit(put("i1", b"old"), None).unwrap();
+    tablet.flush().unwrap();
+    let late = tablet.commit(put("i1", b"new"), None).unwrap();
+    tablet.compact_all().unwrap();
+    assert!(matches!(tablet.snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+    store.checkpoint(Path::new("/copy")).unwrap();
+    let copy = Store::open(Arc::clone(&vfs), Path::new("/copy"), small_options()).unwrap();
+    assert!(matches!(copy.tablet().snapshot_at(early), Err(Error::SnapshotTooOld { .. })));
+    let found = copy.tablet().snapshot_at(late).unwrap().get(b"i1").unwrap();
+    assert_eq!(found.as_deref(), Some(&b"new"[..]));
 }

@@ -377,3 +377,27 @@ fn every_round_of_a_wait_is_counted_once() {
     // So many rounds are all there are where nobody else does the work.
     assert_eq!(tablet.statistics().stalls, 600);
 }
+
+#[test]
+fn a_blob_file_ends_when_it_has_its_size() {
+    let (disk, vfs) = memory();
+    let options = StoreOptions { memtable_bytes: 1 << 20, wal_segment_bytes: 1 << 20, ..small_options() };
+    let store = open(&vfs, StoreOptions { blob_file_bytes_target: 4 << 10, ..options }).unwrap();
+    for number in 0..40 {
+        store.tablet().commit(put(&format!("d{number:02}"), 1_000), None).unwrap();
+    }
+    for is_compacted in [false, true] {
+        if is_compacted {
+            store.tablet().compact_all().unwrap();
+        } else {
+            store.tablet().flush().unwrap();
+        }
+        let is_blob = |path: &std::path::Path| path.extension().is_some_and(|extension| extension == "blob");
+        let files = disk.files();
+        let lengths: Vec<u64> =
+            files.iter().filter(|(path, _)| is_blob(path)).map(|&(_, bytes)| bytes).collect();
+        assert!((8..=11).contains(&lengths.len()), "{lengths:?}");
+        assert!(lengths.iter().all(|&bytes| bytes < (4 << 10) + 1_100), "{lengths:?}");
+    }
+    assert_eq!(store.tablet().get(b"d39").unwrap().map(|value| value.len()), Some(1_000));
+}

@@ -486,3 +486,51 @@ fn a_key_locked_again_and_again_takes_memory_once() {
     drop(one);
     assert_eq!(store.memory_report().transaction_bytes, 0);
 }
+
+#[test]
+fn a_phantom_conflicts_at_every_bound_of_what_was_read_and_beside_guards() {
+    for (lower, upper) in [(None, None), (None, Some("c")), (Some("c"), None), (Some("b"), Some("c"))] {
+        for (phantom, is_guarded) in [("aa", false), ("b", true), ("bb", false), ("c", true), ("zz", false)] {
+            let (_store, tablet) = store();
+            let mut reader = begin(&tablet, Isolation::Serializable);
+            let bytes = |bound: Option<&str>| bound.map(|bound| bound.as_bytes().to_vec());
+            let bounds = IterOptions { lower: bytes(lower), upper: bytes(upper), keys_only: false };
+            let mut iter = reader.iter(bounds).unwrap();
+            iter.seek_to_first().unwrap();
+            drop(iter);
+            if is_guarded {
+                reader.get_for_update(b"y").unwrap();
+            }
+            commit_put(&tablet, phantom, "phantom");
+            reader.put("y", "sum").unwrap();
+            let is_within =
+                lower.is_none_or(|lower| lower <= phantom) && upper.is_none_or(|upper| phantom < upper);
+            let committed = reader.commit(None);
+            assert_eq!(
+                matches!(&committed, Err(Error::Conflict { key }) if key == phantom.as_bytes()),
+                is_within,
+                "{phantom} into {lower:?} to {upper:?}: {committed:?}"
+            );
+            assert_eq!(committed.is_ok(), !is_within);
+        }
+    }
+}
+
+#[test]
+fn a_lock_does_not_renew_what_was_read_before_it() {
+    let (_store, tablet) = store();
+    let locking = Locking::Pessimistic { patience: Duration::from_millis(50) };
+    for isolation in [Isolation::Snapshot, Isolation::Serializable] {
+        let options = || TransactionOptions { isolation, locking, ..TransactionOptions::default() };
+        let mut stale = tablet.begin(options()).unwrap();
+        let before = text(stale.get(b"a").unwrap()).unwrap();
+        commit_put(&tablet, "a", "meanwhile");
+        stale.put("a", format!("{before}+1")).unwrap();
+        assert!(matches!(stale.commit(None), Err(Error::Conflict { key }) if key == b"a"), "{isolation:?}");
+        assert_eq!(text(tablet.get(b"a").unwrap()), Some("meanwhile".into()));
+        let mut fresh = tablet.begin(options()).unwrap();
+        fresh.get(b"a").unwrap();
+        fresh.put("a", "after").unwrap();
+        fresh.commit(None).unwrap();
+    }
+}
