@@ -49,10 +49,9 @@ fn is_of(problem: &Error, path: &Path) -> bool {
     }
 }
 
-/// All files but the lock, which has no content.
+/// All files with content: not the lock, nor a segment that was made ready and is not begun.
 fn files(disk: &MemoryVfs) -> Vec<PathBuf> {
-    let paths = disk.files().into_iter().map(|(path, _)| path);
-    paths.filter(|path| !path.ends_with("LOCK")).collect()
+    disk.files().into_iter().filter(|(_, length)| *length > 0).map(|(path, _)| path).collect()
 }
 
 fn of_kind(disk: &MemoryVfs, extension: &str) -> PathBuf {
