@@ -131,4 +131,4 @@ fn misfit(detail: String) -> Error {
 
 #[cfg(test)]
 #[path = "apply_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -20,7 +20,8 @@ fn opener() -> Arc<FileOpener> {
     })
 }
 
-fn table(id: u64, smallest: &str, largest: &str, epoch: u64) -> TableMeta {
+/// A table of one entry that is in no file.
+pub(crate) fn table(id: u64, smallest: &str, largest: &str, epoch: u64) -> TableMeta {
     TableMeta {
         file_id: FileId(id),
         size_bytes: 1,

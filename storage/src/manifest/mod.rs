@@ -1,6 +1,6 @@
 //! Which files make up a tablet: immutable versions, the edits between them, and the log of edits.
 
-mod apply;
+pub(crate) mod apply;
 pub mod current;
 pub mod edit_codec;
 mod verify;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::*;
 use crate::cache::BlockCache;
 use crate::file_id::FileId;
-use crate::manifest::version_edit::TableBound;
+use crate::manifest::apply;
 use crate::manifest::{VersionEdit, VersionRef};
 use crate::options::ReadMode;
 use crate::poison::Poison;
@@ -17,21 +17,8 @@ use crate::vfs::{MemoryVfs, Vfs as _};
 const BLOB: FileId = FileId(7);
 
 fn table(id: u64, references: &[(FileId, u64)]) -> TableMeta {
-    TableMeta {
-        file_id: FileId(id),
-        size_bytes: 1,
-        checksum: 0,
-        smallest: format!("{id}a").into(),
-        largest: TableBound { key: format!("{id}b").into(), exclusive: false },
-        entries: 1,
-        tombstones: 0,
-        range_tombstones: 0,
-        oldest: Timestamp(1),
-        newest: Timestamp(1),
-        epoch: id,
-        fixed_timestamp: None,
-        blob_references: references.to_vec(),
-    }
+    let placed = apply::tests::table(id, &format!("{id}a"), &format!("{id}b"), id);
+    TableMeta { blob_references: references.to_vec(), ..placed }
 }
 
 fn blob(value_bytes: u64) -> BlobMeta {

@@ -157,27 +157,12 @@ fn lowest_free_level(version: &Version, meta: &TableMeta, base: usize) -> usize 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file_id::FileId;
-    use crate::manifest::TableBound;
+    use crate::manifest::apply;
     use crate::sstable::table_tests::opener;
     use crate::vfs::MemoryVfs;
 
     fn table(id: u64, smallest: &str, largest: &str) -> TableMeta {
-        TableMeta {
-            file_id: FileId(id),
-            size_bytes: 1,
-            checksum: 0,
-            smallest: smallest.into(),
-            largest: TableBound { key: largest.into(), exclusive: false },
-            entries: 1,
-            tombstones: 0,
-            range_tombstones: 0,
-            oldest: Timestamp(1),
-            newest: Timestamp(1),
-            epoch: id,
-            fixed_timestamp: None,
-            blob_references: Vec::new(),
-        }
+        apply::tests::table(id, smallest, largest, id)
     }
 
     #[test]
