@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU64;
 use super::*;
 use crate::cache::BlockCache;
 use crate::file_id::FileId;
-use crate::manifest::apply;
 use crate::manifest::{VersionEdit, VersionRef};
 use crate::options::ReadMode;
 use crate::poison::Poison;
@@ -17,7 +16,7 @@ use crate::vfs::{MemoryVfs, Vfs as _};
 const BLOB: FileId = FileId(7);
 
 fn table(id: u64, references: &[(FileId, u64)]) -> TableMeta {
-    let placed = apply::tests::table(id, &format!("{id}a"), &format!("{id}b"), id);
+    let placed = crate::manifest::table_in_no_file(id, &format!("{id}a"), &format!("{id}b"), id);
     TableMeta { blob_references: references.to_vec(), ..placed }
 }
 

@@ -291,8 +291,9 @@ impl Shared {
     /// handed over.
     pub(crate) fn sync_written(&self) -> Result<()> {
         let log = self.log()?;
+        self.prepare_next()?;
         // A log that has gone on once will do so again.
-        if self.prepare_next()? || log.has_gone_on() {
+        if log.has_gone_on() {
             log.prepare()?;
         }
         log.sync()
@@ -305,14 +306,14 @@ impl Shared {
         }
     }
 
-    /// Makes ready what nearly full memtables are followed by; whether there is any.
-    fn prepare_next(&self) -> Result<bool> {
+    /// Makes ready what nearly full memtables are followed by.
+    fn prepare_next(&self) -> Result<()> {
         // All of them: each makes its own ready.
         let nearly_full = self.tablets().iter().filter(|tablet| tablet.prepare_next()).count();
         if nearly_full > 0 {
             self.log()?.prepare()?;
         }
-        Ok(nearly_full > 0)
+        Ok(())
     }
 
     /// Calls `step` on the tablet where it is most urgent, until it returned `false` for each or failed for want of memory or
@@ -344,7 +345,7 @@ impl Shared {
 
     /// What the threads would do, on the calling thread.
     pub(crate) fn work_inline(&self) {
-        self.run_job(|shared| shared.prepare_next().map(drop));
+        self.run_job(Shared::prepare_next);
         self.run_job(Shared::flush_round);
         self.run_job(Shared::compact_round);
     }

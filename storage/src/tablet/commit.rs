@@ -237,10 +237,11 @@ impl TabletInner {
         let full = bytes >= self.options.memtable_bytes;
         self.ask_for_next(bytes);
         let log = self.log()?;
-        if log.is_write_back_due() {
+        let (segment_bytes, write_back_due) = log.fill();
+        if write_back_due {
             self.shared.work.ask_write_back();
         }
-        let segment_full = log.position().1 >= self.options.wal_segment_bytes;
+        let segment_full = segment_bytes >= self.options.wal_segment_bytes;
         if !order.active.is_empty() && (full || segment_full && self.shared.is_largest(self)) {
             return self.seal(order);
         }

@@ -157,12 +157,11 @@ fn lowest_free_level(version: &Version, meta: &TableMeta, base: usize) -> usize 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::apply;
     use crate::sstable::table_tests::opener;
     use crate::vfs::MemoryVfs;
 
     fn table(id: u64, smallest: &str, largest: &str) -> TableMeta {
-        apply::tests::table(id, smallest, largest, id)
+        crate::manifest::table_in_no_file(id, smallest, largest, id)
     }
 
     #[test]

@@ -35,9 +35,7 @@ use crate::vfs::{Vfs, VfsFile};
 use crate::wal::chunk::{frame, record_offset};
 use crate::wal::head;
 use crate::wal::header::{LogHeader, LogKind, LogRung, segment_path};
-use crate::wal::open_segment::{
-    Before, OpenSegment, Prepared, WRITE_BACK_BYTES, WRITE_BACK_TAIL_BYTES, create_segment,
-};
+use crate::wal::open_segment::{Before, OpenSegment, Prepared, WRITE_BACK_TAIL_BYTES, create_segment};
 use crate::wal::record::{RecordHead, encode_head};
 
 /// The write-ahead log of a store.
@@ -227,15 +225,17 @@ impl Log {
         inner.write().map_err(|error| self.poison.set(error))
     }
 
-    /// Whether so much was written since the last sync that the disk had better begin with it.
-    pub fn is_write_back_due(&self) -> bool {
-        self.lock().not_begun() >= WRITE_BACK_BYTES
+    /// The open segment's length, buffered bytes included, and whether so much of it was written since the last sync that the disk
+    /// had better begin with it: what every commit asks.
+    pub fn fill(&self) -> (u64, bool) {
+        let inner = self.lock();
+        (inner.length(), inner.is_write_back_due())
     }
 
     /// Has the disk begin with what was written since the last sync, if that is much, and waits for nothing.
     pub fn begin_write_back(&self) {
         let mut inner = self.lock();
-        if inner.syncing || inner.not_begun() < WRITE_BACK_BYTES {
+        if inner.syncing || !inner.is_write_back_due() {
             return;
         }
         let begin = inner.write_back_end.max(inner.synced);
@@ -536,24 +536,24 @@ mod tests {
         append(&log, 1, 1_000_000);
         log.write().unwrap();
         log.begin_write_back();
-        assert_eq!((log.is_write_back_due(), begun()), (false, 0), "too little");
+        assert_eq!((log.fill().1, begun()), (false, 0), "too little");
         append(&log, 2, 100_000);
-        assert!(!log.is_write_back_due(), "not written");
+        assert!(!log.fill().1, "not written");
         log.write().unwrap();
-        assert!(log.is_write_back_due());
+        assert!(log.fill().1);
         log.lock().syncing = true;
         log.begin_write_back();
         assert_eq!(begun(), 0, "who syncs does it");
         log.lock().syncing = false;
         log.begin_write_back();
         assert_eq!(begun(), log.position().1 - WRITE_BACK_TAIL_BYTES);
-        assert!(!log.is_write_back_due());
+        assert!(!log.fill().1);
         append(&log, 3, 900_000);
         log.sync().unwrap();
         let synced = log.position().1;
         append(&log, 4, 1_000_000);
         log.write().unwrap();
-        assert!(!log.is_write_back_due(), "counted from what is synced");
+        assert!(!log.fill().1, "counted from what is synced");
         log.rotate().unwrap();
         assert_eq!(begun(), 0, "another file");
         append(&log, 5, 1_100_000);

@@ -23,7 +23,7 @@ pub(super) const RESERVE_SYNC_BYTES_MAX: u64 = 8 << 10;
 pub(super) const RESERVE_ALIGNMENT_BYTES: u64 = 4 << 10;
 /// What was written and not synced the disk begins with when it is so much: what it has begun with a sync need not wait for, and who
 /// appends waits for a sync when both want the same page, or the file's map of blocks.
-pub(super) const WRITE_BACK_BYTES: u64 = 1 << 20;
+const WRITE_BACK_BYTES: u64 = 1 << 20;
 /// So much of it is left alone: the pages that the next append may want.
 pub(super) const WRITE_BACK_TAIL_BYTES: u64 = 64 << 10;
 
@@ -141,9 +141,9 @@ impl OpenSegment {
         Before { number: self.number, file, path, synced: self.synced }
     }
 
-    /// How much was written that is neither durable nor, as far as the system was told, on its way.
-    pub(super) fn not_begun(&self) -> u64 {
-        self.written.saturating_sub(self.write_back_end.max(self.synced))
+    /// Whether much was written that is neither durable nor, as far as the system was told, on its way.
+    pub(super) fn is_write_back_due(&self) -> bool {
+        self.written.saturating_sub(self.write_back_end.max(self.synced)) >= WRITE_BACK_BYTES
     }
 
     /// Whether a sync has nothing to do but for what has gathered, and room for it was reserved and synced.
